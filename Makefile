@@ -1,0 +1,57 @@
+# Thin front: meson and ninja do the work. `make help` lists the targets.
+BUILD ?= build
+PREFIX ?= /usr/local
+S ?= 60
+T ?= all
+
+.PHONY: all help unit check demo asan bench fuzz install format format-check clean
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec >/dev/null
+
+help:
+	@echo "make             build into $(BUILD)/; run ./$(BUILD)/bot-bottle"
+	@echo "make unit        unit tests and fuzz corpora"
+	@echo "make check       everything CI runs (scripts/check)"
+	@echo "make demo        one bottle, an allowed and a refused request (scripts/demo)"
+	@echo "make asan        unit tests and corpora under ASan and UBSan"
+	@echo "make bench       numbers, with their bars"
+	@echo "make fuzz T=name S=seconds   one target (T=all: each in turn)"
+	@echo "make install PREFIX=/usr/local"
+	@echo "make format      clang-format in place; make format-check only looks"
+
+unit: all
+	@meson test -C $(BUILD) --suite unit --print-errorlogs
+
+check:
+	@scripts/check
+
+demo:
+	@scripts/demo
+
+asan:
+	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan
+	@meson test -C build-asan --suite unit --print-errorlogs
+
+bench: all
+	@bench/run $(BUILD)
+
+fuzz:
+	@scripts/fuzz $(T) $(S)
+
+install: all
+	@meson configure $(BUILD) --prefix=$(PREFIX)
+	@meson install -C $(BUILD) --no-rebuild
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+format:
+	@clang-format -i $(SOURCES)
+
+format-check:
+	@clang-format --dry-run -Werror $(SOURCES)
+
+clean:
+	@rm -rf $(BUILD) build-asan build-fuzz

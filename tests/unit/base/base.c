@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/json_text.h"
+#include "tests/unit/unit.h"
+#include <errno.h>
+#include <sys/mman.h>
+
+static void buf_cap_holds(void **state)
+{
+	bb_auto_buf struct bb_buf b;
+
+	(void)state;
+	bb_buf_init(&b, 4);
+	assert_int_equal(bb_buf_add(&b, "abc", 3), 0);
+	assert_int_equal(bb_buf_add(&b, "de", 2), -ENOBUFS);
+	assert_int_equal(bb_buf_addf(&b, "%d", 7), 0);
+	assert_string_equal(bb_buf_str(&b), "abc7");
+	bb_buf_drop(&b, 2);
+	assert_string_equal(bb_buf_str(&b), "c7");
+}
+
+static void json_string_escapes(void **state)
+{
+	bb_auto_buf struct bb_buf b;
+
+	(void)state;
+	bb_buf_init(&b, 128);
+	assert_int_equal(
+		bb_json_string(&b, (struct bb_span){ (const uint8_t *)"a\"\\\x1b\x7f\x80", 6 }), 0);
+	assert_string_equal(bb_buf_str(&b), "\"a\\\"\\\\\\u001b\\u007f\\u0080\"");
+	b.cap = b.len + 2;
+	assert_int_equal(bb_json_string(&b, BB_SPAN_STR("xy")), -ENOBUFS);
+	assert_int_equal(b.len + 2, b.cap);
+}
+
+static void memfd_is_sealed(void **state)
+{
+	struct bb_err err = { 0 };
+	bb_auto_close int fd = bb_memfd_sealed("t", BB_SPAN_STR("hello"), &err);
+	char text[6] = "";
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(bb_read_full(fd, text, 5), 0);
+	assert_string_equal(text, "hello");
+	assert_int_equal(write(fd, "x", 1), -1);
+	assert_int_equal(ftruncate(fd, 0), -1);
+}
+
+static void err_wraps(void **state)
+{
+	struct bb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(bb_err_set(&err, -ENOENT, "inner %d", 1), -ENOENT);
+	assert_int_equal(bb_err_wrap(&err, "outer"), -ENOENT);
+	assert_string_equal(err.msg, "outer: inner 1");
+}
+
+static void fnv_known_answer(void **state)
+{
+	(void)state;
+	assert_true(bb_fnv1a64(BB_SPAN_STR("a")) == 0xaf63dc4c8601ec8cu);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buf_cap_holds),    cmocka_unit_test(json_string_escapes),
+		cmocka_unit_test(memfd_is_sealed),  cmocka_unit_test(err_wraps),
+		cmocka_unit_test(fnv_known_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
