@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ipc/msg.h"
+
+/*
+ * Who may send what to whom. One row per direction of a pair; a message that is not listed counts
+ * as undecodable at the receiver. docs/protocol/ipc.md shows the same table in words.
+ */
+struct permit {
+	enum ipc_role from;
+	enum ipc_role to;
+	enum ipc_type types[12]; /* IPC_NONE ends the list */
+};
+
+static const struct permit permits[] = {
+	{ IPC_ROLE_BOTTLED,
+	  IPC_ROLE_GATE,
+	  { IPC_PEER, IPC_BLOB, IPC_FD, IPC_START, IPC_STREAM_OPEN, IPC_PROBE_FLOW,
+	    IPC_PROBE_DNS } },
+	{ IPC_ROLE_BOTTLED, IPC_ROLE_EGRESS, { IPC_PEER, IPC_BLOB, IPC_START } },
+	{ IPC_ROLE_BOTTLED, IPC_ROLE_DIALER, { IPC_PEER, IPC_BLOB, IPC_START } },
+	{ IPC_ROLE_BOTTLED, IPC_ROLE_KEYD, { IPC_PEER, IPC_BLOB, IPC_START } },
+	{ IPC_ROLE_BOTTLED,
+	  IPC_ROLE_RECORDER,
+	  { IPC_PEER, IPC_BLOB, IPC_FD, IPC_START, IPC_RECORD } },
+	{ IPC_ROLE_BOTTLED, IPC_ROLE_PORTER, { IPC_PEER, IPC_FD, IPC_START } },
+
+	{ IPC_ROLE_GATE,
+	  IPC_ROLE_BOTTLED,
+	  { IPC_READY, IPC_FAILED, IPC_PROBE_RESULT, IPC_GUEST_HELLO, IPC_GUEST_PROBE } },
+	{ IPC_ROLE_EGRESS, IPC_ROLE_BOTTLED, { IPC_READY, IPC_FAILED } },
+	{ IPC_ROLE_DIALER, IPC_ROLE_BOTTLED, { IPC_READY, IPC_FAILED } },
+	{ IPC_ROLE_KEYD, IPC_ROLE_BOTTLED, { IPC_READY, IPC_FAILED, IPC_CA_CERT } },
+	{ IPC_ROLE_RECORDER, IPC_ROLE_BOTTLED, { IPC_READY, IPC_FAILED, IPC_RECORD_ACK } },
+	{ IPC_ROLE_PORTER, IPC_ROLE_BOTTLED, { IPC_READY, IPC_FAILED } },
+
+	{ IPC_ROLE_GATE, IPC_ROLE_EGRESS, { IPC_FLOW_OPEN } },
+	{ IPC_ROLE_EGRESS, IPC_ROLE_GATE, { IPC_FLOW_READY, IPC_FLOW_REFUSED } },
+	{ IPC_ROLE_GATE, IPC_ROLE_DIALER, { IPC_DIAL_ADDR, IPC_DIAL_NAME, IPC_DIAL_CANCEL } },
+	{ IPC_ROLE_EGRESS, IPC_ROLE_DIALER, { IPC_DIAL_NAME, IPC_DIAL_CANCEL } },
+	{ IPC_ROLE_DIALER, IPC_ROLE_GATE, { IPC_DIAL_OK, IPC_DIAL_FAIL } },
+	{ IPC_ROLE_DIALER, IPC_ROLE_EGRESS, { IPC_DIAL_OK, IPC_DIAL_FAIL } },
+	{ IPC_ROLE_EGRESS, IPC_ROLE_KEYD, { IPC_SIGN_LEAF } },
+	{ IPC_ROLE_KEYD, IPC_ROLE_EGRESS, { IPC_LEAF, IPC_LEAF_REFUSED, IPC_INTERMEDIATE } },
+
+	{ IPC_ROLE_GATE, IPC_ROLE_RECORDER, { IPC_RECORD, IPC_LOG_LINE } },
+	{ IPC_ROLE_EGRESS, IPC_ROLE_RECORDER, { IPC_RECORD } },
+	{ IPC_ROLE_DIALER, IPC_ROLE_RECORDER, { IPC_RECORD } },
+	{ IPC_ROLE_KEYD, IPC_ROLE_RECORDER, { IPC_RECORD } },
+	{ IPC_ROLE_PORTER, IPC_ROLE_RECORDER, { IPC_RECORD } },
+	{ IPC_ROLE_RECORDER, IPC_ROLE_GATE, { IPC_RECORD_ACK } },
+	{ IPC_ROLE_RECORDER, IPC_ROLE_EGRESS, { IPC_RECORD_ACK } },
+	{ IPC_ROLE_RECORDER, IPC_ROLE_DIALER, { IPC_RECORD_ACK } },
+
+	{ IPC_ROLE_CLI,
+	  IPC_ROLE_BOTTLED,
+	  { IPC_BLOB, IPC_START, IPC_EXEC_OPEN, IPC_STOP, IPC_STATUS } },
+	{ IPC_ROLE_BOTTLED,
+	  IPC_ROLE_CLI,
+	  { IPC_PROGRESS, IPC_BOTTLE_UP, IPC_BOTTLE_FAILED, IPC_STREAM, IPC_STATUS_REPLY } },
+	{ IPC_ROLE_CLI,
+	  IPC_ROLE_PORTER,
+	  { IPC_EXEC, IPC_STDIN, IPC_STDIN_EOF, IPC_RESIZE, IPC_SIGNAL, IPC_COPY_IN,
+	    IPC_COPY_OUT } },
+	{ IPC_ROLE_PORTER,
+	  IPC_ROLE_CLI,
+	  { IPC_STDOUT, IPC_STDERR, IPC_EXIT, IPC_COPY_DONE, IPC_FAILED } },
+};
+
+bool ipc_permitted(enum ipc_role from, enum ipc_role to, enum ipc_type type)
+{
+	for (size_t i = 0; i < BB_ARRAY_LEN(permits); i++) {
+		const struct permit *p = &permits[i];
+
+		if (p->from != from || p->to != to)
+			continue;
+		for (size_t t = 0; t < BB_ARRAY_LEN(p->types) && p->types[t] != IPC_NONE; t++) {
+			if (p->types[t] == type)
+				return true;
+		}
+	}
+	return false;
+}

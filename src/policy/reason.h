@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_POLICY_REASON_H
+#define BB_POLICY_REASON_H
+#include "base/base.h"
+
+/**
+ * DOC: reason - why something was allowed or refused, in one closed list
+ *
+ * Layer:     policy
+ * Used by:   every process that decides; recorder and CLI print the names
+ * Limits:    values travel as one octet over IPC; names are stable, scripts read them
+ */
+enum policy_verdict {
+	POLICY_ALLOW = 0,
+	POLICY_DENY,
+
+	POLICY_NUM_VERDICTS,
+};
+extern const char *const policy_verdict_str[POLICY_NUM_VERDICTS];
+
+enum policy_reason {
+	/* allowed */
+	REASON_OK = 0,
+	REASON_ROUTE,     /* a route lists it */
+	REASON_TCP_RULE,  /* an egress.tcp rule lists it */
+	REASON_SERVICE,   /* one of the bottle's own services */
+	REASON_SYNTHETIC, /* a listed name, answered with its synthetic address */
+
+	/* flows */
+	REASON_DEFAULT_DENY,     /* nothing lists it */
+	REASON_FLOOR,            /* loopback, link-local, metadata, own addresses …: never */
+	REASON_PRIVATE,          /* private range without a rule that names it */
+	REASON_SERVICE_OFF,      /* a service that this bottle does not have */
+	REASON_SYNTHETIC_DIRECT, /* direct connect to a listed name: use the proxy */
+	REASON_MALFORMED,        /* undecodable header or message */
+	REASON_LIMIT,            /* a bound was reached */
+
+	/* names */
+	REASON_NOT_LISTED, /* no route lists the name */
+	REASON_PORT,       /* the name is listed, the port is not */
+	REASON_IP_LITERAL, /* an address where a name is needed */
+	REASON_BAD_NAME,   /* not a host name */
+	REASON_QTYPE,      /* query type that is never answered */
+
+	/* HTTP */
+	REASON_NOT_HTTP,          /* bytes inside a tunnel that are not HTTP or TLS */
+	REASON_BAD_REQUEST,       /* refused by the strict parser */
+	REASON_NAME_MISMATCH,     /* Host, SNI and CONNECT disagree */
+	REASON_UPSTREAM_RESOLVE,  /* name did not resolve */
+	REASON_UPSTREAM_CONNECT,  /* refused, unreachable or timed out */
+	REASON_UPSTREAM_TLS,      /* certificate or handshake */
+	REASON_UPSTREAM_PROTOCOL, /* response refused by the parser */
+	REASON_NOT_BUILT,         /* this build cannot do it yet */
+	REASON_TIMEOUT,
+	REASON_CLOSED, /* the peer went away */
+
+	POLICY_NUM_REASONS,
+};
+extern const char *const policy_reason_str[POLICY_NUM_REASONS];
+#endif
