@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/http1_int.h"
+#include <stdio.h>
+
+struct out {
+	uint8_t *p;
+	size_t len;
+	size_t cap;
+	bool full;
+};
+
+static void put(struct out *o, struct bb_span s)
+{
+	if (o->full || s.len > o->cap - o->len) {
+		o->full = true;
+		return;
+	}
+	if (s.len)
+		memcpy(o->p + o->len, s.p, s.len);
+	o->len += s.len;
+}
+
+static void put_str(struct out *o, const char *s)
+{
+	put(o, BB_SPAN_STR(s));
+}
+
+static void put_field(struct out *o, struct bb_span name, struct bb_span value)
+{
+	put(o, name);
+	put_str(o, ": ");
+	put(o, value);
+	put_str(o, "\r\n");
+}
+
+static void put_uint(struct out *o, const char *before, uint64_t v, const char *after)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s%llu%s", before, (unsigned long long)v, after);
+	put_str(o, text);
+}
+
+static bool in_names(struct bb_span name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (http1_span_is(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Fields about this connection only (RFC 9110 section 7.6.1), and those that are written afresh.
+ * Keep-Alive, Proxy-Connection and HTTP2-Settings are hop-by-hop by custom.
+ */
+static const char *const hop_names[] = {
+	"connection", "keep-alive",        "proxy-connection", "te",
+	"trailer",    "transfer-encoding", "content-length",   "upgrade",
+};
+
+/* Named by a Connection field? The names there are tokens; others match nothing */
+static bool is_nominated(const struct http1_fields *f, struct bb_span name)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct bb_span list = f->v[i].value, e;
+
+		if (!http1_span_is(f->v[i].name, "connection") &&
+		    !http1_span_is(f->v[i].name, "proxy-connection"))
+			continue;
+		while (http1_list_next(&list, &e)) {
+			size_t j = 0;
+
+			while (e.len == name.len && j < e.len &&
+			       (e.p[j] == name.p[j] ||
+				((e.p[j] ^ name.p[j]) == 0x20 && (e.p[j] | 0x20) >= 'a' &&
+				 (e.p[j] | 0x20) <= 'z')))
+				j++;
+			if (e.len && j == e.len)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void put_end_to_end(struct out *o, const struct http1_fields *f, const char *const *drop,
+			   size_t n_drop)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct http1_field *v = &f->v[i];
+
+		if (in_names(v->name, hop_names, BB_ARRAY_LEN(hop_names)) ||
+		    in_names(v->name, drop, n_drop) || is_nominated(f, v->name))
+			continue;
+		put_field(o, v->name, v->value);
+	}
+}
+
+static void put_framing(struct out *o, enum http1_body body, uint64_t length)
+{
+	if (body == HTTP1_BODY_LENGTH)
+		put_uint(o, "Content-Length: ", length, "\r\n");
+	else if (body == HTTP1_BODY_CHUNKED)
+		put_str(o, "Transfer-Encoding: chunked\r\n");
+}
+
+static enum http1_result finish(struct out *o, size_t *ret_len)
+{
+	put_str(o, "\r\n");
+	if (o->full)
+		return HTTP1_NO_ROOM;
+	*ret_len = o->len;
+	return HTTP1_OK;
+}
+
+enum http1_result http1_request_write(const struct http1_request *r, struct bb_span target,
+				      struct bb_span host, uint8_t *out, size_t cap,
+				      size_t *ret_len)
+{
+	static const char *const drop[] = {
+		"host",
+		"expect",
+		"proxy-authorization",
+		"http2-settings",
+	};
+	struct out o = { .p = out, .cap = cap };
+
+	put(&o, r->method);
+	put_str(&o, " ");
+	put(&o, target);
+	put_str(&o, " HTTP/1.1\r\n");
+	put_field(&o, BB_SPAN_STR("Host"), host);
+	put_end_to_end(&o, &r->fields, drop, BB_ARRAY_LEN(drop));
+	if (r->te_trailers)
+		put_str(&o, "TE: trailers\r\nConnection: TE\r\n");
+	put_framing(&o, r->body, r->length);
+	return finish(&o, ret_len);
+}
+
+enum http1_result http1_response_write(const struct http1_response *r, enum http1_body body,
+				       const char *connection, uint8_t *out, size_t cap,
+				       size_t *ret_len)
+{
+	static const char *const drop[] = { "alt-svc", "nel", "report-to", "proxy-authenticate" };
+	struct out o = { .p = out, .cap = cap };
+
+	put_uint(&o, "HTTP/1.1 ", r->status, " ");
+	put(&o, r->reason);
+	put_str(&o, "\r\n");
+	put_end_to_end(&o, &r->fields, drop, BB_ARRAY_LEN(drop));
+	if (connection) {
+		put_str(&o, "Connection: ");
+		put_str(&o, connection);
+		put_str(&o, "\r\n");
+	}
+	if (body == HTTP1_BODY_NONE && r->has_length)
+		put_framing(&o, HTTP1_BODY_LENGTH, r->length);
+	else
+		put_framing(&o, body, r->length);
+	return finish(&o, ret_len);
+}
