@@ -37,6 +37,9 @@ const char *const policy_reason_str[] = {
 	[REASON_NOT_BUILT] = "not_built",
 	[REASON_TIMEOUT] = "timeout",
 	[REASON_CLOSED] = "closed",
+	[REASON_GUEST_TLS] = "guest_tls",
+	[REASON_LEAF] = "leaf",
+	[REASON_NOT_PROXY] = "not_proxy_request",
 };
 static_assert(BB_ARRAY_LEN(policy_reason_str) == POLICY_NUM_REASONS,
 	      "policy_reason_str[] doesn't match enum policy_reason");

@@ -52,7 +52,10 @@ enum policy_reason {
 	REASON_UPSTREAM_PROTOCOL, /* response refused by the parser */
 	REASON_NOT_BUILT,         /* this build cannot do it yet */
 	REASON_TIMEOUT,
-	REASON_CLOSED, /* the peer went away */
+	REASON_CLOSED,    /* the peer went away */
+	REASON_GUEST_TLS, /* TLS with the guest failed, SNI included */
+	REASON_LEAF,      /* no certificate for this name */
+	REASON_NOT_PROXY, /* origin-form request to the proxy itself */
 
 	POLICY_NUM_REASONS,
 };
