@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jail/jail.h"
+#include "tests/unit/unit.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#define OK 0
+#ifdef BB_JAIL_LOG_ONLY
+#define KILLED OK
+#else
+#define KILLED (-SIGSYS)
+#endif
+
+typedef int (*child_fn)(void);
+
+/* Run in a child. Return: its exit code, or -signal */
+static int in_child(child_fn fn)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(fn());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void lock_common(void)
+{
+	struct bb_err err = { 0 };
+
+	if (jail_begin(NULL, 0, &err) < 0 || jail_lock(&jail_common, 1, &err) < 0) {
+		(void)dprintf(STDERR_FILENO, "%s\n", err.msg);
+		_exit(99);
+	}
+}
+
+static int does_nothing(void)
+{
+	lock_common();
+	return OK;
+}
+
+static int uses_memory(void)
+{
+	void *p, *q;
+
+	lock_common();
+	p = malloc(8u << 20);
+	q = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!p || q == MAP_FAILED)
+		return 1;
+	memset(p, 1, 8u << 20);
+	free(p);
+	return OK;
+}
+
+static int maps_code(void)
+{
+	lock_common();
+	(void)mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0);
+	return OK;
+}
+
+static int opens_file(void)
+{
+	lock_common();
+	(void)syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY);
+	return OK;
+}
+
+static int opens_socket(void)
+{
+	lock_common();
+	(void)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+	return OK;
+}
+
+static int makes_pair(void)
+{
+	int fds[2];
+
+	lock_common();
+	(void)syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds);
+	return OK;
+}
+
+static int signals_parent(void)
+{
+	pid_t parent = getppid();
+
+	lock_common();
+	(void)syscall(SYS_kill, parent, 0);
+	return OK;
+}
+
+static int signals_parent_thread(void)
+{
+	pid_t parent = getppid();
+
+	lock_common();
+	(void)syscall(SYS_tgkill, parent, parent, 0);
+	return OK;
+}
+
+static int forks(void)
+{
+	lock_common();
+	if (syscall(SYS_fork) == 0)
+		_exit(0);
+	return OK;
+}
+
+static int sends_to_address(void)
+{
+	struct sockaddr sa = { .sa_family = AF_UNIX };
+
+	lock_common();
+	(void)syscall(SYS_sendto, 0, "x", 1, 0, &sa, sizeof(sa));
+	return OK;
+}
+
+static int asks_ioctl(void)
+{
+	lock_common();
+	(void)syscall(SYS_ioctl, 0, 0x5412 /* TIOCSTI */, "x");
+	return OK;
+}
+
+static int uses_x32(void)
+{
+	lock_common();
+	(void)syscall(0x40000000 | SYS_getpid);
+	return OK;
+}
+
+/* abort() shows as abort, not as a filter kill */
+static int aborts(void)
+{
+	lock_common();
+	abort();
+}
+
+static void common_table(void **state)
+{
+	static const struct {
+		const char *what;
+		child_fn fn;
+		int want;
+	} cases[] = {
+		{ "nothing", does_nothing, OK },
+		{ "memory", uses_memory, OK },
+		{ "abort", aborts, -SIGABRT },
+		{ "executable memory", maps_code, KILLED },
+		{ "open", opens_file, KILLED },
+		{ "socket", opens_socket, KILLED },
+		{ "socketpair", makes_pair, KILLED },
+		{ "kill", signals_parent, KILLED },
+		{ "tgkill another", signals_parent_thread, KILLED },
+		{ "fork", forks, KILLED },
+		{ "sendto with an address", sends_to_address, KILLED },
+		{ "ioctl", asks_ioctl, KILLED },
+#ifdef __x86_64__
+		{ "x32", uses_x32, -SIGSYS },
+#endif
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		print_message("%s\n", cases[i].what);
+		assert_int_equal(in_child(cases[i].fn), cases[i].want);
+	}
+}
+
+/* A role's own table adds to the common one, with its argument checks */
+static const struct jail_rule dial_rules[] = {
+	JAIL_IF2(socket, JAIL_INT(0, AF_INET), JAIL_BITS(1, 0xf, SOCK_STREAM)),
+};
+
+static int dials(int family, int type)
+{
+	const struct jail_table tables[] = { jail_common, JAIL_TABLE(dial_rules) };
+	struct bb_err err = { 0 };
+
+	if (jail_lock(tables, BB_ARRAY_LEN(tables), &err) < 0)
+		return 99;
+	return syscall(SYS_socket, family, type, 0) < 0 ? 1 : OK;
+}
+
+static int dials_tcp(void)
+{
+	return dials(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+}
+
+static int dials_udp(void)
+{
+	return dials(AF_INET, SOCK_DGRAM);
+}
+
+static int dials_unix(void)
+{
+	return dials(AF_UNIX, SOCK_STREAM);
+}
+
+static void own_table(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(dials_tcp), OK);
+	assert_int_equal(in_child(dials_udp), KILLED);
+	assert_int_equal(in_child(dials_unix), KILLED);
+}
+
+static int begins(void)
+{
+	struct bb_err err = { 0 };
+	struct rlimit core, files;
+	const int keep[] = { 5, 8 };
+
+	for (int fd = 3; fd < 12; fd++) {
+		if (dup2(STDERR_FILENO, fd) != fd)
+			return 1;
+	}
+	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0)
+		return 2;
+	for (int fd = 0; fd < 12; fd++) {
+		bool want = fd < 3 || fd == 5 || fd == 8;
+
+		if ((fcntl(fd, F_GETFD) >= 0) != want)
+			return 3;
+	}
+	if (prctl(PR_GET_DUMPABLE) != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 4;
+	if (getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_max != 0)
+		return 5;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur != files.rlim_max)
+		return 6;
+	return OK;
+}
+
+static int vmm_filter(void)
+{
+	struct iovec iov = { 0 };
+	struct bb_err err = { 0 };
+	int fds[2];
+
+	if (jail_vmm(&err) < 0)
+		return 1;
+	if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || errno != EPERM)
+		return 2;
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) >= 0 || errno != EPERM)
+		return 3;
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) >= 0 || errno != EPERM)
+		return 4;
+	if (process_vm_readv(getpid(), &iov, 1, &iov, 1, 0) >= 0 || errno != EPERM)
+		return 5;
+	if (syscall(SYS_io_uring_setup, 1, NULL) >= 0 || errno != EPERM)
+		return 6;
+	if (syscall(SYS_pidfd_getfd, 0, 0, 0) >= 0 || errno != EPERM)
+		return 7;
+	if (open("/etc/passwd", O_RDONLY) < 0)
+		return 8;
+	/* what it execs inherits the filter */
+	(void)execl("/usr/bin/env", "env", "python3", "-c",
+		    "import socket,sys\n"
+		    "try: socket.socket()\n"
+		    "except PermissionError: sys.exit(0)\n"
+		    "sys.exit(9)",
+		    (char *)NULL);
+	return 10;
+}
+
+static int orphan_is_refused(void)
+{
+	struct bb_err err = { 0 };
+
+	return jail_die_with_parent(getppid(), &err) == 0 &&
+			       jail_die_with_parent(getpid(), &err) == -ESRCH
+		       ? OK
+		       : 1;
+}
+
+/* The child dies as soon as its parent does */
+static void dies_with_parent(void **state)
+{
+	int fds[2];
+	pid_t middle;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	middle = fork();
+	if (middle == 0) {
+		pid_t self = getpid();
+		struct bb_err err = { 0 };
+
+		if (fork() == 0) {
+			if (jail_die_with_parent(self, &err) < 0 || write(fds[1], "r", 1) != 1)
+				_exit(1);
+			(void)pause();
+			_exit(0);
+		}
+		(void)pause();
+		_exit(0);
+	}
+	(void)close(fds[1]);
+	assert_int_equal(read(fds[0], &c, 1), 1);
+	assert_int_equal(kill(middle, SIGKILL), 0);
+	assert_int_equal(waitpid(middle, NULL, 0), middle);
+	assert_int_equal(read(fds[0], &c, 1), 0); /* the last writer is gone */
+	(void)close(fds[0]);
+}
+
+static void begin_and_vmm(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(begins), OK);
+	assert_int_equal(in_child(vmm_filter), OK);
+	assert_int_equal(in_child(orphan_is_refused), OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(common_table),
+		cmocka_unit_test(own_table),
+		cmocka_unit_test(begin_and_vmm),
+		cmocka_unit_test(dies_with_parent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
