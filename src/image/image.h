@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_IMAGE_IMAGE_H
+#define BB_IMAGE_IMAGE_H
+#include "base/buf.h"
+#include "state/paths.h"
+
+/**
+ * DOC: image - what bottles boot: kernel, modules, read-only root, and the disk they write to
+ *
+ * Layer:     image
+ * Used by:   cli (image ls|build, doctor), bottled
+ * Trust:     built from signed Debian archives by the operator; read-only afterwards
+ * Ownership: struct image holds paths only
+ *
+ * Store: <cache>/images/<digest>/ holds vmlinux, modules.cpio, root.erofs, roots.pem and
+ * manifest.json; <cache>/images/by-name/NAME is a symbolic link to it. The digest is over the
+ * files' digests, a directory appears by one rename and never changes. Builders take a lock.
+ */
+#define IMAGE_NAME_MAX   64
+#define IMAGE_INITRD_MAX (256u << 20)
+
+struct image {
+	char name[IMAGE_NAME_MAX];
+	char digest[65];
+	char kernel_release[128];
+	char built[32]; /* RFC 3339, UTC */
+	uint64_t bytes;
+	char kernel_path[PATHS_MAX];
+	char modules_path[PATHS_MAX];
+	char root_path[PATHS_MAX];
+	char roots_path[PATHS_MAX]; /* PEM: the image's own certificate roots */
+};
+
+/** struct image_extra_file - One file that bottled adds to the initramfs */
+struct image_extra_file {
+	const char *path; /* without leading slash; its directories are made */
+	struct bb_span data;
+};
+
+/**
+ * image_open() - Find an image and check that its files are there in full
+ * @name:	name, or digest
+ *
+ * Return: 0; -ENOENT with an @err that says how to build it; -EBADMSG when it is damaged
+ */
+BB_MUST_USE int image_open(const char *name, struct image *ret, struct bb_err *err);
+
+/**
+ * image_list() - All named images
+ * @fn:		called for each, in order of name; a damaged one comes with its error
+ */
+BB_MUST_USE int image_list(void (*fn)(const struct image *image, const struct bb_err *broken,
+				      void *arg),
+			   void *arg, struct bb_err *err);
+
+/** image_progress_fn - One line about what the build does */
+typedef void (*image_progress_fn)(const char *line, void *arg);
+
+/**
+ * image_build() - Build a recipe ("base") and give it its name
+ * @mirror:	Debian mirror, or NULL for the default
+ * @fn:		progress, also "waiting for another build"
+ *
+ * Ctrl-C (SIGINT, SIGTERM) ends it with -EINTR and leaves nothing behind.
+ *
+ * Return: 0 with @ret; -errno with @err
+ */
+BB_MUST_USE int image_build(const char *name, const char *mirror, image_progress_fn fn, void *arg,
+			    struct image *ret, struct bb_err *err);
+
+/**
+ * image_initrd_memfd() - Initramfs for one start: modules, /init and @extra
+ *
+ * Return: owned sealed memfd or -errno with @err
+ */
+BB_MUST_USE int image_initrd_memfd(const struct image *image, const struct image_extra_file *extra,
+				   size_t n_extra, struct bb_err *err);
+
+/**
+ * image_make_disk() - Sparse file with an empty ext4
+ *
+ * Return: owned fd, O_RDWR; -EEXIST, or -errno with @err; no file is left on failure
+ */
+BB_MUST_USE int image_make_disk(int dirfd, const char *name, uint64_t bytes, struct bb_err *err);
+
+/**
+ * image_missing_tools() - Host programs that are not there
+ * @for_build:	also what image_build() needs
+ * @ret:	one line each, "mkfs.erofs (package erofs-utils)"
+ *
+ * Return: how many
+ */
+int image_missing_tools(bool for_build, char *ret, size_t size);
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/store.h"
+#include "base/io.h"
+#include "image/image.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+const char *const image_files[IMAGE_NUM_FILES] = { "vmlinux", "modules.cpio", "root.erofs",
+						   "roots.pem" };
+
+int image_store_dir(char ret[static PATHS_MAX], struct bb_err *err)
+{
+	struct paths paths;
+	int r = paths_get(&paths, err);
+
+	return r < 0 ? r : paths_join(paths.cache, "images", ret, err);
+}
+
+bool image_name_is_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n >= IMAGE_NAME_MAX || name[0] == '.' || name[0] == '-')
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		char c = name[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+		      c == '.'))
+			return false;
+	}
+	return true;
+}
+
+/* Sizes as recorded: a file that was cut short or lost is found before a boot is tried */
+static int check_files(const char *dir, const json_t *files, struct image *ret, struct bb_err *err)
+{
+	for (size_t i = 0; i < IMAGE_NUM_FILES; i++) {
+		const json_t *size =
+			json_object_get(json_object_get(files, image_files[i]), "size");
+		char path[PATHS_MAX];
+		struct stat st;
+		int r = paths_join(dir, image_files[i], path, err);
+
+		if (r < 0)
+			return r;
+		if (access(path, R_OK) < 0 || stat(path, &st) < 0)
+			return bb_err_set(err, -EBADMSG, "image %s: %s: %s", ret->name,
+					  image_files[i], strerror(errno));
+		if (!json_is_integer(size) || json_integer_value(size) != st.st_size)
+			return bb_err_set(err, -EBADMSG,
+					  "image %s: %s is damaged; rebuild it: bot-bottle image "
+					  "build %s",
+					  ret->name, image_files[i], ret->name);
+		ret->bytes += (uint64_t)st.st_size;
+	}
+	return 0;
+}
+
+static int read_manifest(const char *dir, struct image *ret, struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf text;
+	const char *digest, *release, *built;
+	json_auto_t *json = NULL;
+	char path[PATHS_MAX];
+	json_error_t je;
+	json_t *files;
+	int version, r;
+
+	bb_buf_init(&text, 1u << 20);
+	r = paths_join(dir, "manifest.json", path, err);
+	if (r == 0)
+		r = bb_read_file(path, &text, err);
+	if (r < 0)
+		return bb_err_wrap(err, "image %s", ret->name);
+	json = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, &je);
+	if (!json ||
+	    json_unpack_ex(json, &je, 0, "{s:i, s:s, s:s, s:s, s:o}", "version", &version, "digest",
+			   &digest, "kernel", &release, "built", &built, "files", &files) < 0)
+		return bb_err_set(err, -EBADMSG, "image %s: manifest.json: %s", ret->name, je.text);
+	if (version != 1)
+		return bb_err_set(err, -EBADMSG,
+				  "image %s: made by another version; rebuild it: "
+				  "bot-bottle image build %s",
+				  ret->name, ret->name);
+	(void)snprintf(ret->digest, sizeof(ret->digest), "%s", digest);
+	(void)snprintf(ret->kernel_release, sizeof(ret->kernel_release), "%s", release);
+	(void)snprintf(ret->built, sizeof(ret->built), "%s", built);
+	return check_files(dir, files, ret, err);
+}
+
+int image_open(const char *name, struct image *ret, struct bb_err *err)
+{
+	char store[PATHS_MAX], rel[PATHS_MAX], link[PATHS_MAX], dir[PATH_MAX];
+	struct image image = { 0 };
+	int r;
+
+	if (!image_name_is_ok(name))
+		return bb_err_set(
+			err, -EINVAL,
+			"image '%.80s': names are lower-case letters, digits, '-', '_', '.'", name);
+	(void)snprintf(image.name, sizeof(image.name), "%s", name);
+	r = image_store_dir(store, err);
+	if (r == 0)
+		r = paths_join("by-name", name, rel, err);
+	if (r == 0)
+		r = paths_join(store, rel, link, err);
+	if (r < 0)
+		return r;
+	/* The real directory: a rebuild moves the name, not what we opened */
+	if (!realpath(link, dir)) {
+		r = paths_join(store, name, link, err);
+		if (r < 0)
+			return r;
+		if (strlen(name) != 64 || !realpath(link, dir))
+			return bb_err_set(err, -ENOENT,
+					  "image '%s' is not there; build it: bot-bottle image "
+					  "build %s",
+					  name, name);
+	}
+	r = read_manifest(dir, &image, err);
+	if (r == 0)
+		r = paths_join(dir, "vmlinux", image.kernel_path, err);
+	if (r == 0)
+		r = paths_join(dir, "modules.cpio", image.modules_path, err);
+	if (r == 0)
+		r = paths_join(dir, "root.erofs", image.root_path, err);
+	if (r == 0)
+		r = paths_join(dir, "roots.pem", image.roots_path, err);
+	if (r == 0)
+		*ret = image;
+	return r;
+}
+
+static int is_name(const struct dirent *e)
+{
+	return image_name_is_ok(e->d_name);
+}
+
+int image_list(void (*fn)(const struct image *image, const struct bb_err *broken, void *arg),
+	       void *arg, struct bb_err *err)
+{
+	char store[PATHS_MAX], names[PATHS_MAX];
+	struct dirent **list = NULL;
+	int n, r = image_store_dir(store, err);
+
+	if (r == 0)
+		r = paths_join(store, "by-name", names, err);
+	if (r < 0)
+		return r;
+	n = scandir(names, &list, is_name, alphasort);
+	if (n < 0 && errno == ENOENT)
+		return 0;
+	if (n < 0)
+		return bb_err_set(err, -errno, "%s: %s", names, strerror(errno));
+	for (int i = 0; i < n; i++) {
+		struct bb_err broken = { 0 };
+		struct image image = { 0 };
+
+		(void)snprintf(image.name, sizeof(image.name), "%.63s", list[i]->d_name);
+		(void)!image_open(list[i]->d_name, &image, &broken);
+		fn(&image, broken.code ? &broken : NULL, arg);
+		free(list[i]);
+	}
+	free(list);
+	return 0;
+}
