@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/smolmachines/smolmachines.h"
+#include "base/io.h"
+#include "image/image.h"
+#include "ipc/policy_json.h"
+#include "ipc/sock.h"
+#include "state/paths.h"
+#include "vmm/vmm.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#define BOTTLED_FD 3
+
+static int smol_missing(char *ret, size_t size, struct bb_err *err)
+{
+	struct bb_err none = { 0 };
+	char path[PATHS_MAX];
+	int n = image_missing_tools(false, ret, size);
+
+	(void)err;
+	if (vmm_find(path, sizeof(path), &none) < 0) {
+		size_t at = strnlen(ret, size);
+
+		n++;
+		if (at < size)
+			(void)snprintf(ret + at, size - at,
+				       "qemu-system-x86_64 (package qemu-system-x86)\n");
+	}
+	return n;
+}
+
+static const char *timezone_name(char link[static PATHS_MAX])
+{
+	const char *tz = getenv("TZ"), *zone;
+	ssize_t n;
+
+	if (tz && *tz)
+		return *tz == ':' ? tz + 1 : tz;
+	n = readlink("/etc/localtime", link, PATHS_MAX - 1);
+	if (n <= 0)
+		return "";
+	link[n] = '\0';
+	zone = strstr(link, "zoneinfo/");
+	return zone ? zone + strlen("zoneinfo/") : "";
+}
+
+static int spec_memfd(const struct backend_start *s, struct bb_err *err)
+{
+	char link[PATHS_MAX];
+	json_auto_t *json = json_pack(
+		"{s:s, s:s, s:s, s:O, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}", "state_dir",
+		s->state_dir, "runtime_dir", s->runtime_dir, "image", s->image, "env", s->env,
+		"upstream_ca_pem", s->upstream_ca_pem, "memory_bytes", (json_int_t)s->memory_bytes,
+		"disk_bytes", (json_int_t)s->disk_bytes, "cpus", (json_int_t)s->cpus, "pids",
+		(json_int_t)s->pids, "accel", s->accel, "tz", timezone_name(link), "ephemeral",
+		s->ephemeral, "keep_disk", s->keep_disk);
+	bb_auto_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	int fd;
+
+	if (!text)
+		return bb_err_set(err, -ENOMEM, "no memory for the bottle's settings");
+	fd = bb_memfd_sealed("bottle", BB_SPAN_STR(text), err);
+	explicit_bzero(text, strlen(text)); /* the environment may hold secrets */
+	return fd;
+}
+
+/* In the child: bottled with the socket as fd 3 and nothing else of ours but stderr */
+_Noreturn static void exec_bottled(const char *path, int sock)
+{
+	char *argv[] = { (char[]){ "bottled" }, NULL };
+	int null = open("/dev/null", O_RDWR);
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (sock == BOTTLED_FD)
+		(void)fcntl(sock, F_SETFD, 0);
+	else
+		(void)dup2(sock, BOTTLED_FD);
+	(void)dup2(null, 0);
+	(void)dup2(null, 1);
+	(void)dup2(null, 2); /* it writes to the bottle's host.log; the terminal is the CLI's */
+	(void)syscall(SYS_close_range, BOTTLED_FD + 1, ~0u, 0u);
+	(void)execv(path, argv);
+	_exit(127);
+}
+
+static int hand_over(int sock, const struct backend_start *s, struct bb_err *err)
+{
+	struct ipc_msg msg = { .type = IPC_BLOB };
+	bb_auto_close int spec = spec_memfd(s, err), policy = -1;
+	int r;
+
+	if (spec < 0)
+		return spec;
+	policy = policy_to_memfd(s->policy, err);
+	if (policy < 0)
+		return policy;
+	msg.u.kind.kind = IPC_BLOB_BOTTLE;
+	msg.fd = spec;
+	r = ipc_send(sock, &msg, err);
+	msg.u.kind.kind = IPC_BLOB_POLICY;
+	msg.fd = policy;
+	if (r == 0)
+		r = ipc_send(sock, &msg, err);
+	if (r == 0)
+		r = ipc_send(sock, &(struct ipc_msg){ .type = IPC_START, .fd = -1 }, err);
+	return r;
+}
+
+static int smol_start(const struct backend_start *s, struct bb_err *err)
+{
+	char path[PATHS_MAX];
+	int fds[2], r = paths_libexec("bottled", path, err);
+	pid_t pid;
+
+	if (r == 0)
+		r = ipc_pair(fds, err);
+	if (r < 0)
+		return r;
+	pid = fork();
+	if (pid == 0)
+		exec_bottled(path, fds[1]);
+	(void)close(fds[1]);
+	r = pid < 0 ? bb_err_set(err, -errno, "fork: %s", strerror(errno))
+		    : hand_over(fds[0], s, err);
+	if (r < 0) {
+		(void)close(fds[0]);
+		return r;
+	}
+	return fds[0];
+}
+
+static int smol_connect(const char *runtime_dir, struct bb_err *err)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	bb_auto_close int dir = open(runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	bb_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (dir < 0 || fd < 0)
+		return bb_err_set(err, -errno, "%s: %s", runtime_dir, strerror(errno));
+	/* The path may be longer than sun_path */
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/control", dir);
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return bb_err_set(err, -errno, "the bottle does not answer: %s", strerror(errno));
+	return BB_TAKE_FD(fd);
+}
+
+const struct backend backend_smolmachines = {
+	.name = "smolmachines",
+	.legacy = false,
+	.missing = smol_missing,
+	.start = smol_start,
+	.connect = smol_connect,
+};
