@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_PROC_BOTTLED_BOTTLE_H
+#define BB_PROC_BOTTLED_BOTTLE_H
+#include "base/buf.h"
+#include "ipc/peer.h"
+#include "proc/bottled/spec.h"
+#include "vmm/vmm.h"
+#include <sys/types.h>
+
+/**
+ * DOC: bottle - the state of the one bottle that this process owns
+ *
+ * Layer:     proc/bottled
+ *
+ * Life: ROLES (recorder, keyd, dialer, egress, gate start and lock themselves) → PROBE (the host
+ * probe asks gate about the edges of the policy) → BOOT (QEMU runs, the guest has not said hello)
+ * → GUEST (the guest's own probe) → UP → ENDING. A boot that never says hello is tried once more,
+ * with everything new: a vhost-user back end cannot be connected to twice.
+ *
+ * Whatever dies, the bottle ends: QEMU first, by SIGKILL, because it runs on for seconds without
+ * its vhost back end; then the rest; recorder last, so that it can write why.
+ */
+enum bottle_phase {
+	BOTTLE_ROLES = 0,
+	BOTTLE_PROBE,
+	BOTTLE_BOOT,
+	BOTTLE_GUEST,
+	BOTTLE_UP,
+	BOTTLE_ENDING,
+
+	BOTTLE_NUM_PHASES,
+};
+extern const char *const bottle_phase_str[BOTTLE_NUM_PHASES];
+
+#define BOTTLE_BOOTS_MAX   2
+#define BOTTLE_CLIENTS_MAX 16
+#define BOTTLE_PORTERS_MAX 64
+
+struct bottle;
+
+/**
+ * struct child - One standing process
+ * @ready:	said READY (the vmm: was started)
+ * @dead:	was reaped
+ */
+struct child {
+	struct bottle *bottle;
+	enum ipc_role role;
+	pid_t pid; /* 0 = never started */
+	int pidfd;
+	struct event *exit_event;
+	struct ipc_peer *peer;
+	bool ready;
+	bool dead;
+};
+
+/** struct porter - One use: a command, a copy, or the standing clock */
+struct porter {
+	struct bottle *bottle;
+	pid_t pid; /* 0 = free slot */
+	int pidfd;
+	struct event *exit_event;
+	struct ipc_peer *peer;
+};
+
+/** struct client - One connected CLI; slot 0 is the one that started us */
+struct client {
+	struct bottle *bottle;
+	struct ipc_peer *peer;
+};
+
+struct bottle {
+	struct event_base *base;
+	struct spec spec;
+	enum bottle_phase phase;
+	unsigned int boots;
+	struct vmm_accel_choice accel;
+	struct child children[IPC_NUM_ROLES]; /* by role; others unused */
+	struct porter porters[BOTTLE_PORTERS_MAX];
+	struct client clients[BOTTLE_CLIENTS_MAX];
+	int state_dir;
+	int runtime_dir;
+	int log_fd;
+	int qmp_fd; /* our side of the monitor */
+	int vmm_fds[VMM_FD_END];
+	char *root_pem; /* from keyd, once per boot attempt */
+	struct event *timer;
+	struct event *control_event;
+	struct event *signal_events[3];
+	int control_fd;
+	struct probe_list *probes;
+	uint64_t started_ms;
+	uint64_t next_use;
+	uint8_t exit_code; /* for the CLI, when it did not end in order */
+	struct bb_err why; /* code 0: it ended in order */
+};
+
+/* children.c */
+/** children_start() - Make the pairs, start all standing roles and hand them what they need */
+BB_MUST_USE int children_start(struct bottle *b, struct bb_err *err);
+/** children_start_vmm() - Build the initrd and start QEMU */
+BB_MUST_USE int children_start_vmm(struct bottle *b, struct bb_err *err);
+/** children_all_ready() - Every standing role has said READY and keyd its certificate */
+bool children_all_ready(const struct bottle *b);
+/** children_kill() - SIGKILL QEMU, then the rest but recorder; closes their peers */
+void children_kill(struct bottle *b);
+/** children_release() - Reap and free all of them, recorder too; nothing is left running */
+void children_release(struct bottle *b);
+
+/* porters.c */
+/** porters_open() - Start a porter; @ret_cli: owned socket for the CLI, NULL for the clock */
+BB_MUST_USE int porters_open(struct bottle *b, int *ret_cli, struct bb_err *err);
+void porters_release(struct bottle *b);
+
+/* probes.c */
+/** probes_start() - Send the host probe through gate's decision path */
+BB_MUST_USE int probes_start(struct bottle *b, struct bb_err *err);
+/** probes_result() - One answer. Return: 1 when all have come, 0 when some are missing, -errno */
+BB_MUST_USE int probes_result(struct bottle *b, const struct ipc_msg *msg, struct bb_err *err);
+void probes_release(struct bottle *b);
+
+/* control.c */
+/** control_listen() - The bottle's control socket in its runtime directory */
+BB_MUST_USE int control_listen(struct bottle *b, struct bb_err *err);
+/** control_adopt() - Take the CLI that started us as client 0 */
+BB_MUST_USE int control_adopt(struct bottle *b, int fd, struct bb_err *err);
+/** control_progress() - One line for the CLI that started us */
+BB_PRINTF(2, 3) void control_progress(struct bottle *b, const char *fmt, ...);
+/** control_up() - Tell the CLI that the bottle is up */
+void control_up(struct bottle *b);
+/** control_failed() - Tell every client why it ended */
+void control_failed(struct bottle *b);
+void control_release(struct bottle *b);
+
+/* bottle.c: the phases */
+/** bottle_start_attempt() - Begin with ROLES */
+BB_MUST_USE int bottle_start_attempt(struct bottle *b, struct bb_err *err);
+/** bottle_advance() - Look whether the phase is done, and go on */
+void bottle_advance(struct bottle *b);
+/** bottle_guest_hello() - The guest speaks */
+void bottle_guest_hello(struct bottle *b, uint32_t version);
+/** bottle_guest_probe() - Result of the guest's own probe */
+void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text);
+/** bottle_end() - End it in order */
+void bottle_end(struct bottle *b, const char *event);
+/** bottle_fail() - End it because of @why */
+void bottle_fail(struct bottle *b, uint8_t exit_code, const struct bb_err *why);
+/** bottle_record() - One life record */
+void bottle_record(struct bottle *b, const char *event, const char *text);
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/bottled/spec.h"
+#include "base/io.h"
+#include "ipc/policy_json.h"
+#include <errno.h>
+
+#define SPEC_MAX (8u << 20)
+
+void spec_release(struct spec *s)
+{
+	json_decref(s->json);
+	policy_release(&s->policy);
+	bb_closep(&s->policy_fd);
+	*s = (struct spec){ .policy_fd = -1 };
+}
+
+static int read_json(int fd, json_t **ret, struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf buf;
+	json_error_t je;
+	int r;
+
+	bb_buf_init(&buf, SPEC_MAX);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return bb_err_set(err, -errno, "bottle settings: %s", strerror(errno));
+	r = bb_read_all(fd, &buf);
+	if (r < 0)
+		return bb_err_set(err, r, "bottle settings: %s", strerror(-r));
+	*ret = json_loadb((const char *)buf.p, buf.len, JSON_REJECT_DUPLICATES, &je);
+	if (!*ret)
+		return bb_err_set(err, -EINVAL, "bottle settings: %s", je.text);
+	return 0;
+}
+
+static int unpack(struct spec *s, struct bb_err *err)
+{
+	json_int_t memory, disk, cpus, pids;
+	int ephemeral, keep;
+	json_t *env;
+	json_error_t je;
+	const char *key;
+	json_t *value;
+
+	if (json_unpack_ex(s->json, &je, JSON_STRICT,
+			   "{s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}",
+			   "state_dir", &s->state_dir, "runtime_dir", &s->runtime_dir, "image",
+			   &s->image, "env", &env, "upstream_ca_pem", &s->upstream_ca_pem,
+			   "memory_bytes", &memory, "disk_bytes", &disk, "cpus", &cpus, "pids",
+			   &pids, "accel", &s->accel, "tz", &s->tz, "ephemeral", &ephemeral,
+			   "keep_disk", &keep) < 0)
+		return bb_err_set(err, -EINVAL, "bottle settings: %s", je.text);
+	if (memory < (64 << 20) || disk < (16 << 20) || cpus < 1 || cpus > 64 || pids < 16 ||
+	    pids > (1 << 22) || !json_is_object(env))
+		return bb_err_set(err, -EINVAL, "bottle settings: a number is out of range");
+	json_object_foreach(env, key, value)
+	{
+		if (!json_is_string(value))
+			return bb_err_set(err, -EINVAL, "bottle settings: env.%.60s", key);
+	}
+	s->memory_bytes = (uint64_t)memory;
+	s->disk_bytes = (uint64_t)disk;
+	s->cpus = (uint32_t)cpus;
+	s->pids = (uint32_t)pids;
+	s->env = env;
+	s->ephemeral = ephemeral != 0;
+	s->keep_disk = keep != 0;
+	return 0;
+}
+
+int spec_load(int bottle_fd, int policy_fd, struct spec *ret, struct bb_err *err)
+{
+	struct spec s = { .policy_fd = policy_fd };
+	int r;
+
+	if (bottle_fd < 0 || policy_fd < 0)
+		r = bb_err_set(err, -EINVAL, "no policy was given: refusing to start");
+	else
+		r = read_json(bottle_fd, &s.json, err);
+	if (r == 0)
+		r = unpack(&s, err);
+	if (r == 0)
+		r = policy_from_memfd(policy_fd, &s.policy, err);
+	if (r < 0) {
+		spec_release(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "ipc/boot.h"
+#include "jail/jail.h"
+#include "proc/porter/porter.h"
+#include <errno.h>
+#include <event2/buffer.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#define PING_S 10
+
+int porter_frame(struct porter *p, enum exec_type type, const void *payload, size_t len)
+{
+	struct evbuffer *out = bufferevent_get_output(p->stream);
+	uint8_t header[EXEC_HEADER_BYTES];
+
+	exec_header_write(header, type, (uint32_t)len);
+	if (evbuffer_add(out, header, sizeof(header)) < 0 || evbuffer_add(out, payload, len) < 0)
+		return -ENOMEM;
+	if (p->cli && evbuffer_get_length(out) > PORTER_QUEUE_MAX)
+		ipc_peer_pause(p->cli, true);
+	return 0;
+}
+
+void porter_to_cli(struct porter *p, const struct ipc_msg *msg)
+{
+	if (!p->cli)
+		return;
+	(void)ipc_peer_send(p->cli, msg);
+	if (ipc_peer_queued(p->cli) > PORTER_QUEUE_MAX)
+		(void)bufferevent_disable(p->stream, EV_READ);
+}
+
+void porter_fail(struct porter *p, const char *text)
+{
+	struct ipc_msg msg = { .type = IPC_FAILED, .fd = -1, .u.text.text = BB_SPAN_STR(text) };
+
+	if (!p->done) {
+		p->done = true;
+		porter_to_cli(p, &msg);
+	}
+	if (!p->cli)
+		(void)event_base_loopbreak(p->base);
+}
+
+static void send_ping(struct porter *p)
+{
+	uint8_t payload[EXEC_PING_BYTES];
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_REALTIME, &ts) < 0)
+		return;
+	exec_ping_write(payload, (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u);
+	if (porter_frame(p, EXEC_TYPE_PING, payload, sizeof(payload)) < 0)
+		(void)event_base_loopbreak(p->base);
+}
+
+static void on_ping(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	send_ping(arg);
+}
+
+/* Octets for the CLI, in pieces that fit a message */
+static void forward_data(struct porter *p, enum ipc_type type, struct bb_span data)
+{
+	while (data.len) {
+		size_t n = data.len > IPC_DATA_MAX ? IPC_DATA_MAX : data.len;
+		struct ipc_msg msg = { .type = type, .fd = -1, .u.data.data = { data.p, n } };
+
+		porter_to_cli(p, &msg);
+		data.p += n;
+		data.len -= n;
+	}
+}
+
+static void on_guest_exit(struct porter *p, struct bb_span payload)
+{
+	struct ipc_msg msg = { .type = IPC_EXIT, .fd = -1 };
+	struct exec_exit e;
+
+	if (exec_exit_read(payload, &e) != EXEC_RESULT_OK) {
+		porter_fail(p, "the guest sent an undecodable exit");
+		return;
+	}
+	if (p->copy) {
+		copy_exit(p, &e);
+		return;
+	}
+	msg.u.exit.code = e.code;
+	msg.u.exit.signo = e.signal;
+	msg.u.exit.oom = e.oom;
+	p->done = true;
+	porter_to_cli(p, &msg);
+}
+
+static void on_guest_frame(struct porter *p, enum exec_type type, struct bb_span payload)
+{
+	if (p->done)
+		return;
+	switch (type) {
+	case EXEC_TYPE_STDOUT:
+		forward_data(p, IPC_STDOUT, payload);
+		break;
+	case EXEC_TYPE_STDERR:
+		if (p->copy)
+			copy_stderr(p, payload);
+		else
+			forward_data(p, IPC_STDERR, payload);
+		break;
+	case EXEC_TYPE_EXIT:
+		on_guest_exit(p, payload);
+		break;
+	case EXEC_TYPE_TAR_OUT:
+		if (p->copy)
+			copy_frame(p, payload);
+		else
+			porter_fail(p, "the guest sent an archive that nobody asked for");
+		break;
+	case EXEC_TYPE_PING:
+		break; /* its clock as it says; the guest steps by itself */
+	case EXEC_TYPE_EXEC:
+	case EXEC_TYPE_STDIN:
+	case EXEC_TYPE_STDIN_EOF:
+	case EXEC_TYPE_RESIZE:
+	case EXEC_TYPE_SIGNAL:
+	case EXEC_TYPE_TAR_IN:
+	case EXEC_TYPE_POWEROFF:
+	case EXEC_NUM_TYPES:
+		porter_fail(p, "the guest sent a frame that only the host sends");
+		break;
+	}
+}
+
+static void on_stream_read(struct bufferevent *bev, void *arg)
+{
+	struct evbuffer *in = bufferevent_get_input(bev);
+	struct porter *p = arg;
+
+	for (;;) {
+		uint8_t header[EXEC_HEADER_BYTES];
+		ev_ssize_t n = evbuffer_copyout(in, header, sizeof(header));
+		enum exec_result r;
+		enum exec_type type;
+		uint32_t len;
+		uint8_t *frame;
+
+		if (n < (ev_ssize_t)sizeof(header))
+			return;
+		r = exec_header_read((struct bb_span){ header, sizeof(header) }, EXEC_SIDE_GUEST,
+				     &type, &len);
+		if (r != EXEC_RESULT_OK) {
+			porter_fail(p, "the guest sent an undecodable frame");
+			(void)bufferevent_disable(bev, EV_READ);
+			return;
+		}
+		if (evbuffer_get_length(in) < EXEC_HEADER_BYTES + len)
+			return;
+		frame = evbuffer_pullup(in, (ev_ssize_t)(EXEC_HEADER_BYTES + len));
+		if (!frame)
+			return;
+		on_guest_frame(p, type, (struct bb_span){ frame + EXEC_HEADER_BYTES, len });
+		(void)evbuffer_drain(in, EXEC_HEADER_BYTES + len);
+	}
+}
+
+static void on_stream_write(struct bufferevent *bev, void *arg)
+{
+	struct porter *p = arg;
+
+	(void)bev;
+	if (p->cli)
+		ipc_peer_pause(p->cli, false);
+	if (p->copy)
+		copy_pump(p);
+}
+
+static void on_stream_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct porter *p = arg;
+
+	(void)bev;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+		porter_fail(p, "the connection to the guest ended");
+}
+
+static void on_cli_drain(struct ipc_peer *peer, void *arg)
+{
+	struct porter *p = arg;
+
+	(void)peer;
+	(void)bufferevent_enable(p->stream, EV_READ);
+	on_stream_read(p->stream, p);
+}
+
+static void on_exec(struct porter *p, struct ipc_msg *msg)
+{
+	struct bb_span json = msg->u.data.data;
+
+	if (p->started || porter_frame(p, EXEC_TYPE_EXEC, json.p, json.len) < 0)
+		porter_fail(p, "only one command per stream");
+	p->started = true;
+	send_ping(p);
+}
+
+static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
+{
+	struct porter *p = arg;
+	uint8_t payload[EXEC_RESIZE_BYTES];
+	struct bb_err err = { 0 };
+	int r = 0;
+
+	(void)peer;
+	if (p->done)
+		return;
+	switch ((int)msg->type) {
+	case IPC_EXEC:
+		on_exec(p, msg);
+		break;
+	case IPC_STDIN:
+		if (msg->u.data.data.len)
+			r = porter_frame(p, EXEC_TYPE_STDIN, msg->u.data.data.p,
+					 msg->u.data.data.len);
+		break;
+	case IPC_STDIN_EOF:
+		r = porter_frame(p, EXEC_TYPE_STDIN_EOF, NULL, 0);
+		break;
+	case IPC_RESIZE:
+		exec_resize_write(payload,
+				  (struct exec_winsize){ msg->u.resize.rows, msg->u.resize.cols });
+		r = porter_frame(p, EXEC_TYPE_RESIZE, payload, EXEC_RESIZE_BYTES);
+		break;
+	case IPC_SIGNAL:
+		r = porter_frame(p, EXEC_TYPE_SIGNAL, &msg->u.signal.signo, 1);
+		break;
+	case IPC_COPY_IN:
+	case IPC_COPY_OUT:
+		if (p->started)
+			(void)bb_err_set(&err, -EBUSY, "only one use per stream");
+		else if (copy_start(p, msg, &err) == 0)
+			p->started = true;
+		if (err.code)
+			porter_fail(p, err.msg);
+		break;
+	default:
+		break;
+	}
+	if (r < 0)
+		porter_fail(p, "no memory");
+}
+
+static void on_peer_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
+{
+	struct porter *p = arg;
+
+	(void)peer;
+	(void)why;
+	(void)text;
+	(void)event_base_loopbreak(p->base); /* the guest sees end of file and ends the session */
+}
+
+static void on_bottled_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
+{
+	(void)peer;
+	(void)msg;
+	(void)arg; /* nothing comes after START */
+}
+
+static int porter_init(struct porter *p, const struct ipc_boot *boot, struct bb_err *err)
+{
+	struct timeval every = { .tv_sec = PING_S };
+
+	if (boot->fds[IPC_FD_STREAM] < 0)
+		return bb_err_set(err, -EINVAL, "no stream was given");
+	p->base = event_base_new();
+	if (!p->base || evutil_make_socket_nonblocking(boot->fds[IPC_FD_STREAM]) < 0)
+		return bb_err_set(err, -ENOMEM, "no event loop");
+	p->stream = bufferevent_socket_new(p->base, boot->fds[IPC_FD_STREAM], 0);
+	p->bottled = ipc_peer_new(p->base, IPC_ROLE_PORTER, IPC_ROLE_BOTTLED, IPC_BOOT_FD,
+				  on_bottled_msg, on_peer_dead, p);
+	if (!p->stream || !p->bottled)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	if (boot->peers[IPC_ROLE_CLI] >= 0) {
+		p->cli = ipc_peer_new(p->base, IPC_ROLE_PORTER, IPC_ROLE_CLI,
+				      boot->peers[IPC_ROLE_CLI], on_cli_msg, on_peer_dead, p);
+		if (!p->cli)
+			return bb_err_set(err, -ENOMEM, "no memory");
+		ipc_peer_on_drain(p->cli, on_cli_drain);
+	} else {
+		p->ping = event_new(p->base, -1, EV_PERSIST, on_ping, p);
+		if (!p->ping || event_add(p->ping, &every) < 0)
+			return bb_err_set(err, -ENOMEM, "no memory");
+	}
+	bufferevent_setcb(p->stream, on_stream_read, on_stream_write, on_stream_event, p);
+	bufferevent_setwatermark(p->stream, EV_READ, 0, PORTER_QUEUE_MAX);
+	(void)bufferevent_enable(p->stream, EV_READ | EV_WRITE);
+	return 0;
+}
+
+int main(void)
+{
+	struct porter p = { 0 };
+	struct bb_err err = { 0 };
+	struct ipc_boot boot;
+
+	bb_log_init("porter");
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (ipc_boot_receive(IPC_ROLE_PORTER, &boot, &err) < 0 ||
+	    porter_init(&p, &boot, &err) < 0 || ipc_boot_ready(&err) < 0) {
+		ipc_boot_failed(&err);
+		return 1;
+	}
+	if (!p.cli)
+		send_ping(&p);
+	(void)event_base_dispatch(p.base);
+	return 0;
+}
