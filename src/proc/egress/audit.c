@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+#include "proc/egress/egress.h"
+#include <stdio.h>
+
+#define PATH_MAX_BYTES 2048
+
+static struct bb_span capped(struct bb_span s, size_t cap)
+{
+	return (struct bb_span){ s.p, s.len < cap ? s.len : cap };
+}
+
+struct bb_span request_host(const struct conn *c)
+{
+	const struct request *rq = c->rq;
+
+	if (rq && rq->to.name[0])
+		return BB_SPAN_STR(rq->to.name);
+	if (c->tunnel || c->name.name[0])
+		return BB_SPAN_STR(c->name.name);
+	if (rq && (rq->http.form == HTTP1_FORM_AUTHORITY || rq->http.form == HTTP1_FORM_ABSOLUTE))
+		return capped(rq->http.target, POLICY_NAME_MAX);
+	return rq && rq->http.host.p ? capped(rq->http.host, POLICY_NAME_MAX)
+				     : (struct bb_span){ 0 };
+}
+
+static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)
+{
+	const struct request *rq = c->rq;
+	struct ipc_record *r = &msg->u.record;
+	const struct policy_route *route;
+	char rule[POLICY_NAME_MAX + 2] = "";
+
+	msg->type = IPC_RECORD;
+	msg->fd = -1;
+	msg->flow = c->flow;
+	r->host = request_host(c);
+	r->port = rq && rq->to.port ? rq->to.port : c->name.port;
+	r->text = capped(BB_SPAN_STR(text), IPC_TEXT_MAX);
+	if (rq) {
+		r->method = rq->http.method;
+		r->path = capped(rq->path, PATH_MAX_BYTES);
+	}
+	if (rq && rq->admitted) {
+		route = &c->eg->policy.routes[rq->route];
+		(void)snprintf(rule, sizeof(rule), "%s%s", route->wildcard ? "*." : "",
+			       route->host);
+	}
+	r->rule = BB_SPAN_STR(rule);
+	if (ipc_peer_send(c->eg->recorder, msg) < 0)
+		c->state = CONN_DEAD; /* what cannot be recorded does not happen */
+}
+
+void audit_verdict(struct conn *c, enum policy_verdict verdict, enum policy_reason reason,
+		   unsigned int status, const char *text, bool ack)
+{
+	struct ipc_msg msg = { .u.record = {
+				       .ack = ack,
+				       .kind = IPC_RECORD_VERDICT,
+				       .verdict = (uint8_t)verdict,
+				       .reason = (uint8_t)reason,
+				       .status = (uint16_t)status,
+			       } };
+
+	if (ack)
+		msg.u.record.seq = c->ack_seq = conn_call_id(c);
+	send_record(c, &msg, text);
+}
+
+void audit_end(struct conn *c, enum policy_reason reason, const char *text)
+{
+	struct request *rq = c->rq;
+	struct ipc_msg msg = { .u.record = {
+				       .kind = IPC_RECORD_END,
+				       .verdict = POLICY_ALLOW,
+				       .reason = (uint8_t)reason,
+				       .status = (uint16_t)rq->status,
+				       .duration_ms = (uint32_t)(bb_now_ms() - rq->started_ms),
+				       .bytes_out = rq->bytes_out,
+				       .bytes_in = rq->bytes_in,
+				       .addr = c->up_addr,
+			       } };
+
+	send_record(c, &msg, text);
+	rq->admitted = false; /* one end per request */
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+#include "proc/egress/egress.h"
+#include <errno.h>
+
+/* Steps per wake-up; one moves at most 16 KiB each way, so no connection keeps the loop for long */
+#define RUN_BUDGET 32
+
+static bool step_dead(struct conn *c)
+{
+	(void)c;
+	return false;
+}
+
+/* Nothing to do but wait for a message or the timer, and see the guest leave */
+static bool step_wait(struct conn *c)
+{
+	bool any = stream_fill(&c->guest, STREAM_CHUNK);
+
+	if (c->guest.eof && stream_peer_gone(&c->guest))
+		conn_abort(c, REASON_CLOSED, "guest closed");
+	return any;
+}
+
+static bool (*const steps[CONN_NUM_STATES])(struct conn *c) = {
+	[CONN_HEAD] = step_head,     [CONN_LEAF] = step_leaf,
+	[CONN_FIRST] = step_first,   [CONN_HANDSHAKE] = step_handshake,
+	[CONN_ACK] = step_wait,      [CONN_DIAL] = step_wait,
+	[CONN_UP_TLS] = step_up_tls, [CONN_EXCHANGE] = step_exchange,
+	[CONN_LINGER] = step_linger, [CONN_DEAD] = step_dead,
+};
+
+void request_free(struct request *rq)
+{
+	if (!rq)
+		return;
+	bb_buf_release(&rq->head);
+	bb_buf_release(&rq->own_path);
+	free(rq);
+}
+
+static void conn_free(struct conn *c)
+{
+	LIST_REMOVE(c, link);
+	c->eg->n_conns--;
+	exchange_cancel_dial(c);
+	leaf_cancel(&c->wait);
+	SSL_CTX_free(c->leaf);
+	stream_close(&c->guest);
+	stream_close(&c->up);
+	request_free(c->rq);
+	if (c->timer)
+		event_free(c->timer);
+	if (c->again)
+		event_free(c->again);
+	free(c);
+}
+
+void conn_run(struct conn *c)
+{
+	unsigned int budget = RUN_BUDGET;
+	bool progress = true;
+
+	while (progress && budget-- && c->state != CONN_DEAD) {
+		progress = stream_flush(&c->guest);
+		progress |= stream_flush(&c->up);
+		if (c->guest.error || c->guest.write_error)
+			conn_abort(c, REASON_CLOSED, "guest closed");
+		progress |= steps[c->state](c);
+	}
+	if (c->state == CONN_DEAD)
+		conn_free(c);
+	else if (progress)
+		(void)event_add(c->again, &(struct timeval){ 0 });
+}
+
+static void on_ready(void *arg)
+{
+	conn_run(arg);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_run(arg);
+}
+
+static void arm_timer(struct conn *c, uint64_t now)
+{
+	uint64_t ms = c->deadline_ms > now ? c->deadline_ms - now : 0;
+	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+
+	c->timer_ms = now + ms;
+	(void)event_add(c->timer, &tv);
+}
+
+void conn_deadline(struct conn *c, uint64_t ms)
+{
+	uint64_t now = bb_now_ms();
+
+	c->deadline_ms = now + ms;
+	/* A later deadline is noticed when the timer fires: most never come to it */
+	if (c->timer_ms == 0 || c->deadline_ms < c->timer_ms)
+		arm_timer(c, now);
+}
+
+static void timed_out(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_HEAD:
+		if (c->head_begun)
+			reply_error(c, 408, REASON_TIMEOUT, "request head not complete in time");
+		else
+			c->state = CONN_DEAD; /* idle: no more to it */
+		break;
+	case CONN_LEAF:
+		tunnel_no_leaf(c, "no certificate in time");
+		break;
+	case CONN_FIRST:
+		audit_verdict(c, POLICY_DENY, REASON_NOT_HTTP, 0, "no octet in time", false);
+		c->state = CONN_DEAD;
+		break;
+	case CONN_HANDSHAKE:
+		audit_verdict(c, POLICY_DENY, REASON_GUEST_TLS, 0, "handshake timed out", false);
+		c->state = CONN_DEAD;
+		break;
+	case CONN_ACK:
+		reply_error(c, 503, REASON_TIMEOUT, "the verdict could not be recorded");
+		break;
+	case CONN_DIAL:
+	case CONN_UP_TLS:
+	case CONN_EXCHANGE:
+		exchange_timeout(c);
+		break;
+	case CONN_LINGER:
+	case CONN_DEAD:
+	case CONN_NUM_STATES:
+		c->state = CONN_DEAD;
+		break;
+	}
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	uint64_t now = bb_now_ms();
+
+	(void)fd;
+	(void)what;
+	c->timer_ms = 0;
+	if (now < c->deadline_ms) {
+		arm_timer(c, now);
+		return;
+	}
+	timed_out(c);
+	conn_run(c);
+}
+
+struct conn *conn_find(struct egress *eg, uint64_t id)
+{
+	struct conn *c;
+
+	LIST_FOREACH(c, &eg->conns[id % EGRESS_CONN_BUCKETS], link)
+	{
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
+
+uint64_t conn_call_id(struct conn *c)
+{
+	c->calls = (c->calls + 1) & ((1u << CONN_CALL_BITS) - 1);
+	return c->id << CONN_CALL_BITS | c->calls;
+}
+
+static struct conn *conn_new(struct egress *eg, uint64_t flow)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->eg = eg;
+	c->id = ++eg->last_id;
+	c->flow = flow;
+	c->guest.fd = c->up.fd = -1;
+	eg->n_conns++;
+	LIST_INSERT_HEAD(&eg->conns[c->id % EGRESS_CONN_BUCKETS], c, link);
+	c->timer = evtimer_new(eg->base, on_timer, c);
+	c->again = evtimer_new(eg->base, on_again, c);
+	if (c->timer && c->again)
+		return c;
+	conn_free(c);
+	return NULL;
+}
+
+enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb_span name,
+			     uint16_t port)
+{
+	bb_auto_close int owned = fd;
+	struct authority to = { .port = port };
+	enum policy_reason r = name.len ? authority_name(name, to.name) : REASON_OK;
+	struct conn *c;
+
+	if (r != REASON_OK)
+		return r;
+	if (eg->n_conns >= EGRESS_CONNS_MAX)
+		return REASON_LIMIT;
+	c = conn_new(eg, flow);
+	if (!c)
+		return REASON_LIMIT;
+	if (stream_open(&c->guest, eg->base, BB_TAKE_FD(owned), on_ready, c) < 0) {
+		conn_free(c);
+		return REASON_LIMIT;
+	}
+	if (name.len) {
+		c->tunnel = c->opened = true;
+		c->name = to;
+		c->state = CONN_FIRST;
+		conn_deadline(c, EGRESS_FIRST_OCTET_MS);
+	} else {
+		conn_deadline(c, EGRESS_KEEP_ALIVE_MS);
+	}
+	(void)event_add(c->again, &(struct timeval){ 0 });
+	return REASON_OK;
+}
+
+void conn_next(struct conn *c)
+{
+	request_free(c->rq);
+	c->rq = NULL;
+	c->scan = (struct http1_scan){ 0 };
+	c->head_begun = false;
+	c->state = CONN_HEAD;
+	conn_deadline(c, EGRESS_KEEP_ALIVE_MS);
+}
+
+void conn_abort(struct conn *c, enum policy_reason reason, const char *text)
+{
+	if (c->state != CONN_DEAD && c->rq && c->rq->admitted)
+		audit_end(c, reason, text);
+	c->state = CONN_DEAD;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_EGRESS_EGRESS_H
+#define BB_EGRESS_EGRESS_H
+#include "ipc/peer.h"
+#include "policy/authority.h"
+#include "proc/egress/leaf.h"
+#include "proc/egress/stream.h"
+#include "wire/http1.h"
+#include <sys/queue.h>
+
+/**
+ * DOC: egress - the HTTP proxy that every allowed request passes
+ *
+ * The life of a request. gate sends FLOW_OPEN with the guest's byte stream: conn_open(). The head
+ * is read and parsed (request.c), then judged step by step (judge.c): name, route; the later steps
+ * have their place there. A refusal is recorded and answered in JSON (reply.c). An admitted CONNECT
+ * is answered when the leaf certificate is there (leaf.c), after which the first octet says whether
+ * TLS or plain HTTP follows, and requests are read from inside. An admitted request is recorded;
+ * only when the recorder has acknowledged does dialer get to connect (exchange.c), and the request
+ * is written afresh. Bodies are pumped both ways through buffers of fixed size; then one more
+ * record, and the next request, on the same upstream connection if it is for the same place.
+ *
+ * Everything that can happen to a connection ends in conn_run(), which flushes and steps until
+ * nothing moves any more. A step never frees; it sets CONN_DEAD and conn_run() cleans up.
+ *
+ * Trust:     the guest and the upstream are hostile; keyd, dialer, gate, recorder are peers
+ * Limits:    EGRESS_CONNS_MAX connections; per connection and direction one head (64 KiB) or
+ *            48 KiB of body
+ */
+#define EGRESS_CONNS_MAX    4096
+#define EGRESS_CONN_BUCKETS 1024
+
+/* Milliseconds */
+#define EGRESS_FIRST_OCTET_MS  10000  /* after the 200: who says nothing speaks no HTTP */
+#define EGRESS_HEAD_MS         10000  /* first to last octet of a request head */
+#define EGRESS_KEEP_ALIVE_MS   120000 /* between requests */
+#define EGRESS_LEAF_MS         10000
+#define EGRESS_HANDSHAKE_MS    10000
+#define EGRESS_ACK_MS          30000
+#define EGRESS_DIAL_MS         60000
+#define EGRESS_UPSTREAM_TLS_MS 30000
+#define EGRESS_IDLE_MS         3600000 /* from the last octet of an exchange, as in gate */
+#define EGRESS_LINGER_MS       5000
+#define EGRESS_LINGER_BYTES    (64u << 20)
+
+/* 1xx responses that one request may get */
+#define EGRESS_INFORMATIONAL_MAX 16
+
+LIST_HEAD(conn_list, conn);
+
+struct egress {
+	struct event_base *base;
+	struct policy policy;
+	struct ipc_peer *bottled;
+	struct ipc_peer *gate;
+	struct ipc_peer *dialer;
+	struct ipc_peer *keyd;
+	struct ipc_peer *recorder;
+	struct leaf_store *leafs;
+	SSL_CTX *upstream_tls;
+	uint64_t last_id;
+	size_t n_conns;
+	struct conn_list conns[EGRESS_CONN_BUCKETS]; /* by id */
+	uint8_t scratch[HTTP1_WRITE_MAX];            /* a head being written */
+};
+
+enum conn_state {
+	CONN_HEAD = 0,  /* read a request head */
+	CONN_LEAF,      /* wait for the certificate of the tunnel's name */
+	CONN_FIRST,     /* tunnel: wait for its first octet */
+	CONN_HANDSHAKE, /* tunnel: TLS with the guest */
+	CONN_ACK,       /* admitted: wait until the verdict is on record */
+	CONN_DIAL,      /* wait for dialer */
+	CONN_UP_TLS,    /* TLS with the upstream */
+	CONN_EXCHANGE,  /* bodies both ways */
+	CONN_LINGER,    /* answered and half-closed: read the rest and forget it */
+	CONN_DEAD,      /* conn_run() frees it */
+
+	CONN_NUM_STATES,
+};
+
+enum response_state {
+	RESPONSE_HEAD = 0,
+	RESPONSE_BODY,
+	RESPONSE_DONE,
+};
+
+/**
+ * struct request - One request from its head to its end record
+ * @http:	Parsed head; its spans borrow @head
+ * @to:		Whom it is for, port included
+ * @path:	Origin-form target or "*", inside @head or @own_path
+ * @route:	Index of the route that admitted it
+ * @admitted:	The verdict was "allow"
+ */
+struct request {
+	struct bb_buf head;
+	struct bb_buf own_path;
+	struct http1_request http;
+	struct authority to;
+	struct bb_span path;
+	size_t route;
+	bool admitted;
+	bool retried;
+	uint64_t started_ms;
+	uint64_t bytes_out;
+	uint64_t bytes_in;
+	/* request body */
+	bool sent;
+	uint64_t left;
+	struct http1_chunked chunks;
+	/* response */
+	enum response_state response;
+	struct http1_scan scan;
+	unsigned int status;
+	unsigned int informational;
+	bool head_written; /* towards the guest: no other answer is possible any more */
+	bool keep_guest;
+	bool keep_upstream;
+	enum http1_body body_in;
+	enum http1_body body_out;
+	uint64_t response_left;
+	struct http1_chunked response_chunks;
+};
+
+/**
+ * struct conn - One flow of the guest
+ * @id:		Ours; in the flow of DIAL_NAME and the seq of RECORD above a counter
+ * @flow:	gate's, for records
+ * @tunnel:	Requests come from inside a tunnel to @name
+ * @tls:	... and that tunnel is TLS
+ * @opened:	The tunnel's 200 was sent, or there is none (transparent)
+ * @leaf:	Context for @name, own reference
+ * @up:		Upstream connection for @up_name, @up_route, if open
+ * @up_used:	It has carried a request before the one in hand
+ */
+struct conn {
+	LIST_ENTRY(conn) link;
+	struct egress *eg;
+	uint64_t id;
+	uint64_t flow;
+	uint32_t calls; /* counter for dial and record ids */
+	uint64_t dial_id;
+	uint64_t ack_seq;
+	enum conn_state state;
+	struct event *timer;
+	struct event *again;
+	uint64_t deadline_ms;
+	uint64_t timer_ms; /* when @timer fires */
+	struct stream guest;
+	struct http1_scan scan;
+	bool head_begun;
+	bool tunnel;
+	bool tls;
+	bool opened;
+	bool spoke; /* a request head was parsed inside the tunnel */
+	struct authority name;
+	struct leaf_wait wait;
+	SSL_CTX *leaf;
+	bool leaf_failed;
+	struct request *rq;
+	struct stream up;
+	struct authority up_name;
+	size_t up_route;
+	bool up_tls;
+	bool up_used;
+	struct ip_addr up_addr;
+	size_t drained;
+};
+
+/* conn.c: life of a connection */
+
+/**
+ * conn_open() - Take over a guest's flow
+ * @fd:		taken
+ * @name:	empty, or the name of a transparent flow to @port
+ *
+ * Return: REASON_OK, REASON_LIMIT, REASON_BAD_NAME
+ */
+BB_MUST_USE enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd,
+					 struct bb_span name, uint16_t port);
+/** conn_run() - Flush and step until nothing moves; may free @c */
+void conn_run(struct conn *c);
+/** conn_find() - By id, or NULL */
+struct conn *conn_find(struct egress *eg, uint64_t id);
+/** conn_deadline() - The current state may last @ms from now */
+void conn_deadline(struct conn *c, uint64_t ms);
+/** conn_call_id() - New id for a question to a peer; conn_find(eg, id >> CONN_CALL_BITS) finds us
+ */
+uint64_t conn_call_id(struct conn *c);
+#define CONN_CALL_BITS 24
+/** conn_next() - The request is over: read the next head */
+void conn_next(struct conn *c);
+/** conn_abort() - End at once, without an answer; records the end of an admitted request */
+void conn_abort(struct conn *c, enum policy_reason reason, const char *text);
+void request_free(struct request *rq);
+
+/* tunnel.c: CONNECT, first octet, TLS with the guest */
+void tunnel_begin(struct conn *c);
+void tunnel_no_leaf(struct conn *c, const char *text);
+bool step_leaf(struct conn *c);
+bool step_first(struct conn *c);
+bool step_handshake(struct conn *c);
+
+/* request.c: heads */
+bool step_head(struct conn *c);
+/** request_on_ack() - The verdict is on record: the request may have effects */
+void request_on_ack(struct conn *c);
+
+/**
+ * struct judgement - What the steps before the dial came to
+ * @status:	0 = admitted, else the answer
+ * @text:	Detail for the record and the hint, or ""
+ */
+struct judgement {
+	unsigned int status;
+	enum policy_reason reason;
+	const char *text;
+};
+/** judge_request() - judge.c: every step that decides; fills @rq->to, path, route */
+struct judgement judge_request(const struct conn *c, struct request *rq);
+
+/* exchange.c: upstream connection and bodies */
+void exchange_begin(struct conn *c);
+/** exchange_cancel_dial() - Nobody waits for dialer's answer any more; without one: nothing */
+void exchange_cancel_dial(struct conn *c);
+void exchange_on_dial(struct conn *c, struct ipc_msg *msg);
+/** exchange_timeout() - In CONN_DIAL, CONN_UP_TLS or CONN_EXCHANGE */
+void exchange_timeout(struct conn *c);
+bool step_up_tls(struct conn *c);
+bool step_exchange(struct conn *c);
+
+/* reply.c: our own answers */
+
+/**
+ * reply_error() - Record, answer in JSON, keep the connection or half-close it
+ *
+ * When a response head has been sent already there is nothing to answer: as conn_abort().
+ */
+void reply_error(struct conn *c, unsigned int status, enum policy_reason reason, const char *text);
+bool step_linger(struct conn *c);
+
+/* audit.c: records */
+
+/** request_host() - Name the request is for; without one, what the guest gave for a name */
+struct bb_span request_host(const struct conn *c);
+
+/** audit_verdict() - Before any effect; @status for refusals, and with @ack waited for */
+void audit_verdict(struct conn *c, enum policy_verdict verdict, enum policy_reason reason,
+		   unsigned int status, const char *text, bool ack);
+/** audit_end() - An admitted request is over */
+void audit_end(struct conn *c, enum policy_reason reason, const char *text);
+#endif

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real egress executable with stand-ins for its peers.
+
+gate is a TCP listener on loopback whose accepted sockets are passed on as flows, so that a real
+client can be pointed at it with -x; dialer connects to where the test says; keyd signs with a
+throw-away chain; recorder keeps the records and acknowledges them."""
+import json
+import os
+import selectors
+import socket
+import subprocess
+import threading
+import time
+
+import bbipc
+import testca
+
+REASONS = bbipc.reasons()
+
+
+def route(host, ports=(443, 80), wildcard=False, upstream=None):
+    return {"host": host, "wildcard": wildcard, "ports": list(ports), "upstream": upstream,
+            "addresses": []}
+
+
+def policy(routes):
+    return {"identity": "rig-00000", "alias": "127.83.7.1", "generation": 1, "log_level": 1,
+            "transparent": False, "routes": routes, "tcp": [], "resolvers": []}
+
+
+class Rig:
+    def __init__(self, exe, routes, upstream_roots, env=None):
+        self.targets = {}      # (name, port) → (address, port) or a DIAL_FAIL dict
+        self.records = []
+        self.dials = []
+        self.cancels = 0
+        self.leafs = 0
+        self.refuse_leafs = False
+        self.ack = True
+        self.held = []         # acks kept back while ack is False
+        self.refused = []
+        self.lock = threading.Lock()
+        self.root = testca.CA("rig root")
+        self.intermediate = testca.CA("rig intermediate", self.root)
+        self.socks = {}
+        self._next_flow = 1
+        self._start(exe, routes, upstream_roots, env)
+        self._listen()
+
+    # ---- start and end ----
+    def _start(self, exe, routes, roots, env):
+        ours, theirs = bbipc.pair()
+        # fd 3 in the child; a bounce over a high number keeps pass_fds simple
+        self.proc = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec "$0" 3<&%d' % theirs.fileno(), exe],
+            pass_fds=[theirs.fileno()], env=dict(os.environ, **(env or {})))
+        theirs.close()
+        self.bottled = ours
+        for role in ("GATE", "DIALER", "KEYD", "RECORDER"):
+            mine, yours = bbipc.pair()
+            self.socks[role] = mine
+            bbipc.send(ours, "PEER", fd=yours.fileno(), role=bbipc.ROLES[role])
+            yours.close()
+        for kind, data in (("POLICY", json.dumps(policy(routes)).encode()),
+                           ("CA_STORE", roots)):
+            fd = bbipc.memfd(kind, data)
+            bbipc.send(ours, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
+            os.close(fd)
+        bbipc.send(ours, "START")
+        bbipc.send(self.socks["KEYD"], "INTERMEDIATE", cert=testca.der(self.intermediate.cert))
+        name, _flow, values, _fd = bbipc.recv(ours)
+        assert name == "READY", (name, values)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _listen(self):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(128)
+        self.port = self.listener.getsockname()[1]
+        self.proxy = "http://127.0.0.1:%d" % self.port
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+        self.bottled.close()
+        for s in self.socks.values():
+            s.close()
+        self.proc.wait(timeout=10)
+
+    # ---- gate ----
+    def flow(self, sock, name="", port=9099):
+        with self.lock:
+            flow = self._next_flow
+            self._next_flow += 1
+        bbipc.send(self.socks["GATE"], "FLOW_OPEN", flow, fd=sock.fileno(), addr="127.83.7.1",
+                   port=port, name=name)
+
+    def connect(self, name="", port=9099):
+        """A raw guest stream."""
+        ours, theirs = socket.socketpair()
+        self.flow(theirs, name, port)
+        theirs.close()
+        ours.settimeout(20)
+        return ours
+
+    def _accept(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            self.flow(s)
+            s.close()
+
+    # ---- the peers ----
+    def _serve(self):
+        sel = selectors.DefaultSelector()
+        for role, s in self.socks.items():
+            sel.register(s, selectors.EVENT_READ, role)
+        while True:
+            for key, _ in sel.select():
+                try:
+                    got = bbipc.recv(key.fileobj)
+                except OSError:
+                    return
+                if got is None:
+                    return
+                getattr(self, "_on_" + key.data.lower())(*got)
+
+    def _on_gate(self, name, flow, values, _fd):
+        if name == "FLOW_REFUSED":
+            self.refused.append((flow, REASONS[values["reason"]]))
+
+    def _on_keyd(self, name, flow, values, _fd):
+        assert name == "SIGN_LEAF"
+        self.leafs += 1
+        if self.refuse_leafs:
+            bbipc.send(self.socks["KEYD"], "LEAF_REFUSED", flow, text="no")
+            return
+        csr = testca.load_csr(values["csr"])
+        assert csr.is_signature_valid
+        cert = self.intermediate.sign(csr.public_key(), values["name"].decode())
+        bbipc.send(self.socks["KEYD"], "LEAF", flow, cert=testca.der(cert))
+
+    def _on_recorder(self, name, flow, values, _fd):
+        assert name == "RECORD"
+        with self.lock:
+            self.records.append({
+                "flow": flow, "kind": {3: "verdict", 4: "end"}[values["kind"]],
+                "verdict": ("allow", "deny")[values["verdict"]],
+                "reason": REASONS[values["reason"]], "host": values["host"].decode(),
+                "port": values["port"], "status": values["status"],
+                "method": values["method"].decode(), "path": values["path"].decode(),
+                "rule": values["rule"].decode(), "text": values["text"].decode(),
+                "out": values["bytes_out"], "in": values["bytes_in"], "addr": values["addr"],
+                "dials_before": len(self.dials)})
+        if values["ack"]:
+            if self.ack:
+                bbipc.send(self.socks["RECORDER"], "RECORD_ACK", flow, seq=values["seq"])
+            else:
+                self.held.append((flow, values["seq"]))
+
+    def release_acks(self):
+        self.ack = True
+        for flow, seq in self.held:
+            bbipc.send(self.socks["RECORDER"], "RECORD_ACK", flow, seq=seq)
+        self.held = []
+
+    def _on_dialer(self, name, flow, values, _fd):
+        if name == "DIAL_CANCEL":
+            self.cancels += 1
+            return
+        key = (values["name"].decode(), values["port"])
+        self.dials.append(key + (values["rule"],))
+        target = self.targets.get(key)
+        if target == "silent":
+            return
+        if isinstance(target, dict) or target is None:
+            fail = dict(status=2, reason=REASONS.index("upstream_connect"), err=111, text="no way")
+            fail.update(target or {})
+            bbipc.send(self.socks["DIALER"], "DIAL_FAIL", flow, **fail)
+            return
+        s = socket.create_connection(target)
+        bbipc.send(self.socks["DIALER"], "DIAL_OK", flow, fd=s.fileno(), addr=target[0],
+                   port=target[1])
+        s.close()
+
+    # ---- what tests ask ----
+    def clear(self):
+        with self.lock:
+            self.records.clear()
+            self.dials.clear()
+
+    def wait_record(self, timeout=10, **want):
+        """The first record with these values; waits for it."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            with self.lock:
+                for r in self.records:
+                    if all(r[k] == v for k, v in want.items()):
+                        return r
+            time.sleep(0.01)
+        raise AssertionError("no record %r in %r" % (want, self.records))
+
+    def memory_kib(self):
+        """Anonymous memory of the guard."""
+        for line in open("/proc/%d/status" % self.proc.pid):
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1])
+        raise AssertionError("no RssAnon")
