@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/authority.h"
+#include "policy/name.h"
 
 static uint8_t lower(uint8_t c)
 {
@@ -146,14 +147,9 @@ bool authority_agrees(const struct authority *given, const struct authority *wan
 /* How well @route lists @name: 0 = not at all, else the more the better */
 static size_t match_quality(const struct policy_route *route, const char *name)
 {
-	size_t host = strlen(route->host), len = strlen(name);
-
-	if (!route->wildcard)
-		return strcmp(route->host, name) == 0 ? SIZE_MAX : 0;
-	if (len <= host + 1 || name[len - host - 1] != '.' ||
-	    strcmp(name + len - host, route->host) != 0)
+	if (!name_route_matches(route, name))
 		return 0;
-	return host;
+	return route->wildcard ? strlen(route->host) : SIZE_MAX;
 }
 
 enum policy_reason authority_route(const struct policy *policy, const char *name, uint16_t port,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/ip.h"
 #include <arpa/inet.h>
+#include <assert.h>
 
 bool ip_addr_parse(const char *text, struct ip_addr *ret)
 {
@@ -77,4 +78,90 @@ bool cidr_contains(const struct cidr *range, const struct ip_addr *addr)
 	if (memcmp(range->addr.a, addr->a, full) != 0)
 		return false;
 	return rest == 0 || (range->addr.a[full] ^ addr->a[full]) >> (8 - rest) == 0;
+}
+
+#define V4(o0, o1, o2, o3, n)                                                                      \
+	{                                                                                          \
+		{ 4, { o0, o1, o2, o3 } }, n                                                       \
+	}
+
+/*
+ * Loopback is also where the alias lives: policy/flow.c knows the alias before it looks here.
+ * 192.0.0.0/24 holds metadata and DS-Lite addresses, 64:ff9b:1::/48 is NAT64 whose embedding only
+ * the network knows, 240/4 has never been anything.
+ */
+const struct ip_floor ip_floor[] = {
+	{ V4(0, 0, 0, 0, 8), "this network", false },
+	{ V4(127, 0, 0, 0, 8), "loopback", true },
+	{ V4(169, 254, 0, 0, 16), "link-local", false },
+	{ V4(100, 100, 100, 200, 32), "metadata", false },
+	{ V4(168, 63, 129, 16, 32), "metadata", false },
+	{ V4(192, 0, 0, 0, 24), "protocol assignments", false },
+	{ V4(224, 0, 0, 0, 4), "multicast", false },
+	{ V4(240, 0, 0, 0, 4), "reserved or broadcast", false },
+	{ { { 6, { 0 } }, 128 }, "unspecified", false },
+	{ { { 6, { [15] = 1 } }, 128 }, "loopback", true },
+	{ { { 6, { 0xfe, 0x80 } }, 10 }, "link-local", false },
+	{ { { 6, { 0xff } }, 8 }, "multicast", false },
+	{ { { 6, { 0x00, 0x64, 0xff, 0x9b, 0x00, 0x01 } }, 48 }, "local NAT64", false },
+	{ { { 6, { 0xfd, 0x00, 0x0e, 0xc2 } }, 32 }, "metadata", false },
+	{ { { 6, { 0xfd, 0x20, 0x00, 0xce, [15] = 0x54, [14] = 0x02 } }, 128 }, "metadata", false },
+	{ { { 6, { 0xfd, 0x00, 0x00, 0xc1 } }, 32 }, "metadata", false },
+};
+static_assert(BB_ARRAY_LEN(ip_floor) == IP_NUM_FLOOR, "ip_floor[] doesn't match IP_NUM_FLOOR");
+
+static const struct cidr private_ranges[] = {
+	V4(10, 0, 0, 0, 8),    V4(172, 16, 0, 0, 12),  V4(192, 168, 0, 0, 16),
+	V4(100, 64, 0, 0, 10), { { 6, { 0xfc } }, 7 }, { { 6, { 0xfe, 0xc0 } }, 10 },
+};
+
+/* IPv4 addresses inside IPv6: where the four octets stand, and whether they are inverted */
+static const struct {
+	struct cidr range;
+	uint8_t at;
+	uint8_t flip;
+} embeddings[] = {
+	{ { { 6, { [10] = 0xff, [11] = 0xff } }, 96 }, 12, 0 },  /* v4-mapped */
+	{ { { 6, { [8] = 0xff, [9] = 0xff } }, 96 }, 12, 0 },    /* v4-translated */
+	{ { { 6, { 0x00, 0x64, 0xff, 0x9b } }, 96 }, 12, 0 },    /* NAT64 */
+	{ { { 6, { 0x20, 0x02 } }, 16 }, 2, 0 },                 /* 6to4 */
+	{ { { 6, { 0x20, 0x01, 0x00, 0x00 } }, 32 }, 12, 0xff }, /* Teredo */
+	{ { { 6, { 0 } }, 96 }, 12, 0 },                         /* v4-compatible */
+};
+
+struct ip_addr ip_addr_canonical(const struct ip_addr *addr)
+{
+	/* :: and ::1 lie inside the v4-compatible range and are themselves */
+	static const uint8_t zero[15];
+
+	if (addr->family != 6 || (memcmp(addr->a, zero, sizeof(zero)) == 0 && addr->a[15] <= 1))
+		return *addr;
+	for (size_t i = 0; i < BB_ARRAY_LEN(embeddings); i++) {
+		struct ip_addr v4 = { .family = 4 };
+
+		if (!cidr_contains(&embeddings[i].range, addr))
+			continue;
+		for (size_t j = 0; j < 4; j++)
+			v4.a[j] = addr->a[embeddings[i].at + j] ^ embeddings[i].flip;
+		return v4;
+	}
+	return *addr;
+}
+
+const struct ip_floor *ip_floor_find(const struct ip_addr *canonical)
+{
+	for (size_t i = 0; i < IP_NUM_FLOOR; i++) {
+		if (cidr_contains(&ip_floor[i].range, canonical))
+			return &ip_floor[i];
+	}
+	return NULL;
+}
+
+bool ip_addr_is_private(const struct ip_addr *canonical)
+{
+	for (size_t i = 0; i < BB_ARRAY_LEN(private_ranges); i++) {
+		if (cidr_contains(&private_ranges[i], canonical))
+			return true;
+	}
+	return false;
 }
