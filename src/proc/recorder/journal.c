@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/recorder/journal.h"
+#include "policy/reason.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define WINDOW_MS 1000
+
+/* One whole write: what is only half there is not recorded */
+static int put(struct journal *j, struct bb_span line, struct bb_err *err)
+{
+	ssize_t n;
+
+	do
+		n = write(j->fd, line.p, line.len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return bb_err_set(err, -errno, "%s: %s", JOURNAL_NAME, strerror(errno));
+	j->size += (uint64_t)n;
+	j->dirty = true;
+	if ((size_t)n != line.len)
+		return bb_err_set(err, -ENOSPC, "%s: short write", JOURNAL_NAME);
+	return 0;
+}
+
+/* A crash may have cut the last line: end it, so that the next one stands alone */
+static int end_cut_line(struct journal *j, struct bb_err *err)
+{
+	char last;
+
+	if (j->size == 0)
+		return 0;
+	if (pread(j->fd, &last, 1, (off_t)j->size - 1) != 1)
+		return bb_err_set(err, -EIO, "%s: cannot be read back", JOURNAL_NAME);
+	return last == '\n' ? 0 : put(j, BB_SPAN_STR("\n"), err);
+}
+
+int journal_open(int dirfd, const char *bottle, struct journal *j, struct bb_err *err)
+{
+	struct stat st;
+	int r;
+
+	*j = (struct journal){ .bottle = bottle, .max_size = JOURNAL_BYTES };
+	bb_buf_init(&j->line, FORMAT_LINE_MAX);
+	j->fd = openat(dirfd, JOURNAL_NAME,
+		       O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (j->fd < 0)
+		return bb_err_set(err, -errno, "%s: %s", JOURNAL_NAME, strerror(errno));
+	if (fstat(j->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		journal_release(j);
+		return bb_err_set(err, -EINVAL, "%s: not a regular file", JOURNAL_NAME);
+	}
+	j->size = (uint64_t)st.st_size;
+	r = end_cut_line(j, err);
+	if (r < 0)
+		journal_release(j);
+	return r;
+}
+
+void journal_release(struct journal *j)
+{
+	bb_closep(&j->fd);
+	j->fd = -1;
+	bb_buf_release(&j->line);
+}
+
+static int put_count(struct journal *j, const struct journal_clock *now, const char *kind,
+		     uint64_t allowed, uint64_t denied, struct bb_err *err)
+{
+	const struct format_origin o = { .wall_ms = now->wall_ms, .bottle = j->bottle };
+	int r;
+
+	j->line.len = 0;
+	r = format_count(&o, kind, allowed, denied, &j->line);
+	if (r < 0)
+		return bb_err_set(err, r, "audit record: %s", strerror(-r));
+	return put(j, bb_buf_span(&j->line), err);
+}
+
+bool journal_has_counts(const struct journal *j)
+{
+	return j->dropped || j->summed_allow || j->summed_deny;
+}
+
+int journal_flush(struct journal *j, const struct journal_clock *now, struct bb_err *err)
+{
+	int r = 0;
+
+	if (j->dropped)
+		r = put_count(j, now, "dropped", 0, j->dropped, err);
+	if (r == 0 && (j->summed_allow || j->summed_deny))
+		r = put_count(j, now, "summary", j->summed_allow, j->summed_deny, err);
+	if (r < 0)
+		return r;
+	j->dropped = 0;
+	j->summed_allow = 0;
+	j->summed_deny = 0;
+	return 0;
+}
+
+/* Does the record only go into a count? */
+static bool is_counted(struct journal *j, enum ipc_role from, const struct ipc_record *rec)
+{
+	bool deny = rec->verdict == POLICY_DENY;
+
+	if (from == IPC_ROLE_BOTTLED)
+		return false;
+	if (deny && ++j->window_denied > JOURNAL_DENIALS) {
+		j->dropped++;
+		return true;
+	}
+	if (j->size < j->max_size)
+		return false;
+	if (deny)
+		j->summed_deny++;
+	else
+		j->summed_allow++;
+	return true;
+}
+
+int journal_add(struct journal *j, const struct journal_clock *now, enum ipc_role from,
+		uint64_t flow, const struct ipc_record *rec, struct bb_err *err)
+{
+	const struct format_origin o = {
+		.wall_ms = now->wall_ms, .bottle = j->bottle, .from = from, .flow = flow
+	};
+	int r;
+
+	if (now->mono_ms - j->window_ms >= WINDOW_MS) {
+		r = journal_flush(j, now, err);
+		if (r < 0)
+			return r;
+		j->window_ms = now->mono_ms;
+		j->window_denied = 0;
+	}
+	if (is_counted(j, from, rec))
+		return 0;
+	j->line.len = 0;
+	r = format_record(&o, rec, &j->line);
+	if (r < 0)
+		return bb_err_set(err, r, "audit record: %s", strerror(-r));
+	return put(j, bb_buf_span(&j->line), err);
+}
+
+int journal_sync(struct journal *j, struct bb_err *err)
+{
+	if (!j->dirty)
+		return 0;
+	if (fdatasync(j->fd) < 0)
+		return bb_err_set(err, -errno, "%s: %s", JOURNAL_NAME, strerror(errno));
+	j->dirty = false;
+	return 0;
+}

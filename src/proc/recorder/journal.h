@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_PROC_RECORDER_JOURNAL_H
+#define BB_PROC_RECORDER_JOURNAL_H
+#include "proc/recorder/format.h"
+
+/**
+ * DOC: journal - the append-only audit file of one bottle, and how fast it may grow
+ *
+ * Layer:     proc/recorder
+ * Used by:   recorder
+ * Trust:     records may be caused by the guest at any rate: denials past JOURNAL_DENIALS in one
+ *            second become one "dropped" line for that second; past JOURNAL_BYTES each second
+ *            becomes one "summary" line. Records of bottled are always written
+ * Ownership: owns its fd; journal_release()
+ * Limits:    one write(2) a record; a failed or short write is an error from which the caller must
+ *            not go on, because an allow would take effect unrecorded
+ */
+#define JOURNAL_NAME    "audit.jsonl"
+#define JOURNAL_DENIALS 100
+#define JOURNAL_BYTES   (256ull << 20)
+
+struct journal {
+	int fd;
+	const char *bottle; /* borrowed */
+	uint64_t size;
+	uint64_t max_size;
+	uint64_t window_ms; /* start of the current second */
+	unsigned int window_denied;
+	uint64_t dropped;      /* denials not written in this window */
+	uint64_t summed_allow; /* records not written because the file is full */
+	uint64_t summed_deny;
+	bool dirty; /* written since the last journal_sync() */
+	struct bb_buf line;
+};
+
+/** struct journal_clock - Now, by both clocks */
+struct journal_clock {
+	uint64_t wall_ms; /* for "time" */
+	uint64_t mono_ms; /* for rates */
+};
+
+/**
+ * journal_open() - Open or create audit.jsonl below @dirfd; a line that a crash cut is ended first
+ *
+ * Return: 0 with @j owned, or -errno with @err
+ */
+BB_MUST_USE int journal_open(int dirfd, const char *bottle, struct journal *j, struct bb_err *err);
+void journal_release(struct journal *j);
+
+/**
+ * journal_add() - Write or count one valid record
+ *
+ * Return: 0: it is in the file or in a count, an acknowledgement may go out; -errno with @err
+ */
+BB_MUST_USE int journal_add(struct journal *j, const struct journal_clock *now, enum ipc_role from,
+			    uint64_t flow, const struct ipc_record *rec, struct bb_err *err);
+
+/** journal_has_counts() - Is there a count that journal_flush() has to write? */
+bool journal_has_counts(const struct journal *j);
+
+/** journal_flush() - Write the counts. Return: 0 or -errno with @err */
+BB_MUST_USE int journal_flush(struct journal *j, const struct journal_clock *now,
+			      struct bb_err *err);
+
+/** journal_sync() - fdatasync() what was written. Return: 0 or -errno with @err */
+BB_MUST_USE int journal_sync(struct journal *j, struct bb_err *err);
+#endif
