@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec, stop, list, cp, cleanup: bottles that are there already */
+#include "base/io.h"
+#include "ipc/sock.h"
+#include "proc/cli/commands.h"
+#include "proc/cli/copyfiles.h"
+#include "proc/cli/launch.h"
+#include "proc/cli/session.h"
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static int failed(const struct bb_err *err)
+{
+	return cli_error(err->code == -ECHILD || err->code == -EPIPE ? CLI_BROKEN : CLI_FAILED, "%s",
+			 err->msg);
+}
+
+int cmd_exec(const struct cli_args *args)
+{
+	struct session_request req = { .argv = args->operands + 1,
+				       .n_argv = args->n_operands - 1,
+				       .cwd = cli_opt(args, OPT_WORKDIR),
+				       .user = cli_opt(args, OPT_USER),
+				       .no_tty = cli_has(args, OPT_NO_TTY) };
+	char identity[STATE_IDENTITY_MAX];
+	struct bb_err err = { 0 };
+	bb_auto_close int control = launch_connect(args->operands[0], identity, &err);
+	int code = CLI_BROKEN, porter = control < 0 ? -1 : session_open(control, &err);
+
+	if (porter < 0 || session_run(control, porter, &req, &code, &err) < 0)
+		return failed(&err);
+	return code;
+}
+
+int cmd_stop(const struct cli_args *args)
+{
+	size_t n = args->n_operands ? args->n_operands : 1;
+	int code = CLI_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		char identity[STATE_IDENTITY_MAX];
+		struct bb_err err = { 0 };
+		bb_auto_close int control = launch_connect(
+			args->n_operands ? args->operands[i] : NULL, identity, &err);
+
+		if (control < 0 || launch_stop(control, &err) < 0)
+			code = failed(&err);
+		else
+			(void)printf("%s\n", identity);
+	}
+	return code;
+}
+
+/* What a running bottle says of itself, NULL when it does not answer */
+static json_t *live_status(const struct paths *paths, const struct state_entry *e)
+{
+	const char *name = json_string_value(json_object_get(e->meta, "backend"));
+	const struct backend *backend = name ? backend_find(name) : NULL;
+	struct ipc_msg msg = { .fd = -1 };
+	char dir[PATHS_MAX];
+	uint8_t buf[IPC_MSG_MAX];
+	struct bb_err err = { 0 };
+	bb_auto_close int fd = -1;
+
+	if (!backend || paths_join(paths->runtime, e->identity, dir, &err) < 0)
+		return NULL;
+	fd = backend->connect(dir, &err);
+	if (fd < 0 ||
+	    ipc_send(fd, &(struct ipc_msg){ .type = IPC_STATUS, .fd = -1 }, &err) < 0 ||
+	    ipc_recv(fd, buf, &msg, &err) < 0)
+		return NULL;
+	bb_closep(&msg.fd);
+	if (msg.type != IPC_STATUS_REPLY)
+		return NULL;
+	return json_loadb((const char *)msg.u.text.text.p, msg.u.text.text.len, 0, NULL);
+}
+
+static json_t *entry_json(const struct paths *paths, const struct state_entry *e)
+{
+	json_t *status = e->pid ? live_status(paths, e) : NULL;
+	json_t *out = json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:I}", "identity", e->identity,
+				"status", e->pid ? "up" : "ended", "backend",
+				json_object_get(e->meta, "backend"), "bottles",
+				json_object_get(e->meta, "bottles"), "image",
+				json_object_get(e->meta, "image"), "created_ms",
+				(json_int_t)e->created_ms);
+
+	if (out && status)
+		(void)json_object_update(out, status);
+	json_decref(status);
+	return out;
+}
+
+static void print_entry(const json_t *e)
+{
+	const json_t *started = json_object_get(e, "started_ms");
+	const char *backend = json_string_value(json_object_get(e, "backend"));
+	const char *accel = json_string_value(json_object_get(e, "accel"));
+	uint64_t up = started ? (bb_wall_ms() - (uint64_t)json_integer_value(started)) / 1000 : 0;
+
+	(void)printf("%-40s %-8s %-13s %-5s %llus\n",
+		     json_string_value(json_object_get(e, "identity")),
+		     json_string_value(json_object_get(e, "status")), backend ? backend : "?",
+		     accel ? accel : "-", (unsigned long long)up);
+}
+
+int cmd_list(const struct cli_args *args)
+{
+	state_list_auto struct state_list list = { 0 };
+	json_auto_t *all = json_array();
+	struct bb_err err = { 0 };
+	struct paths paths;
+	json_t *e;
+	size_t i;
+
+	if (paths_get(&paths, &err) < 0 || state_list_get(&paths, &list, &err) < 0)
+		return failed(&err);
+	for (i = 0; i < list.n; i++)
+		(void)json_array_append_new(all, entry_json(&paths, &list.entries[i]));
+	if (cli_has(args, OPT_JSON)) {
+		(void)json_dumpf(all, stdout, JSON_INDENT(1));
+		(void)putchar('\n');
+		return CLI_OK;
+	}
+	if (list.n)
+		(void)printf("%-40s %-8s %-13s %-5s %s\n", "IDENTITY", "STATUS", "BACKEND", "ACCEL",
+			     "UP");
+	json_array_foreach(all, i, e)
+	{
+		print_entry(e);
+	}
+	return CLI_OK;
+}
+
+/* "ID:PATH" → the two parts; NULL when @text is a host path */
+static const char *guest_part(char *text)
+{
+	char *colon = strchr(text, ':'), *slash = strchr(text, '/');
+
+	if (!colon || (slash && slash < colon))
+		return NULL;
+	*colon = '\0';
+	return colon + 1;
+}
+
+int cmd_cp(const struct cli_args *args)
+{
+	char *from = args->operands[0], *to = args->operands[1];
+	const char *guest_from = guest_part(from), *guest_to = guest_part(to);
+	char identity[STATE_IDENTITY_MAX];
+	struct bb_err err = { 0 };
+	bb_auto_close int control = -1;
+	int r;
+
+	if (!guest_from == !guest_to)
+		return cli_error(CLI_USAGE, "cp: one of the two has to be ID:PATH");
+	control = launch_connect(guest_from ? from : to, identity, &err);
+	if (control < 0)
+		return failed(&err);
+	r = guest_from ? copy_out(control, guest_from, to, &err) :
+			 copy_in(control, from, guest_to, &err);
+	return r < 0 ? failed(&err) : CLI_OK;
+}
+
+/* Days in "30", "30d"; -1 when it is neither */
+static long parse_days(const char *text)
+{
+	char *end;
+	long days = strtol(text, &end, 10);
+
+	return end == text || days < 0 || (*end && strcmp(end, "d") != 0) ? -1 : days;
+}
+
+static bool confirm_removal(const struct cli_args *args)
+{
+	char answer[16] = "";
+
+	if (cli_has(args, OPT_YES))
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		(void)cli_error(0, "cleanup: no terminal to ask on: give --yes");
+		return false;
+	}
+	(void)fputs("Remove them? [y/N] ", stderr);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+int cmd_cleanup(const struct cli_args *args)
+{
+	const char *older = cli_opt(args, OPT_OLDER_THAN);
+	long days = older ? parse_days(older) : 30;
+	state_list_auto struct state_list list = { 0 };
+	struct bb_err err = { 0 };
+	struct paths paths;
+	uint64_t limit;
+	size_t n = 0;
+	int code = CLI_OK;
+
+	if (days < 0)
+		return cli_error(CLI_USAGE, "--older-than takes a number of days");
+	if (paths_get(&paths, &err) < 0 || state_list_get(&paths, &list, &err) < 0)
+		return failed(&err);
+	limit = bb_wall_ms() - (uint64_t)days * 86400000u;
+	for (size_t i = 0; i < list.n; i++) {
+		if (list.entries[i].pid || list.entries[i].created_ms > limit)
+			continue;
+		(void)printf("%s\n", list.entries[i].identity);
+		n++;
+	}
+	if (n == 0 || !confirm_removal(args))
+		return CLI_OK;
+	for (size_t i = 0; i < list.n; i++) {
+		struct bb_err one = { 0 };
+
+		if (list.entries[i].pid || list.entries[i].created_ms > limit)
+			continue;
+		if (state_bottle_remove(&paths, list.entries[i].identity, &one) < 0)
+			code = failed(&one); /* -EBUSY: it came alive meanwhile */
+	}
+	return code;
+}

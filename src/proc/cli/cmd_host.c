@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image, doctor, help: this host and this program */
+#include "image/image.h"
+#include "proc/cli/commands.h"
+#include "vmm/accel.h"
+#include "vmm/vmm.h"
+#include <errno.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static void on_progress(const char *line, void *arg)
+{
+	const time_t *start = arg;
+
+	(void)fprintf(stderr, "[%3lds] %s\n", (long)(time(NULL) - *start), line);
+}
+
+static int image_build_cmd(const struct cli_args *args)
+{
+	const char *name = args->n_operands > 1 ? args->operands[1] : "base";
+	struct bb_err err = { 0 };
+	time_t start = time(NULL);
+	struct image image;
+
+	if (image_build(name, cli_opt(args, OPT_MIRROR), on_progress, &start, &image, &err) < 0)
+		return cli_error(err.code == -EINTR ? CLI_INTERRUPTED : CLI_FAILED, "%s", err.msg);
+	(void)printf("%s %s\n", image.name, image.digest);
+	return CLI_OK;
+}
+
+static void on_image(const struct image *image, const struct bb_err *broken, void *arg)
+{
+	(void)arg;
+	if (broken)
+		(void)printf("%-16s %s\n", image->name, broken->msg);
+	else
+		(void)printf("%-16s %.12s  %s  %5llu MiB  kernel %s\n", image->name, image->digest,
+			     image->built, (unsigned long long)(image->bytes >> 20),
+			     image->kernel_release);
+}
+
+int cmd_image(const struct cli_args *args)
+{
+	struct bb_err err = { 0 };
+
+	if (strcmp(args->operands[0], "build") == 0)
+		return image_build_cmd(args);
+	if (strcmp(args->operands[0], "ls") != 0)
+		return cli_error(CLI_USAGE, "image: ls or build, not '%.40s'", args->operands[0]);
+	if (image_list(on_image, NULL, &err) < 0)
+		return cli_error(CLI_FAILED, "%s", err.msg);
+	return CLI_OK;
+}
+
+/* In a child, so that we stay where we are */
+static bool user_namespaces_work(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWUSER) < 0);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
+}
+
+static void doctor_line(bool ok, const char *what, const char *text)
+{
+	(void)printf("%-8s %-18s %s\n", ok ? "ok" : "missing", what, text);
+}
+
+int cmd_doctor(const struct cli_args *args)
+{
+	long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0,
+				LANDLOCK_CREATE_RULESET_VERSION);
+	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 };
+	char path[PATHS_MAX], missing[2048], text[64];
+	struct vmm_accel_choice accel;
+	struct image image;
+	bool engine, tools, have_image;
+
+	(void)args;
+	engine = vmm_find(path, sizeof(path), &err) == 0;
+	doctor_line(engine, "machine monitor", engine ? path : err.msg);
+	if (vmm_accel_choose("auto", &accel, &err2) == 0)
+		(void)printf("%-8s %-18s %s: %s\n", "ok", "accelerator",
+			     vmm_accel_str[accel.accel], accel.why);
+	tools = image_missing_tools(true, missing, sizeof(missing)) == 0;
+	doctor_line(tools, "image tools", tools ? "all there" : missing);
+	have_image = image_open("base", &image, &err3) == 0;
+	doctor_line(have_image, "image base", have_image ? image.kernel_release : err3.msg);
+	(void)printf("%-8s %-18s %s\n", "info", "user namespaces",
+		     user_namespaces_work() ? "available (not used by this build)" : "refused");
+	(void)snprintf(text, sizeof(text), "%s", landlock > 0 ? "available (not used by this build)" :
+								"not in this kernel");
+	(void)printf("%-8s %-18s %s\n", "info", "Landlock", text);
+	(void)puts("info     seccomp            every guard process runs behind an allow-list; the\n"
+		   "                            machine monitor without any socket call. Without\n"
+		   "                            Landlock it could still write your files.");
+	if (engine && tools && have_image)
+		return CLI_OK;
+	(void)puts("\nsudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs uidmap "
+		   "kmod curl gpgv\nbot-bottle image build base");
+	return CLI_FAILED;
+}
+
+int cmd_help(const struct cli_args *args)
+{
+	const struct cli_cmd *cmd;
+	const char *near;
+
+	if (cli_has(args, OPT_MAN)) {
+		cli_print_man(stdout);
+		return CLI_OK;
+	}
+	if (args->n_operands == 0) {
+		cli_print_help(stdout);
+		return CLI_OK;
+	}
+	cmd = cli_find(args->operands[0], &near);
+	if (!cmd)
+		return cli_error(CLI_USAGE, "there is no command '%.40s'", args->operands[0]);
+	cli_print_command_help(cmd, stdout);
+	return CLI_OK;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/cli/commands.h"
+#include <assert.h>
+
+const struct cli_opt cli_opts[] = {
+	[OPT_HELP] = { "help", NULL, "this text", false },
+	[OPT_ALLOW_CIDR] = { "allow-cidr", "CIDR:PORT",
+			     "let raw TCP out to these addresses; [V6CIDR]:PORT for IPv6", true },
+	[OPT_ALLOW_HOST] = { "allow-host", "HOST[:PORT]",
+			     "let HTTP and HTTPS out to this host (ports 443 and 80)", true },
+	[OPT_BACKEND] = { "backend", "NAME", "smolmachines (default) or docker (legacy)", false },
+	[OPT_BOTTLE] = { "bottle", "NAME", "bottle from ~/.bot-bottle/bottles", true },
+	[OPT_CONSOLE] = { "console", NULL, "what the guest's kernel and init printed", false },
+	[OPT_CWD] = { "cwd", NULL, "copy the working directory to /workspace and start there",
+		      false },
+	[OPT_FOLLOW] = { "follow", NULL, "go on as records are written", false },
+	[OPT_HEADER] = { "header", "'K: V'", "request header", true },
+	[OPT_HEADLESS] = { "headless", NULL, "no terminal, no questions", false },
+	[OPT_HOST_LOG] = { "host", NULL, "what the host processes said", false },
+	[OPT_IMAGE] = { "image", "NAME", "image to boot (default: base)", false },
+	[OPT_JSON] = { "json", NULL, "for scripts", false },
+	[OPT_KEEP] = { "keep", NULL, "keep the bottle's disk at the end", false },
+	[OPT_LABEL] = { "label", "TEXT", "name shown in list", false },
+	[OPT_MAN] = { "man", NULL, "the manual page, troff", false },
+	[OPT_METHOD] = { "method", "METHOD", "request method (default: GET)", false },
+	[OPT_MIRROR] = { "mirror", "URL", "Debian mirror to build from", false },
+	[OPT_NO_TTY] = { "no-tty", NULL, "pipes, even on a terminal", false },
+	[OPT_OLDER_THAN] = { "older-than", "DAYS", "ended bottles made before (default: 30)", false },
+	[OPT_PROMPT] = { "prompt", "TEXT", "what the agent is to do", false },
+	[OPT_RECURSIVE] = { "recursive", NULL, "directories with what is in them", false },
+	[OPT_URL] = { "url", "URL", "explain the decision about this URL", false },
+	[OPT_USER] = { "user", "NAME", "user in the bottle (default: node)", false },
+	[OPT_WORKDIR] = { "workdir", "PATH", "directory in the bottle to start in", false },
+	[OPT_YES] = { "yes", NULL, "do not ask", false },
+};
+static_assert(BB_ARRAY_LEN(cli_opts) == OPT_NUM_IDS, "cli_opts[] doesn't match enum cli_opt_id");
+
+#define OPTS(...) ((const enum cli_opt_id[]){ __VA_ARGS__, OPT_HELP })
+#define NO_OPTS	  ((const enum cli_opt_id[]){ OPT_HELP })
+
+const struct cli_cmd cli_cmds[] = {
+	{ "run", "[--] CMD [ARG…]", "run a command in a new bottle",
+	  "Starts a bottle, runs CMD in it and ends it. The allow options add rules to the bottle\n"
+	  "named, for this run; without a bottle they are the whole policy, and without either\n"
+	  "nothing may leave. The exit code is the command's.",
+	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
+	       OPT_KEEP, OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES),
+	  1, -1, 0, cmd_run },
+	{ "exec", "ID [--] CMD [ARG…]", "run a command in a running bottle",
+	  "Runs CMD in the bottle ID (an unambiguous beginning will do).",
+	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY), 2, -1, 1, cmd_exec },
+	{ "list", "", "bottles, running and ended",
+	  "Lists all bottles, newest first, with status, backend and accelerator.", OPTS(OPT_JSON), 0,
+	  0, -1, cmd_list },
+	{ "stop", "[ID…]", "end running bottles",
+	  "Ends the bottles named, or the newest one. Its machine is killed, not shut down.",
+	  NO_OPTS, 0, -1, -1, cmd_stop },
+	{ "cp", "FROM TO", "copy files into a bottle and out of it",
+	  "One of FROM and TO is ID:PATH. Into \"ID:/dir/\" a file keeps its name, into\n"
+	  "\"ID:/dir/name\" it becomes that; out of a bottle TO is a directory.",
+	  NO_OPTS, 2, 2, -1, cmd_cp },
+	{ "image", "ls | build [NAME]", "what bottles boot",
+	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and, for\n"
+	  "\"base\", a Debian root with the tools that coding agents use.",
+	  OPTS(OPT_MIRROR), 1, 2, -1, cmd_image },
+	{ "doctor", "", "what this host has and lacks",
+	  "Says what is missing to run bottles and which accelerator would be used, and why.",
+	  NO_OPTS, 0, 0, -1, cmd_doctor },
+	{ "cleanup", "", "remove what ended bottles left",
+	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one.",
+	  OPTS(OPT_OLDER_THAN, OPT_YES), 0, 0, -1, cmd_cleanup },
+	{ "help", "[COMMAND]", "this text, or that of a command", "Shows help; --man as a manual page.",
+	  OPTS(OPT_MAN), 0, 1, -1, cmd_help },
+	{ 0 },
+};

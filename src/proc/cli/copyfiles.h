@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_PROC_CLI_COPYFILES_H
+#define BB_PROC_CLI_COPYFILES_H
+#include "proc/cli/plan.h"
+
+/** DOC: copyfiles - directories and files into a bottle and out of it, by a porter */
+
+/** copy_directory_in() - The content of host directory @from into guest directory @to */
+BB_MUST_USE int copy_directory_in(int control, const char *from, const char *to,
+				  struct bb_err *err);
+/** copy_in() - File or directory; into "dir/" it keeps its name */
+BB_MUST_USE int copy_in(int control, const char *from, const char *to, struct bb_err *err);
+/** copy_out() - Guest file or directory @from into host directory @to */
+BB_MUST_USE int copy_out(int control, const char *from, const char *to, struct bb_err *err);
+/** warn_secret_files() - Preflight lines for files below @dir that look like secrets */
+void warn_secret_files(struct plan *p, const char *dir);
+#endif

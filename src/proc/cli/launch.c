@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/cli/launch.h"
+#include "base/io.h"
+#include "image/image.h"
+#include "ipc/sock.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+
+#define STOP_TIMEOUT_MS 5000
+
+static int write_metadata(const struct plan *p, const struct state_bottle *b, struct bb_err *err)
+{
+	char *cwd = getcwd(NULL, 0);
+	json_auto_t *meta =
+		json_pack("{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b}", "version", 1, "identity",
+			  b->identity, "backend", p->backend->name, "bottles", p->bottles, "image",
+			  p->image, "cwd", cwd ? cwd : "", "created_ms", (json_int_t)bb_wall_ms(),
+			  "keep_disk", p->keep_disk);
+
+	free(cwd);
+	if (!meta)
+		return bb_err_set(err, -ENOMEM, "metadata: the working directory is not UTF-8");
+	return state_meta_write(b->state_fd, meta, err);
+}
+
+/* Progress until BOTTLE_UP */
+static int wait_up(int control, struct bb_err *err)
+{
+	bool tty = isatty(STDERR_FILENO);
+	uint8_t buf[IPC_MSG_MAX];
+
+	for (;;) {
+		struct ipc_msg msg = { .fd = -1 };
+		int r = ipc_recv(control, buf, &msg, err);
+
+		if (r == -ENODATA) {
+			*err = (struct bb_err){ 0 };
+			return bb_err_set(err, -ECHILD, "bottled ended without a word");
+		}
+		if (r < 0)
+			return r;
+		bb_closep(&msg.fd);
+		if (msg.type == IPC_PROGRESS && tty)
+			(void)fprintf(stderr, "  %.*s\n", (int)msg.u.text.text.len,
+				      (const char *)msg.u.text.text.p);
+		if (msg.type == IPC_BOTTLE_UP)
+			return 0;
+		if (msg.type == IPC_BOTTLE_FAILED)
+			return bb_err_set(err, -ECHILD, "%.*s", (int)msg.u.bottle_failed.text.len,
+					  (const char *)msg.u.bottle_failed.text.p);
+	}
+}
+
+int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], struct bb_err *err)
+{
+	char state_dir[PATHS_MAX], runtime_dir[PATHS_MAX];
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	struct backend_start start = { .policy = &p->policy,
+				       .image = p->image,
+				       .state_dir = state_dir,
+				       .runtime_dir = runtime_dir,
+				       .env = p->env,
+				       .upstream_ca_pem = p->upstream_ca_pem,
+				       .memory_bytes = p->memory_bytes,
+				       .disk_bytes = p->disk_bytes,
+				       .cpus = p->cpus,
+				       .pids = p->pids,
+				       .accel = p->accel,
+				       .ephemeral = p->ephemeral,
+				       .keep_disk = p->keep_disk };
+	int control, r = state_bottle_create(&p->paths, p->name, &b, err);
+
+	if (r == 0)
+		r = write_metadata(p, &b, err);
+	if (r == 0)
+		r = paths_join(p->paths.state, b.identity, state_dir, err);
+	if (r == 0)
+		r = paths_join(p->paths.runtime, b.identity, runtime_dir, err);
+	if (r < 0)
+		return r;
+	memcpy(ret_identity, b.identity, STATE_IDENTITY_MAX);
+	memcpy(p->policy.identity, b.identity, STATE_IDENTITY_MAX);
+	state_alias(b.identity, &p->policy.alias);
+	control = p->backend->start(&start, err);
+	if (control < 0)
+		return control;
+	r = wait_up(control, err);
+	if (r < 0) {
+		(void)close(control);
+		return r;
+	}
+	return control;
+}
+
+int launch_connect(const char *id, char ret_identity[static STATE_IDENTITY_MAX], struct bb_err *err)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	char runtime_dir[PATHS_MAX];
+	json_auto_t *meta = NULL;
+	const struct backend *backend;
+	const char *name;
+	struct paths paths;
+	int r = paths_get(&paths, err);
+
+	if (r == 0)
+		r = state_find(&paths, id, true, ret_identity, err);
+	if (r == 0)
+		r = state_bottle_open(&paths, ret_identity, false, &b, err);
+	if (r == 0 && state_meta_read(b.state_fd, &meta, err) < 0)
+		r = bb_err_wrap(err, "%s", ret_identity);
+	if (r == 0)
+		r = paths_join(paths.runtime, ret_identity, runtime_dir, err);
+	if (r < 0)
+		return r;
+	name = json_string_value(json_object_get(meta, "backend"));
+	backend = name ? backend_find(name) : NULL;
+	if (!backend)
+		return bb_err_set(err, -EINVAL, "%s: its metadata names no backend of this build",
+				  ret_identity);
+	return backend->connect(runtime_dir, err);
+}
+
+int launch_stop(int control, struct bb_err *err)
+{
+	uint64_t until = bb_now_ms() + STOP_TIMEOUT_MS;
+	uint8_t buf[IPC_MSG_MAX];
+	struct bb_err ignored = { 0 };
+
+	if (ipc_send(control, &(struct ipc_msg){ .type = IPC_STOP, .fd = -1 }, &ignored) < 0)
+		return 0; /* it has ended already */
+	for (;;) {
+		struct pollfd p = { .fd = control, .events = POLLIN };
+		struct ipc_msg msg = { .fd = -1 };
+		uint64_t now = bb_now_ms();
+
+		if (now >= until || poll(&p, 1, (int)(until - now)) == 0)
+			return bb_err_set(err, -ETIMEDOUT, "the bottle does not end");
+		ignored = (struct bb_err){ 0 };
+		if (ipc_recv(control, buf, &msg, &ignored) < 0)
+			return 0;
+		bb_closep(&msg.fd);
+	}
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_PROC_CLI_LAUNCH_H
+#define BB_PROC_CLI_LAUNCH_H
+#include "proc/cli/plan.h"
+
+/** DOC: launch - carry a plan out, and reach bottles that run */
+
+/**
+ * launch_start() - Make the identity, start the backend, wait until the bottle is up
+ * @ret_identity: for messages
+ *
+ * Progress goes to stderr. Return: owned control socket; -errno with @err
+ */
+BB_MUST_USE int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX],
+			     struct bb_err *err);
+
+/**
+ * launch_connect() - Control socket of a running bottle
+ * @id:		NULL = the newest that runs
+ *
+ * Return: owned fd; -errno with @err
+ */
+BB_MUST_USE int launch_connect(const char *id, char ret_identity[static STATE_IDENTITY_MAX],
+			       struct bb_err *err);
+
+/** launch_stop() - Ask it to end and wait until it has (5 s). Return: 0 or -errno with @err */
+BB_MUST_USE int launch_stop(int control, struct bb_err *err);
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/cli/options.h"
+#include <fcntl.h>
+#include <signal.h>
+
+/* A closed standard descriptor would be given to the next open() and be written to */
+static void open_standard_fds(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			_exit(CLI_FAILED);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct cli_cmd *cmd;
+	struct bb_err err = { 0 };
+	static struct cli_args args;
+	const char *near;
+
+	open_standard_fds();
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		cli_print_help(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)puts("bot-bottle " BB_VERSION);
+		return CLI_OK;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		cli_print_help(stdout);
+		return CLI_OK;
+	}
+	cmd = cli_find(argv[1], &near);
+	if (!cmd)
+		return cli_error(CLI_USAGE, "there is no command '%.40s'%s%s%s; see: bot-bottle --help",
+				 argv[1], near ? " (did you mean " : "", near ? near : "",
+				 near ? "?)" : "");
+	if (cli_parse(cmd, argc - 2, argv + 2, &args, &err) < 0)
+		return cli_error(CLI_USAGE, "%s", err.msg);
+	if (cli_has(&args, OPT_HELP)) {
+		cli_print_command_help(cmd, stdout);
+		return CLI_OK;
+	}
+	return cmd->run(&args);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/cli/plan.h"
+#include "base/io.h"
+#include "proc/cli/preflight.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define GIB (1ull << 30)
+
+void plan_release(struct plan *p)
+{
+	policy_release(&p->policy);
+	json_decref(p->env);
+	json_decref(p->bottles);
+	json_decref(p->warnings);
+	free(p->image);
+	free(p->accel);
+	free(p->upstream_ca_pem);
+	*p = (struct plan){ 0 };
+}
+
+void plan_warn(struct plan *p, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)json_array_append_new(p->warnings, json_string(text));
+}
+
+static int plan_init(struct plan *p, const char *name, struct bb_err *err)
+{
+	*p = (struct plan){ .memory_bytes = 2 * GIB,
+			    .disk_bytes = 8 * GIB,
+			    .cpus = 2,
+			    .pids = 4096 };
+	p->env = json_object();
+	p->bottles = json_array();
+	p->warnings = json_array();
+	p->image = strdup("base");
+	p->accel = strdup("auto");
+	p->upstream_ca_pem = strdup("");
+	p->policy.generation = 1;
+	p->policy.log_level = 1;
+	(void)snprintf(p->name, sizeof(p->name), "%s", name);
+	if (!p->env || !p->bottles || !p->warnings || !p->image || !p->accel || !p->upstream_ca_pem)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	return paths_get(&p->paths, err);
+}
+
+/* The host's resolvers, when config.yaml names none */
+static void host_resolvers(struct policy *policy)
+{
+	bb_auto_buf struct bb_buf text;
+	struct bb_err ignored = { 0 };
+	char *save = NULL, *line;
+
+	bb_buf_init(&text, 1u << 16);
+	if (policy->n_resolvers || bb_read_file("/etc/resolv.conf", &text, &ignored) < 0 ||
+	    !bb_buf_str(&text))
+		return;
+	for (line = strtok_r((char *)text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char addr[64];
+
+		if (sscanf(line, " nameserver %63s", addr) == 1 &&
+		    policy->n_resolvers < POLICY_RESOLVERS_MAX &&
+		    ip_addr_parse(addr, &policy->resolvers[policy->n_resolvers]))
+			policy->n_resolvers++;
+	}
+}
+
+static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < args->n_opts && r == 0; i++) {
+		if (args->opts[i].id == OPT_ALLOW_HOST)
+			r = plan_allow_host(&p->policy, args->opts[i].value, err);
+		else if (args->opts[i].id == OPT_ALLOW_CIDR)
+			r = plan_allow_cidr(&p->policy, args->opts[i].value, err);
+	}
+	if (r == 0 && cli_has(args, OPT_IMAGE)) {
+		free(p->image);
+		p->image = strdup(cli_opt(args, OPT_IMAGE));
+	}
+	p->keep_disk = cli_has(args, OPT_KEEP);
+	return p->image ? r : bb_err_set(err, -ENOMEM, "no memory");
+}
+
+static void standing_warnings(struct plan *p)
+{
+	plan_warn(p, "this build does not scan content yet: what goes to an allowed host is not "
+		     "searched for secrets");
+	for (size_t i = 0; i < p->policy.n_tcp; i++) {
+		const struct policy_tcp *t = &p->policy.tcp[i];
+		char addr[IP_ADDR_TEXT_MAX];
+
+		ip_addr_format(&t->cidr.addr, addr);
+		if (t->host[0])
+			plan_warn(p, "raw TCP to %s port %u is not inspected", t->host, t->port);
+		else
+			plan_warn(p, "raw TCP to %s/%u port %u is not inspected", addr,
+				  t->cidr.bits, t->port);
+	}
+}
+
+int plan_make(const struct cli_args *args, const char *name, struct plan *ret, struct bb_err *err)
+{
+	struct plan p;
+	int r = plan_init(&p, name, err);
+
+	if (r == 0)
+		r = plan_from_manifests(args, &p, err);
+	if (r == 0)
+		r = take_flags(args, &p, err);
+	if (r < 0) {
+		plan_release(&p);
+		return r;
+	}
+	host_resolvers(&p.policy);
+	standing_warnings(&p);
+	*ret = p;
+	return 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_PROC_CLI_PLAN_H
+#define BB_PROC_CLI_PLAN_H
+#include "backend/backend.h"
+#include "proc/cli/options.h"
+#include "state/bottle.h"
+
+/**
+ * DOC: plan - what a run or start will do, before anything is done
+ *
+ * Layer:     proc/cli
+ * Used by:   cmd_run.c, cmd_check.c
+ * Ownership: plan_release() frees everything
+ *
+ * Gathered from the bottles named, config.yaml and the command line; shown at the preflight; then
+ * carried out by launch_*().
+ */
+struct plan {
+	struct paths paths;
+	const struct backend *backend;
+	char name[STATE_NAME_MAX]; /* first part of the identity */
+	struct policy policy;
+	json_t *env;	  /* object; may hold secrets */
+	json_t *bottles;  /* names, for the metadata */
+	json_t *warnings; /* lines for the preflight */
+	char *image;
+	char *accel;
+	char *upstream_ca_pem;
+	uint64_t memory_bytes;
+	uint64_t disk_bytes;
+	uint32_t cpus;
+	uint32_t pids;
+	bool ephemeral;
+	bool keep_disk;
+};
+
+/**
+ * plan_make() - From the command line
+ *
+ * Return: 0; -EINVAL (usage) or other -errno with @err
+ */
+BB_MUST_USE int plan_make(const struct cli_args *args, const char *name, struct plan *ret,
+			  struct bb_err *err);
+void plan_release(struct plan *p);
+
+/** plan_warn() - One more line for the preflight */
+BB_PRINTF(2, 3) void plan_warn(struct plan *p, const char *fmt, ...);
+
+/** plan_allow_host() - "HOST[:PORT]" as a route. Return: 0 or -EINVAL with @err */
+BB_MUST_USE int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err);
+/** plan_allow_cidr() - "CIDR:PORT" or "[V6CIDR]:PORT" as a tcp rule */
+BB_MUST_USE int plan_allow_cidr(struct policy *policy, const char *text, struct bb_err *err);
+
+/** plan_print() - The preflight text, to stderr */
+void plan_print(const struct plan *p);
+/**
+ * plan_confirm() - Print the preflight and ask, where there is somebody to ask
+ * @yes:	--yes was given
+ * @unattended:	without a terminal the answer is yes
+ *
+ * Return: true to go on
+ */
+bool plan_confirm(const struct plan *p, bool yes, bool unattended);
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/cli/preflight.h"
+#include "vmm/accel.h"
+#include <stdio.h>
+
+bool preflight_backend(const struct backend *backend)
+{
+	char missing[2048] = "";
+	struct bb_err err = { 0 };
+	int n = backend->missing(missing, sizeof(missing), &err);
+
+	if (n == 0)
+		return true;
+	if (backend->legacy) {
+		(void)cli_error(0, "%s", n < 0 ? err.msg : missing);
+		return false;
+	}
+	(void)fprintf(stderr,
+		      "bot-bottle: the smolmachines backend cannot run here. Missing:\n%s\n"
+		      "Debian and Ubuntu: sudo apt-get install qemu-system-x86 e2fsprogs\n"
+		      "Another engine, smolvm: curl -sSL https://smolmachines.com/install.sh | sh "
+		      "(this build does not drive it yet)\n"
+		      "Without virtual machines: BOT_BOTTLE_BACKEND=docker or --backend=docker "
+		      "(legacy; not in this build yet)\n",
+		      missing);
+	return false;
+}
+
+static void print_route(const struct policy_route *r)
+{
+	(void)fprintf(stderr, "    %s%s ports", r->wildcard ? "*." : "", r->host);
+	for (size_t i = 0; i < r->n_ports; i++)
+		(void)fprintf(stderr, " %u", r->ports[i]);
+	if (r->upstream.host[0])
+		(void)fprintf(stderr, " → %s://%s:%u", r->upstream.tls ? "https" : "http",
+			      r->upstream.host, r->upstream.port);
+	(void)fputc('\n', stderr);
+}
+
+void plan_print(const struct plan *p)
+{
+	struct vmm_accel_choice accel;
+	struct bb_err err = { 0 };
+	json_t *w;
+	size_t i;
+
+	(void)fprintf(stderr, "bot-bottle: %s, backend %s%s, image %s, %llu MiB, %u cpus\n", p->name,
+		      p->backend->name, p->backend->legacy ? " (legacy)" : "", p->image,
+		      (unsigned long long)(p->memory_bytes >> 20), p->cpus);
+	if (!p->backend->legacy && vmm_accel_choose(p->accel, &accel, &err) == 0)
+		(void)fprintf(stderr, "  accelerator: %s (%s)\n", vmm_accel_str[accel.accel],
+			      accel.why);
+	if (p->policy.n_routes)
+		(void)fputs("  HTTP and HTTPS through the egress guard to:\n", stderr);
+	for (size_t j = 0; j < p->policy.n_routes; j++)
+		print_route(&p->policy.routes[j]);
+	if (!p->policy.n_routes && !p->policy.n_tcp)
+		(void)fputs("  nothing may leave this bottle\n", stderr);
+	json_array_foreach(p->warnings, i, w)
+	{
+		(void)fprintf(stderr, "  warning: %s\n", json_string_value(w));
+	}
+}
+
+bool plan_confirm(const struct plan *p, bool yes, bool unattended)
+{
+	char answer[16] = "";
+
+	plan_print(p);
+	if (yes)
+		return true;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		if (!unattended)
+			(void)cli_error(0, "no terminal to ask on: give --yes or --headless");
+		return unattended;
+	}
+	(void)fputs("Start? [y/N] ", stderr);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return false;
+	return answer[0] == 'y' || answer[0] == 'Y';
+}
