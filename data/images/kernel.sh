@@ -66,7 +66,7 @@ bz=$tmp/root/boot/vmlinuz-$release
 say "kernel: unpacking $release"
 number() { od -An -t "u$2" -j "$1" -N "$2" "$bz" | tr -d ' '; }
 start=$((($(number 497 1) + 1) * 512 + $(number 584 4)))
-payload() { tail -c +$((start + 1)) "$bz" | head -c "$(number 588 4)"; }
+payload() { tail -c +$((start + 1)) "$bz" 2>/dev/null | head -c "$(number 588 4)" 2>/dev/null; }
 case $(payload | head -c 4 | od -An -t x1 | tr -d ' ') in
 fd377a58) unpack='xz -dc --single-stream' ;;
 1f8b08*) unpack='gzip -dc' ;;

@@ -12,8 +12,8 @@
 
 static int failed(const struct bb_err *err)
 {
-	return cli_error(err->code == -ECHILD || err->code == -EPIPE ? CLI_BROKEN : CLI_FAILED, "%s",
-			 err->msg);
+	return cli_error(err->code == -ECHILD || err->code == -EPIPE ? CLI_BROKEN : CLI_FAILED,
+			 "%s", err->msg);
 }
 
 int cmd_exec(const struct cli_args *args)
@@ -41,8 +41,8 @@ int cmd_stop(const struct cli_args *args)
 	for (size_t i = 0; i < n; i++) {
 		char identity[STATE_IDENTITY_MAX];
 		struct bb_err err = { 0 };
-		bb_auto_close int control = launch_connect(
-			args->n_operands ? args->operands[i] : NULL, identity, &err);
+		bb_auto_close int control =
+			launch_connect(args->n_operands ? args->operands[i] : NULL, identity, &err);
 
 		if (control < 0 || launch_stop(control, &err) < 0)
 			code = failed(&err);
@@ -66,8 +66,7 @@ static json_t *live_status(const struct paths *paths, const struct state_entry *
 	if (!backend || paths_join(paths->runtime, e->identity, dir, &err) < 0)
 		return NULL;
 	fd = backend->connect(dir, &err);
-	if (fd < 0 ||
-	    ipc_send(fd, &(struct ipc_msg){ .type = IPC_STATUS, .fd = -1 }, &err) < 0 ||
+	if (fd < 0 || ipc_send(fd, &(struct ipc_msg){ .type = IPC_STATUS, .fd = -1 }, &err) < 0 ||
 	    ipc_recv(fd, buf, &msg, &err) < 0)
 		return NULL;
 	bb_closep(&msg.fd);
@@ -79,12 +78,11 @@ static json_t *live_status(const struct paths *paths, const struct state_entry *
 static json_t *entry_json(const struct paths *paths, const struct state_entry *e)
 {
 	json_t *status = e->pid ? live_status(paths, e) : NULL;
-	json_t *out = json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:I}", "identity", e->identity,
-				"status", e->pid ? "up" : "ended", "backend",
-				json_object_get(e->meta, "backend"), "bottles",
-				json_object_get(e->meta, "bottles"), "image",
-				json_object_get(e->meta, "image"), "created_ms",
-				(json_int_t)e->created_ms);
+	json_t *out = json_pack(
+		"{s:s, s:s, s:O?, s:O?, s:O?, s:I}", "identity", e->identity, "status",
+		e->pid ? "up" : "ended", "backend", json_object_get(e->meta, "backend"), "bottles",
+		json_object_get(e->meta, "bottles"), "image", json_object_get(e->meta, "image"),
+		"created_ms", (json_int_t)e->created_ms);
 
 	if (out && status)
 		(void)json_object_update(out, status);
@@ -158,8 +156,8 @@ int cmd_cp(const struct cli_args *args)
 	control = launch_connect(guest_from ? from : to, identity, &err);
 	if (control < 0)
 		return failed(&err);
-	r = guest_from ? copy_out(control, guest_from, to, &err) :
-			 copy_in(control, from, guest_to, &err);
+	r = guest_from ? copy_out(control, guest_from, to, &err)
+		       : copy_in(control, from, guest_to, &err);
 	return r < 0 ? failed(&err) : CLI_OK;
 }
 

@@ -75,8 +75,8 @@ static void doctor_line(bool ok, const char *what, const char *text)
 
 int cmd_doctor(const struct cli_args *args)
 {
-	long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0,
-				LANDLOCK_CREATE_RULESET_VERSION);
+	long landlock =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 };
 	char path[PATHS_MAX], missing[2048], text[64];
 	struct vmm_accel_choice accel;
@@ -87,20 +87,21 @@ int cmd_doctor(const struct cli_args *args)
 	engine = vmm_find(path, sizeof(path), &err) == 0;
 	doctor_line(engine, "machine monitor", engine ? path : err.msg);
 	if (vmm_accel_choose("auto", &accel, &err2) == 0)
-		(void)printf("%-8s %-18s %s: %s\n", "ok", "accelerator",
-			     vmm_accel_str[accel.accel], accel.why);
+		(void)printf("%-8s %-18s %s: %s\n", "ok", "accelerator", vmm_accel_str[accel.accel],
+			     accel.why);
 	tools = image_missing_tools(true, missing, sizeof(missing)) == 0;
 	doctor_line(tools, "image tools", tools ? "all there" : missing);
 	have_image = image_open("base", &image, &err3) == 0;
 	doctor_line(have_image, "image base", have_image ? image.kernel_release : err3.msg);
 	(void)printf("%-8s %-18s %s\n", "info", "user namespaces",
 		     user_namespaces_work() ? "available (not used by this build)" : "refused");
-	(void)snprintf(text, sizeof(text), "%s", landlock > 0 ? "available (not used by this build)" :
-								"not in this kernel");
+	(void)snprintf(text, sizeof(text), "%s",
+		       landlock > 0 ? "available (not used by this build)" : "not in this kernel");
 	(void)printf("%-8s %-18s %s\n", "info", "Landlock", text);
-	(void)puts("info     seccomp            every guard process runs behind an allow-list; the\n"
-		   "                            machine monitor without any socket call. Without\n"
-		   "                            Landlock it could still write your files.");
+	(void)puts(
+		"info     seccomp            every guard process runs behind an allow-list; the\n"
+		"                            machine monitor without any socket call. Without\n"
+		"                            Landlock it could still write your files.");
 	if (engine && tools && have_image)
 		return CLI_OK;
 	(void)puts("\nsudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs uidmap "

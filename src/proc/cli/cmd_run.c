@@ -17,7 +17,7 @@ static int exit_code_of(const struct bb_err *err)
 static int run_inside(const struct cli_args *args, int control, struct bb_err *err)
 {
 	struct session_request req = { .argv = args->operands, .n_argv = args->n_operands };
-	int code = CLI_BROKEN, porter, r = 0;
+	int code = CLI_BROKEN, porter = -1, r = 0;
 
 	if (cli_has(args, OPT_CWD)) {
 		req.cwd = "/workspace";

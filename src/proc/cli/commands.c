@@ -25,7 +25,8 @@ const struct cli_opt cli_opts[] = {
 	[OPT_METHOD] = { "method", "METHOD", "request method (default: GET)", false },
 	[OPT_MIRROR] = { "mirror", "URL", "Debian mirror to build from", false },
 	[OPT_NO_TTY] = { "no-tty", NULL, "pipes, even on a terminal", false },
-	[OPT_OLDER_THAN] = { "older-than", "DAYS", "ended bottles made before (default: 30)", false },
+	[OPT_OLDER_THAN] = { "older-than", "DAYS", "ended bottles made before (default: 30)",
+			     false },
 	[OPT_PROMPT] = { "prompt", "TEXT", "what the agent is to do", false },
 	[OPT_RECURSIVE] = { "recursive", NULL, "directories with what is in them", false },
 	[OPT_URL] = { "url", "URL", "explain the decision about this URL", false },
@@ -36,7 +37,7 @@ const struct cli_opt cli_opts[] = {
 static_assert(BB_ARRAY_LEN(cli_opts) == OPT_NUM_IDS, "cli_opts[] doesn't match enum cli_opt_id");
 
 #define OPTS(...) ((const enum cli_opt_id[]){ __VA_ARGS__, OPT_HELP })
-#define NO_OPTS	  ((const enum cli_opt_id[]){ OPT_HELP })
+#define NO_OPTS   ((const enum cli_opt_id[]){ OPT_HELP })
 
 const struct cli_cmd cli_cmds[] = {
 	{ "run", "[--] CMD [ARG…]", "run a command in a new bottle",
@@ -50,8 +51,8 @@ const struct cli_cmd cli_cmds[] = {
 	  "Runs CMD in the bottle ID (an unambiguous beginning will do).",
 	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY), 2, -1, 1, cmd_exec },
 	{ "list", "", "bottles, running and ended",
-	  "Lists all bottles, newest first, with status, backend and accelerator.", OPTS(OPT_JSON), 0,
-	  0, -1, cmd_list },
+	  "Lists all bottles, newest first, with status, backend and accelerator.", OPTS(OPT_JSON),
+	  0, 0, -1, cmd_list },
 	{ "stop", "[ID…]", "end running bottles",
 	  "Ends the bottles named, or the newest one. Its machine is killed, not shut down.",
 	  NO_OPTS, 0, -1, -1, cmd_stop },
@@ -69,7 +70,7 @@ const struct cli_cmd cli_cmds[] = {
 	{ "cleanup", "", "remove what ended bottles left",
 	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one.",
 	  OPTS(OPT_OLDER_THAN, OPT_YES), 0, 0, -1, cmd_cleanup },
-	{ "help", "[COMMAND]", "this text, or that of a command", "Shows help; --man as a manual page.",
-	  OPTS(OPT_MAN), 0, 1, -1, cmd_help },
+	{ "help", "[COMMAND]", "this text, or that of a command",
+	  "Shows help; --man as a manual page.", OPTS(OPT_MAN), 0, 1, -1, cmd_help },
 	{ 0 },
 };

@@ -87,10 +87,29 @@ int copy_out(int control, const char *from, const char *to, struct bb_err *err)
 }
 
 static const char *const secret_patterns[] = {
-	".env",	      ".env.*",	     "*.pem",	   "*.key",	 "*.p12",	     "*.pfx",
-	"id_rsa",     "id_dsa",	     "id_ecdsa",   "id_ed25519", ".netrc",	     ".npmrc",
-	".pypirc",    "credentials", "*.kdbx",	   "*.keystore", "*.jks",	     ".git-credentials",
-	"secrets.*",  ".htpasswd",   "*.tfstate",  "kubeconfig", "service-account*.json",
+	".env",
+	".env.*",
+	"*.pem",
+	"*.key",
+	"*.p12",
+	"*.pfx",
+	"id_rsa",
+	"id_dsa",
+	"id_ecdsa",
+	"id_ed25519",
+	".netrc",
+	".npmrc",
+	".pypirc",
+	"credentials",
+	"*.kdbx",
+	"*.keystore",
+	"*.jks",
+	".git-credentials",
+	"secrets.*",
+	".htpasswd",
+	"*.tfstate",
+	"kubeconfig",
+	"service-account*.json",
 };
 
 /* nftw() has no argument for its callback */

@@ -12,11 +12,10 @@
 static int write_metadata(const struct plan *p, const struct state_bottle *b, struct bb_err *err)
 {
 	char *cwd = getcwd(NULL, 0);
-	json_auto_t *meta =
-		json_pack("{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b}", "version", 1, "identity",
-			  b->identity, "backend", p->backend->name, "bottles", p->bottles, "image",
-			  p->image, "cwd", cwd ? cwd : "", "created_ms", (json_int_t)bb_wall_ms(),
-			  "keep_disk", p->keep_disk);
+	json_auto_t *meta = json_pack(
+		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b}", "version", 1, "identity", b->identity,
+		"backend", p->backend->name, "bottles", p->bottles, "image", p->image, "cwd",
+		cwd ? cwd : "", "created_ms", (json_int_t)bb_wall_ms(), "keep_disk", p->keep_disk);
 
 	free(cwd);
 	if (!meta)

@@ -102,9 +102,10 @@ static int parse_opt(const struct cli_cmd *cmd, int argc, char **argv, int *at,
 	}
 	near = near_opt(cmd, name);
 	if (id == OPT_NUM_IDS)
-		return bb_err_set(err, -EINVAL, "%s has no option --%s%s%s%s; see: bot-bottle %s --help",
-				  cmd->name, name, near ? " (did you mean --" : "", near ? near : "",
-				  near ? "?)" : "", cmd->name);
+		return bb_err_set(err, -EINVAL,
+				  "%s has no option --%s%s%s%s; see: bot-bottle %s --help",
+				  cmd->name, name, near ? " (did you mean --" : "",
+				  near ? near : "", near ? "?)" : "", cmd->name);
 	if (cli_opts[id].arg) {
 		if (equals)
 			value = equals + 1;
@@ -150,8 +151,9 @@ int cli_parse(const struct cli_cmd *cmd, int argc, char **argv, struct cli_args 
 		if (strncmp(word, "--", 2) == 0)
 			r = parse_opt(cmd, argc, argv, &at, ret, err);
 		else if (word[0] == '-' && word[1])
-			r = bb_err_set(err, -EINVAL, "%s has no option %s; see: bot-bottle %s --help",
-				       cmd->name, word, cmd->name);
+			r = bb_err_set(err, -EINVAL,
+				       "%s has no option %s; see: bot-bottle %s --help", cmd->name,
+				       word, cmd->name);
 		else
 			argv[n++] = argv[at];
 		if (r < 0)
@@ -208,11 +210,12 @@ void cli_print_help(FILE *to)
 		    to);
 	for (const struct cli_cmd *c = cli_cmds; c->name; c++)
 		(void)fprintf(to, "  %-10s %s\n", c->name, c->summary);
-	(void)fputs("\nbot-bottle COMMAND --help says more.  First steps:\n"
-		    "  bot-bottle doctor\n"
-		    "  bot-bottle image build base\n"
-		    "  bot-bottle run --allow-host deb.debian.org -- curl -sI https://deb.debian.org\n",
-		    to);
+	(void)fputs(
+		"\nbot-bottle COMMAND --help says more.  First steps:\n"
+		"  bot-bottle doctor\n"
+		"  bot-bottle image build base\n"
+		"  bot-bottle run --allow-host deb.debian.org -- curl -sI https://deb.debian.org\n",
+		to);
 }
 
 /* Leading dots and backslashes mean something to troff */
@@ -250,11 +253,12 @@ void cli_print_man(FILE *to)
 			(void)fputc('\n', to);
 		}
 	}
-	(void)fputs(".SH EXIT STATUS\nThe command's own status for start, run and exec (127 not found, "
-		    "128+n killed by signal n); 1 failed before the machine started, bad manifest, "
-		    "or no at the preflight; 2 usage; 3 check \\-\\-url refused; 125 the machine or "
-		    "a guard failed; 130 interrupted.\n.SH FILES\n~/.bot\\-bottle/bottles, "
-		    "~/.bot\\-bottle/agents, ~/.bot\\-bottle/config.yaml; BOT_BOTTLE_HOME replaces "
-		    "~/.bot\\-bottle.\n",
-		    to);
+	(void)fputs(
+		".SH EXIT STATUS\nThe command's own status for start, run and exec (127 not found, "
+		"128+n killed by signal n); 1 failed before the machine started, bad manifest, "
+		"or no at the preflight; 2 usage; 3 check \\-\\-url refused; 125 the machine or "
+		"a guard failed; 130 interrupted.\n.SH FILES\n~/.bot\\-bottle/bottles, "
+		"~/.bot\\-bottle/agents, ~/.bot\\-bottle/config.yaml; BOT_BOTTLE_HOME replaces "
+		"~/.bot\\-bottle.\n",
+		to);
 }

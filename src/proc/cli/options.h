@@ -121,10 +121,10 @@ BB_PRINTF(2, 3) int cli_error(int code, const char *fmt, ...);
 /* Exit codes */
 enum {
 	CLI_OK = 0,
-	CLI_FAILED = 1,	     /* before the machine started; bad manifest; N at preflight */
-	CLI_USAGE = 2,	     /* wrong words on the command line */
-	CLI_DENIED = 3,	     /* check --url: refused */
-	CLI_BROKEN = 125,    /* the machine or a guard failed */
+	CLI_FAILED = 1,   /* before the machine started; bad manifest; N at preflight */
+	CLI_USAGE = 2,    /* wrong words on the command line */
+	CLI_DENIED = 3,   /* check --url: refused */
+	CLI_BROKEN = 125, /* the machine or a guard failed */
 	CLI_INTERRUPTED = 130,
 };
 #endif

@@ -34,10 +34,9 @@ void plan_warn(struct plan *p, const char *fmt, ...)
 
 static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 {
-	*p = (struct plan){ .memory_bytes = 2 * GIB,
-			    .disk_bytes = 8 * GIB,
-			    .cpus = 2,
-			    .pids = 4096 };
+	*p = (struct plan){
+		.memory_bytes = 2 * GIB, .disk_bytes = 8 * GIB, .cpus = 2, .pids = 4096
+	};
 	p->env = json_object();
 	p->bottles = json_array();
 	p->warnings = json_array();
@@ -63,7 +62,8 @@ static void host_resolvers(struct policy *policy)
 	if (policy->n_resolvers || bb_read_file("/etc/resolv.conf", &text, &ignored) < 0 ||
 	    !bb_buf_str(&text))
 		return;
-	for (line = strtok_r((char *)text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (line = strtok_r((char *)text.p, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		char addr[64];
 
 		if (sscanf(line, " nameserver %63s", addr) == 1 &&

@@ -20,7 +20,7 @@ struct plan {
 	const struct backend *backend;
 	char name[STATE_NAME_MAX]; /* first part of the identity */
 	struct policy policy;
-	json_t *env;	  /* object; may hold secrets */
+	json_t *env;      /* object; may hold secrets */
 	json_t *bottles;  /* names, for the metadata */
 	json_t *warnings; /* lines for the preflight */
 	char *image;

@@ -41,8 +41,8 @@ int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err)
 	if (colon) {
 		route.n_ports = 1;
 		if (parse_port(colon + 1, &route.ports[0]) < 0)
-			return bb_err_set(err, -EINVAL, "--allow-host %.100s: bad port; HOST[:PORT]",
-					  text);
+			return bb_err_set(err, -EINVAL,
+					  "--allow-host %.100s: bad port; HOST[:PORT]", text);
 	}
 	if (len > 2 && host[0] == '*' && host[1] == '.') {
 		route.wildcard = true;

@@ -44,8 +44,8 @@ void plan_print(const struct plan *p)
 	json_t *w;
 	size_t i;
 
-	(void)fprintf(stderr, "bot-bottle: %s, backend %s%s, image %s, %llu MiB, %u cpus\n", p->name,
-		      p->backend->name, p->backend->legacy ? " (legacy)" : "", p->image,
+	(void)fprintf(stderr, "bot-bottle: %s, backend %s%s, image %s, %llu MiB, %u cpus\n",
+		      p->name, p->backend->name, p->backend->legacy ? " (legacy)" : "", p->image,
 		      (unsigned long long)(p->memory_bytes >> 20), p->cpus);
 	if (!p->backend->legacy && vmm_accel_choose(p->accel, &accel, &err) == 0)
 		(void)fprintf(stderr, "  accelerator: %s (%s)\n", vmm_accel_str[accel.accel],

@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 
-#define QUEUE_MAX	(1u << 20)
+#define QUEUE_MAX       (1u << 20)
 #define INTERRUPT_AGAIN 2000 /* ms */
 
 /* Standard output or error: written as far as it takes, never blocking the loop */

@@ -7,7 +7,8 @@
 
 /** terminal_is_interactive() - stdin and stdout are both terminals */
 bool terminal_is_interactive(void);
-/** terminal_raw() - Raw mode on stdin; undone by terminal_restore(), at exit and on fatal signals */
+/** terminal_raw() - Raw mode on stdin; undone by terminal_restore(), at exit and on fatal signals
+ */
 void terminal_raw(void);
 void terminal_restore(void);
 /** terminal_size() - Rows and columns, 24 by 80 when unknown */
