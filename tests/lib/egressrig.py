@@ -50,9 +50,9 @@ class Rig:
     # ---- start and end ----
     def _start(self, exe, routes, roots, env):
         ours, theirs = bbipc.pair()
-        # fd 3 in the child; a bounce over a high number keeps pass_fds simple
+        # bash, because dash knows one-digit descriptors only
         self.proc = subprocess.Popen(
-            ["/bin/sh", "-c", 'exec "$0" 3<&%d' % theirs.fileno(), exe],
+            ["/bin/bash", "-c", 'exec "$0" 3<&%d' % theirs.fileno(), exe],
             pass_fds=[theirs.fileno()], env=dict(os.environ, **(env or {})))
         theirs.close()
         self.bottled = ours

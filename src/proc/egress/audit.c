@@ -10,6 +10,27 @@ static struct bb_span capped(struct bb_span s, size_t cap)
 	return (struct bb_span){ s.p, s.len < cap ? s.len : cap };
 }
 
+/* The part of a target that stands where a name should; an address literal is shown as it came */
+static struct bb_span authority_of(struct bb_span target)
+{
+	const uint8_t *p = memmem(target.p, target.len, "://", 3);
+	struct bb_span s = target;
+	size_t n = 0;
+
+	if (p) {
+		s.p = p + 3;
+		s.len = target.len - (size_t)(s.p - target.p);
+	}
+	while (n < s.len && s.p[n] != '/' && s.p[n] != '?')
+		n++;
+	s.len = n;
+	while (n && s.p[n - 1] >= '0' && s.p[n - 1] <= '9')
+		n--;
+	if (n && n < s.len && s.p[n - 1] == ':' && (s.p[0] != '[' || (n > 1 && s.p[n - 2] == ']')))
+		s.len = n - 1;
+	return s;
+}
+
 struct bb_span request_host(const struct conn *c)
 {
 	const struct request *rq = c->rq;
@@ -19,7 +40,7 @@ struct bb_span request_host(const struct conn *c)
 	if (c->tunnel || c->name.name[0])
 		return BB_SPAN_STR(c->name.name);
 	if (rq && (rq->http.form == HTTP1_FORM_AUTHORITY || rq->http.form == HTTP1_FORM_ABSOLUTE))
-		return capped(rq->http.target, POLICY_NAME_MAX);
+		return capped(authority_of(rq->http.target), POLICY_NAME_MAX);
 	return rq && rq->http.host.p ? capped(rq->http.host, POLICY_NAME_MAX)
 				     : (struct bb_span){ 0 };
 }

@@ -109,10 +109,7 @@ static void timed_out(struct conn *c)
 {
 	switch (c->state) {
 	case CONN_HEAD:
-		if (c->head_begun)
-			reply_error(c, 408, REASON_TIMEOUT, "request head not complete in time");
-		else
-			c->state = CONN_DEAD; /* idle: no more to it */
+		request_timeout(c);
 		break;
 	case CONN_LEAF:
 		tunnel_no_leaf(c, "no certificate in time");

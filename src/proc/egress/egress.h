@@ -204,6 +204,8 @@ bool step_handshake(struct conn *c);
 
 /* request.c: heads */
 bool step_head(struct conn *c);
+/** request_timeout() - In CONN_HEAD */
+void request_timeout(struct conn *c);
 /** request_on_ack() - The verdict is on record: the request may have effects */
 void request_on_ack(struct conn *c);
 

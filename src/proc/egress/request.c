@@ -41,13 +41,27 @@ static bool is_not_http(const struct conn *c)
 	return !memmem(in->p, lf ? (size_t)(lf - in->p) : in->len, "HTTP/", 5);
 }
 
+static bool close_if_not_http(struct conn *c, const char *text)
+{
+	if (!is_not_http(c))
+		return false;
+	audit_verdict(c, POLICY_DENY, REASON_NOT_HTTP, 0, text, false);
+	c->state = CONN_DEAD;
+	return true;
+}
+
+void request_timeout(struct conn *c)
+{
+	if (!c->head_begun)
+		c->state = CONN_DEAD; /* idle: no more to it */
+	else if (!close_if_not_http(c, "first line"))
+		reply_error(c, 408, REASON_TIMEOUT, "request head not complete in time");
+}
+
 static void bad_head(struct conn *c, enum http1_result r)
 {
-	if (is_not_http(c)) {
-		audit_verdict(c, POLICY_DENY, REASON_NOT_HTTP, 0, http1_result_str[r], false);
-		c->state = CONN_DEAD;
+	if (close_if_not_http(c, http1_result_str[r]))
 		return;
-	}
 	reply_error(c, r == HTTP1_BAD_EXPECT ? 417 : 400, REASON_BAD_REQUEST, http1_result_str[r]);
 }
 
@@ -119,6 +133,8 @@ bool step_head(struct conn *c)
 		on_head(c, len);
 	else if (r != HTTP1_MORE)
 		bad_head(c, r);
+	else if (c->scan.started && close_if_not_http(c, "first line"))
+		return true;
 	else if (c->guest.eof)
 		reply_error(c, 400, REASON_BAD_REQUEST, http1_result_str[r]);
 	else

@@ -28,6 +28,8 @@ static int bio_read(BIO *b, char *out, int len)
 	BIO_clear_retry_flags(b);
 	if (len <= 0)
 		return 0;
+	/* OpenSSL reads ahead: more than one record may come of this, and no edge for the rest */
+	s->readable = true;
 	if (early) {
 		size_t take = early < (size_t)len ? early : (size_t)len;
 
