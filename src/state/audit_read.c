@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/audit_read.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define AUDIT_NAME "audit.jsonl"
+#define CHUNK      65536
+
+/* A regular file, never through a link, never waiting for a pipe's other end */
+static int open_log(int state_fd, const char *name, struct bb_err *err)
+{
+	bb_auto_close int fd =
+		openat(state_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return bb_err_set(err, -errno, "%s: %s", name, strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return bb_err_set(err, -EINVAL, "%s: not a regular file", name);
+	return BB_TAKE_FD(fd);
+}
+
+int audit_open(int state_fd, struct audit_reader *ret, struct bb_err *err)
+{
+	int fd = open_log(state_fd, AUDIT_NAME, err);
+
+	if (fd < 0)
+		return fd;
+	*ret = (struct audit_reader){ .fd = fd };
+	bb_buf_init(&ret->buf, AUDIT_LINE_MAX + CHUNK);
+	return 0;
+}
+
+void audit_close(struct audit_reader *r)
+{
+	bb_closep(&r->fd);
+	r->fd = -1;
+	bb_buf_release(&r->buf);
+}
+
+/* Append what the file has. Return: 1 more came, 0 end, -errno with @err */
+static int fill(struct audit_reader *r, struct bb_err *err)
+{
+	uint8_t chunk[CHUNK];
+	ssize_t n;
+	int e;
+
+	if (r->buf.len >= AUDIT_LINE_MAX) {
+		r->buf.len = 0;
+		r->skipping = true;
+	}
+	do
+		n = read(r->fd, chunk, sizeof(chunk));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return bb_err_set(err, -errno, "%s: %s", AUDIT_NAME, strerror(errno));
+	if (n == 0)
+		return 0;
+	e = bb_buf_add(&r->buf, chunk, (size_t)n);
+	return e < 0 ? bb_err_set(err, e, "%s: %s", AUDIT_NAME, strerror(-e)) : 1;
+}
+
+/* The next line without its newline. Return: 1, 0 at the end, -errno with @err */
+static int next_line(struct audit_reader *r, struct bb_span *ret, struct bb_err *err)
+{
+	const uint8_t *newline;
+	size_t looked = 0;
+	int more;
+
+	bb_buf_drop(&r->buf, r->used);
+	r->used = 0;
+	for (;;) {
+		newline = r->buf.len > looked ? memchr(r->buf.p + looked, '\n', r->buf.len - looked)
+					      : NULL;
+		if (newline)
+			break;
+		looked = r->buf.len;
+		more = fill(r, err);
+		if (more <= 0)
+			return more;
+		if (looked > r->buf.len || r->skipping)
+			looked = 0;
+	}
+	*ret = (struct bb_span){ r->buf.p, (size_t)(newline - r->buf.p) };
+	r->used = ret->len + 1;
+	return 1;
+}
+
+int audit_next(struct audit_reader *r, json_t **ret, struct bb_err *err)
+{
+	struct bb_span line;
+	int more;
+
+	while ((more = next_line(r, &line, err)) > 0) {
+		json_t *j = NULL;
+
+		if (!r->skipping)
+			j = json_loadb((const char *)line.p, line.len,
+				       JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+		r->skipping = false;
+		if (json_is_object(j)) {
+			*ret = j;
+			return 1;
+		}
+		json_decref(j);
+		r->n_bad++;
+	}
+	return more;
+}
+
+int audit_print_json(const json_t *record, FILE *out)
+{
+	if (json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 || fputc('\n', out) < 0)
+		return -EIO;
+	return 0;
+}
+
+/*
+ * The recorder writes octet N from 0x80 up as U+00NN, which JSON decoding makes two octets of
+ * UTF-8: they are shown as the one octet that the guest sent.
+ */
+static size_t put_octet(const uint8_t *p, size_t left, bool lines, FILE *out)
+{
+	uint8_t c = p[0];
+	size_t took = 1;
+	int r;
+
+	if ((c == 0xc2 || c == 0xc3) && left > 1 && (p[1] & 0xc0) == 0x80 && !lines) {
+		c = (uint8_t)((c & 3) << 6 | (p[1] & 0x3f));
+		took = 2;
+	}
+	if ((c >= 0x20 && c < 0x7f) || (lines && (c == '\n' || c == '\t')))
+		r = fputc(c, out);
+	else
+		r = fprintf(out, "\\x%02x", c);
+	return r < 0 ? 0 : took;
+}
+
+int audit_print_text(struct bb_span text, bool lines, FILE *out)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		size_t took = put_octet(text.p + at, text.len - at, lines, out);
+
+		if (took == 0)
+			return -EIO;
+		at += took;
+	}
+	return 0;
+}
+
+/* A member's text, without control octets, after @before; nothing when there is none */
+static int put_member(const json_t *record, const char *key, const char *before, FILE *out)
+{
+	const json_t *v = json_object_get(record, key);
+	struct bb_span s = { (const uint8_t *)json_string_value(v), json_string_length(v) };
+
+	if (json_is_integer(v))
+		return fprintf(out, "%s%lld", before, (long long)json_integer_value(v)) < 0 ? -EIO
+											    : 0;
+	if (!s.p || s.len == 0)
+		return 0;
+	if (fputs(before, out) < 0)
+		return -EIO;
+	return audit_print_text(s, false, out);
+}
+
+/* A fixed column, padded; hostile as the rest */
+static int put_column(const json_t *record, const char *key, int width, FILE *out)
+{
+	int r = put_member(record, key, "", out);
+	int len = (int)json_string_length(json_object_get(record, key));
+
+	if (r == 0 && fprintf(out, "%*s", width > len ? width - len : 1, "") < 0)
+		r = -EIO;
+	return r;
+}
+
+static int put_counts(const json_t *record, FILE *out)
+{
+	static const char *const keys[] = { "status",      "bytes_out", "bytes_in",
+					    "duration_ms", "allowed",   "denied" };
+	static const char *const before[] = { "  status ", "  out ",     "  in ",
+					      "  ms ",     "  allowed ", "  denied " };
+	int r = 0;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(keys) && r == 0; i++)
+		r = put_member(record, keys[i], before[i], out);
+	return r;
+}
+
+int audit_print_line(const json_t *record, FILE *out)
+{
+	int r = put_column(record, "time", 26, out);
+
+	if (r == 0)
+		r = put_column(record, "verdict", 7, out);
+	if (r == 0)
+		r = put_column(record, "kind", 9, out);
+	if (r == 0)
+		r = put_column(record, "reason", 18, out);
+	if (r == 0)
+		r = put_member(record, "method", "", out);
+	if (r == 0)
+		r = put_member(record, "host", " ", out);
+	if (r == 0 && !json_object_get(record, "host"))
+		r = put_member(record, "addr", " ", out);
+	if (r == 0)
+		r = put_member(record, "port", ":", out);
+	if (r == 0)
+		r = put_member(record, "path", "", out);
+	if (r == 0)
+		r = put_counts(record, out);
+	if (r == 0)
+		r = put_member(record, "text", "  ", out);
+	if (r == 0 && fputc('\n', out) < 0)
+		r = -EIO;
+	return r;
+}
+
+int audit_print_log(int state_fd, const char *name, FILE *out, struct bb_err *err)
+{
+	bb_auto_close int fd = open_log(state_fd, name, err);
+	uint8_t chunk[CHUNK];
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+		if (audit_print_text((struct bb_span){ chunk, (size_t)n }, true, out) < 0)
+			return bb_err_set(err, -EIO, "%s: cannot be shown", name);
+	}
+	return n < 0 ? bb_err_set(err, -errno, "%s: %s", name, strerror(errno)) : 0;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/audit_read.h"
+#include "base/io.h"
+#include "tests/unit/unit.h"
+#include <errno.h>
+#include <fcntl.h>
+
+static char tmp[] = "/tmp/bb-audit-XXXXXX";
+static int dir = -1;
+
+static int make_tmp(void **state)
+{
+	(void)state;
+	if (!mkdtemp(tmp))
+		return -1;
+	dir = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0;
+}
+
+static int drop_tmp(void **state)
+{
+	char cmd[64];
+
+	(void)state;
+	(void)close(dir);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", tmp);
+	return system(cmd);
+}
+
+static void put(const char *name, const char *text, int flags)
+{
+	bb_auto_close int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
+
+	assert_int_equal(bb_write_full(fd, text, strlen(text)), 0);
+}
+
+static void reads_follows_and_skips(void **state)
+{
+	audit_auto struct audit_reader r = { .fd = -1 };
+	struct bb_err err = { 0 };
+	bb_auto_free char *big = malloc(2 * AUDIT_LINE_MAX);
+	json_t *j = NULL;
+
+	(void)state;
+	assert_int_equal(audit_open(dir, &r, &err), -ENOENT);
+	err = (struct bb_err){ 0 };
+	put("audit.jsonl", "{\"n\":1}\n{\"cut\n[]\n{\"n\":2}\n{\"n\"", O_TRUNC);
+	assert_int_equal(audit_open(dir, &r, &err), 0);
+	for (int want = 1; want <= 2; want++) {
+		assert_int_equal(audit_next(&r, &j, &err), 1);
+		assert_int_equal(json_integer_value(json_object_get(j, "n")), want);
+		json_decref(j);
+	}
+	assert_int_equal(r.n_bad, 2);
+	assert_int_equal(audit_next(&r, &j, &err), 0);
+	/* the writer goes on: so do we */
+	put("audit.jsonl", ":3}\n", O_APPEND);
+	assert_int_equal(audit_next(&r, &j, &err), 1);
+	assert_int_equal(json_integer_value(json_object_get(j, "n")), 3);
+	json_decref(j);
+	assert_int_equal(audit_next(&r, &j, &err), 0);
+	/* an over-long line is one bad line */
+	memset(big, 'x', 2 * AUDIT_LINE_MAX);
+	big[2 * AUDIT_LINE_MAX - 2] = '\n';
+	big[2 * AUDIT_LINE_MAX - 1] = '\0';
+	put("audit.jsonl", big, O_APPEND);
+	put("audit.jsonl", "{\"n\":4}\n", O_APPEND);
+	assert_int_equal(audit_next(&r, &j, &err), 1);
+	assert_int_equal(json_integer_value(json_object_get(j, "n")), 4);
+	json_decref(j);
+	assert_int_equal(r.n_bad, 3);
+}
+
+/* What the printers write, as a string */
+static char *printed(const json_t *j, int (*print)(const json_t *, FILE *))
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_int_equal(print(j, f), 0);
+	(void)fclose(f);
+	return text;
+}
+
+static void prints_safely(void **state)
+{
+	static const char line[] =
+		"{\"time\":\"2026-01-02T03:04:05.006Z\",\"bottle\":\"b-00000\",\"kind\":"
+		"\"verdict\","
+		"\"verdict\":\"deny\",\"reason\":\"not_listed\",\"host\":\"ev\\u001b["
+		"31mil\\u009b\","
+		"\"method\":\"GET\",\"path\":\"/\\u000a\\u0000x\",\"port\":443,\"status\":403}";
+	json_t *j = json_loads(line, JSON_ALLOW_NUL, NULL);
+	char *text;
+
+	(void)state;
+	assert_non_null(j);
+	text = printed(j, audit_print_line);
+	assert_string_equal(text, "2026-01-02T03:04:05.006Z  deny   verdict  not_listed        "
+				  "GET ev\\x1b[31mil\\x9b:443/\\x0a\\x00x  status 403\n");
+	free(text);
+	text = printed(j, audit_print_json);
+	for (const char *c = text; c[1]; c++)
+		assert_true(*c >= 0x20 && *c < 0x7f);
+	assert_non_null(strstr(text, "\\u001B"));
+	free(text);
+	json_decref(j);
+}
+
+static void odd_records_print(void **state)
+{
+	static const struct {
+		const char *in, *want;
+	} cases[] = {
+		{ "{}", "                                                            \n" },
+		{ "{\"kind\":\"dropped\",\"allowed\":0,\"denied\":900}",
+		  "                                 dropped                      allowed 0  "
+		  "denied 900\n" },
+		{ "{\"time\":7,\"host\":[],\"text\":\"t\"}", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		json_t *j = json_loads(cases[i].in, 0, NULL);
+		char *text = printed(j, audit_print_line);
+
+		if (cases[i].want)
+			assert_string_equal(text, cases[i].want);
+		free(text);
+		json_decref(j);
+	}
+}
+
+static void logs(void **state)
+{
+	struct bb_err err = { 0 };
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	put("console.log", "boot\n\x1b]0;title\x07\tok \xc2\x9b\n", O_TRUNC);
+	assert_int_equal(audit_print_log(dir, "console.log", f, &err), 0);
+	(void)fclose(f);
+	assert_string_equal(text, "boot\n\\x1b]0;title\\x07\tok \\xc2\\x9b\n");
+	free(text);
+	assert_int_equal(audit_print_log(dir, "none.log", stdout, &err), -ENOENT);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(symlinkat("/etc/passwd", dir, "host.log"), 0);
+	assert_int_equal(audit_print_log(dir, "host.log", stdout, &err), -ELOOP);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_follows_and_skips),
+		cmocka_unit_test(prints_safely),
+		cmocka_unit_test(odd_records_print),
+		cmocka_unit_test(logs),
+	};
+
+	return cmocka_run_group_tests(tests, make_tmp, drop_tmp);
+}
