@@ -149,7 +149,7 @@ static int init_crypto(struct bb_err *err)
 	uint8_t byte;
 
 	/* No configuration file: nothing outside decides what our crypto does */
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return bb_err_set(err, -EIO, "OpenSSL does not start");
 	/* Private keys in locked pages; where the limit forbids locking they are still guarded */
 	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 16) == 0)
@@ -193,6 +193,20 @@ static int start(struct keyd *k, struct ipc_boot *boot, struct bb_err *err)
 	return 0;
 }
 
+/* Freeing a key wipes it */
+static void release(struct keyd *k)
+{
+	ipc_peer_free(k->bottled);
+	ipc_peer_free(k->egress);
+	ipc_peer_free(k->recorder);
+	if (k->timer)
+		event_free(k->timer);
+	if (k->base)
+		event_base_free(k->base);
+	certs_free(k->certs);
+	policy_release(&k->policy);
+}
+
 int main(void)
 {
 	static const int keep[] = { IPC_BOOT_FD };
@@ -215,5 +229,6 @@ int main(void)
 		return 1;
 	}
 	(void)event_base_dispatch(k.base);
+	release(&k);
 	return k.failed ? 1 : 0;
 }
