@@ -193,8 +193,7 @@ static enum tar_result take_pax(struct tar_reader *r)
 		const uint8_t *eq;
 		uint64_t len;
 
-		if (!space ||
-		    !decimal((struct bb_span){ in.p, (size_t)(space - in.p) }, &len) ||
+		if (!space || !decimal((struct bb_span){ in.p, (size_t)(space - in.p) }, &len) ||
 		    len > in.len || len < (size_t)(space - in.p) + 2 || in.p[len - 1] != '\n')
 			return TAR_RESULT_BAD_PAX;
 		record.p = space + 1;
@@ -203,8 +202,7 @@ static enum tar_result take_pax(struct tar_reader *r)
 		if (!eq)
 			return TAR_RESULT_BAD_PAX;
 		key = (struct bb_span){ record.p, (size_t)(eq - record.p) };
-		res = take_record(r, key,
-				  (struct bb_span){ eq + 1, record.len - key.len - 1 });
+		res = take_record(r, key, (struct bb_span){ eq + 1, record.len - key.len - 1 });
 		if (res != TAR_RESULT_OK)
 			return res;
 		in.p += len;
@@ -247,8 +245,8 @@ static bool take_name(struct tar_reader *r)
 		n = prefix.len + 1;
 	}
 	memcpy(joined + n, name.p, name.len);
-	return name.len && tar_path_normalize((struct bb_span){ joined, n + name.len },
-					      r->entry.path);
+	return name.len &&
+	       tar_path_normalize((struct bb_span){ joined, n + name.len }, r->entry.path);
 }
 
 static bool take_target(struct tar_reader *r)

@@ -64,11 +64,11 @@ struct tar_entry {
 
 /** enum tar_event - What tar_reader_next() found */
 enum tar_event {
-	TAR_EVENT_MORE,	 /* the input is used up */
+	TAR_EVENT_MORE,  /* the input is used up */
 	TAR_EVENT_ENTRY, /* reader->entry is a new member */
-	TAR_EVENT_DATA,	 /* octets of the current file */
-	TAR_EVENT_END,	 /* end of the archive; nothing behind it is read */
-	TAR_EVENT_BAD,	 /* refused, for good: reader->result says why */
+	TAR_EVENT_DATA,  /* octets of the current file */
+	TAR_EVENT_END,   /* end of the archive; nothing behind it is read */
+	TAR_EVENT_BAD,   /* refused, for good: reader->result says why */
 };
 
 /** struct tar_reader - State between calls; fields but @entry and @result are private */

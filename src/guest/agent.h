@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_GUEST_AGENT_H
+#define BB_GUEST_AGENT_H
+#include "guest/host.h"
+#include "guest/launch.h"
+
+/**
+ * DOC: agent - accepts the host's sessions on port 5000
+ *
+ * Layer:     guest
+ * Used by:   init, which forks it and starts it again when it dies
+ */
+
+/** agent_run() - Accept and fork a session per stream, for ever. @listener: from host_listen() */
+_Noreturn void agent_run(int listener, const struct host_link *link, const struct launch_env *env);
+#endif

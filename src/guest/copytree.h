@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_GUEST_COPYTREE_H
+#define BB_GUEST_COPYTREE_H
+
+/**
+ * copytree() - Copy what is in directory @from into directory @to, owners and modes kept
+ *
+ * Regular files, directories and symbolic links; what fails is said and passed over. Used once, for
+ * a home directory that the image brings along.
+ */
+void copytree(const char *from, const char *to);
+#endif
