@@ -63,8 +63,9 @@ def encode(name, flow=0, /, **values):
         if kind in _INTS:
             out += struct.pack(_INTS[kind], v)
         elif kind == "a":
-            raw = socket.inet_aton(v) if v else b""
-            out += bytes([4 if v else 0]) + raw.ljust(16, b"\0")
+            six = bool(v) and ":" in v
+            raw = socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, v) if v else b""
+            out += bytes([(6 if six else 4) if v else 0]) + raw.ljust(16, b"\0")
         else:
             v = v.encode() if isinstance(v, str) else v
             out += struct.pack("<I", len(v)) + v

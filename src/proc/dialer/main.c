@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+#include "base/log.h"
+#include "ipc/boot.h"
+#include "ipc/policy_json.h"
+#include "jail/jail.h"
+#include "proc/dialer/dial.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+/*
+ * Start-up: policy, hosts file, resolvers, the host's own addresses; then lock. From then on this
+ * process can open IPv4 and IPv6 sockets and no file, no AF_UNIX and no further netlink socket.
+ */
+#define HOSTS_FILE_MAX  (1u << 20)
+#define RESOLV_CONF_MAX (64u << 10)
+
+/* Kernel: net/socket.c, the rest of the argument are SOCK_NONBLOCK and SOCK_CLOEXEC */
+#define SOCK_TYPE_MASK 0xf
+
+#define SOCKET_RULE(family, type)                                                                  \
+	JAIL_IF2(socket, JAIL_INT(0, family), JAIL_BITS(1, SOCK_TYPE_MASK, type))
+
+static const struct jail_rule dialer_rules[] = {
+	SOCKET_RULE(AF_INET, SOCK_STREAM),
+	SOCKET_RULE(AF_INET, SOCK_DGRAM),
+	SOCKET_RULE(AF_INET6, SOCK_STREAM),
+	SOCKET_RULE(AF_INET6, SOCK_DGRAM),
+	JAIL_ALLOW(connect),
+	JAIL_IF(setsockopt, JAIL_INT(1, IPPROTO_TCP)),
+	JAIL_IF(getsockopt, JAIL_INT(1, SOL_SOCKET)),
+};
+
+/* The permit table has already dropped whatever is not this peer's to send */
+static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
+{
+	struct dialer *dl = arg;
+
+	if (peer != dl->gate && peer != dl->egress)
+		return;
+	if (msg->type == IPC_DIAL_CANCEL)
+		dial_cancel(dl, peer, msg->flow);
+	else
+		dial_request(dl, peer, msg);
+}
+
+/* Without any one of its peers dialer is of no use: bottled ends the bottle when we go */
+static void on_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
+{
+	struct dialer *dl = arg;
+
+	if (why != -ENODATA) {
+		bb_log("%s: %s", ipc_role_str[ipc_peer_remote(peer)], text);
+		dl->failed = true;
+	}
+	(void)event_base_loopbreak(dl->base);
+}
+
+static void on_own(evutil_socket_t fd, short what, void *arg)
+{
+	struct dialer *dl = arg;
+	struct bb_err err = { 0 };
+
+	(void)fd;
+	(void)what;
+	if (own_read(&dl->own, &err) == 0)
+		return;
+	bb_log("%s", err.msg); /* not knowing our own addresses, we could dial ourselves */
+	dl->failed = true;
+	(void)event_base_loopbreak(dl->base);
+}
+
+static int connect_peer(struct dialer *dl, struct ipc_boot *boot, enum ipc_role role,
+			struct ipc_peer **ret, struct bb_err *err)
+{
+	if (boot->peers[role] < 0)
+		return bb_err_set(err, -EINVAL, "no connection to %s", ipc_role_str[role]);
+	*ret = ipc_peer_new(dl->base, IPC_ROLE_DIALER, role, BB_TAKE_FD(boot->peers[role]), on_msg,
+			    on_dead, dl);
+	return *ret ? 0 : bb_err_set(err, -ENOMEM, "out of memory");
+}
+
+static int load_hosts(struct dialer *dl, int fd, struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf text;
+	int r;
+
+	bb_buf_init(&text, HOSTS_FILE_MAX);
+	if (fd < 0)
+		return 0;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return bb_err_set(err, -errno, "hosts file: %s", strerror(errno));
+	r = bb_read_all(fd, &text);
+	if (r == 0)
+		r = hosts_parse(&dl->hosts, bb_buf_span(&text));
+	return r < 0 ? bb_err_set(err, r, "hosts file: %s", strerror(-r)) : 0;
+}
+
+/* The policy's resolvers; where it names none, those of this host */
+static int load_resolver(struct dialer *dl, struct bb_err *err)
+{
+	struct ip_addr servers[POLICY_RESOLVERS_MAX];
+	size_t n = dl->policy.n_resolvers;
+	bb_auto_buf struct bb_buf text;
+	struct bb_err none = { 0 };
+
+	bb_buf_init(&text, RESOLV_CONF_MAX);
+	memcpy(servers, dl->policy.resolvers, n * sizeof(servers[0]));
+	if (n == 0 && bb_read_file("/etc/resolv.conf", &text, &none) == 0)
+		n = resolver_servers(bb_buf_span(&text), servers, BB_ARRAY_LEN(servers));
+	dl->resolver = resolver_new(dl->base, servers, n, err);
+	return dl->resolver ? 0 : err->code;
+}
+
+static int follow_own(struct dialer *dl, struct bb_err *err)
+{
+	int r = own_init(&dl->own, err);
+
+	if (r < 0)
+		return r;
+	dl->own_event = event_new(dl->base, dl->own.fd, EV_READ | EV_PERSIST, on_own, dl);
+	if (!dl->own_event || event_add(dl->own_event, NULL) < 0)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int set_up(struct dialer *dl, struct ipc_boot *boot, struct bb_err *err)
+{
+	int r = policy_from_memfd(boot->blobs[IPC_BLOB_POLICY], &dl->policy, err);
+
+	if (r < 0)
+		return r;
+	LIST_INIT(&dl->dials);
+	dl->base = event_base_new();
+	if (!dl->base)
+		return bb_err_set(err, -ENOMEM, "out of memory");
+	r = load_hosts(dl, boot->blobs[IPC_BLOB_HOSTS], err);
+	bb_closep(&boot->blobs[IPC_BLOB_POLICY]);
+	bb_closep(&boot->blobs[IPC_BLOB_HOSTS]);
+	if (r == 0)
+		r = load_resolver(dl, err);
+	if (r == 0)
+		r = follow_own(dl, err);
+	if (r == 0)
+		r = connect_peer(dl, boot, IPC_ROLE_GATE, &dl->gate, err);
+	if (r == 0)
+		r = connect_peer(dl, boot, IPC_ROLE_EGRESS, &dl->egress, err);
+	if (r == 0)
+		r = connect_peer(dl, boot, IPC_ROLE_RECORDER, &dl->recorder, err);
+	return r;
+}
+
+/* bottled is connected last: READY goes out by the blocking call before its fd becomes a peer */
+static int start(struct dialer *dl, struct bb_err *err)
+{
+	const struct jail_table tables[] = { jail_common, JAIL_TABLE(dialer_rules) };
+	struct ipc_boot boot;
+	int r = ipc_boot_receive(IPC_ROLE_DIALER, &boot, err);
+
+	if (r == 0)
+		r = set_up(dl, &boot, err);
+	if (r == 0)
+		r = jail_lock(tables, BB_ARRAY_LEN(tables), err);
+	if (r == 0)
+		r = ipc_boot_ready(err);
+	if (r == 0)
+		r = connect_peer(dl, &boot, IPC_ROLE_BOTTLED, &dl->bottled, err);
+	return r;
+}
+
+int main(void)
+{
+	static const int keep[] = { IPC_BOOT_FD };
+	struct dialer dl = { .own = { .fd = -1 } };
+	struct bb_err err = { 0 };
+
+	bb_log_init("dialer");
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&dl, &err) < 0) {
+		bb_log("%s", err.msg);
+		ipc_boot_failed(&err);
+		return 1;
+	}
+	(void)event_base_dispatch(dl.base);
+	return dl.failed; /* the kernel frees everything; what is open is cut */
+}

@@ -1,0 +1,424 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dialer as a process, in a network of its own: real unbound, real TCP servers (no VM).
+
+Two network namespaces: dialer runs in one, the servers in the other. The test plays bottled, gate,
+egress and recorder."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+import bbipc  # noqa: E402
+
+BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
+EXE = os.path.join(BUILD, "src/proc/dialer/dialer")
+REASONS = bbipc.reasons()
+OK, DENIED, UNREACHABLE, REFUSED, TIMEOUT, MALFORMED, LIMIT = range(7)
+
+# Addresses that answer, each with its own address and port as text
+SERVED = ["203.0.113.10", "203.0.113.77", "198.51.100.9", "10.1.0.5", "10.2.0.5", "2001:db8:5::10"]
+PORTS = [80, 443, 5432]
+DROPPED, DROPPED6 = "198.51.100.200", "2001:db8:6::200"  # nothing ever comes back from these
+
+NAMES = {
+    "a.test": ["203.0.113.10"],
+    "both.test": ["203.0.113.10", "2001:db8:5::10"],
+    "six.test": ["2001:db8:5::10"],
+    "loop.test": ["127.0.0.1"],
+    "loop6.test": ["::1", "::ffff:127.0.0.1"],
+    "meta.test": ["169.254.169.254"],
+    "own.test": ["203.0.113.1"],
+    "later.test": ["203.0.113.77"],
+    "private.test": ["10.1.0.5"],
+    "corp.test": ["10.1.0.5"],
+    "corp2.test": ["10.2.0.5"],
+    "rebind.test": ["127.0.0.1", "203.0.113.10"],
+    "slow6.test": ["203.0.113.10", DROPPED6],
+    "dropped.test": [DROPPED],
+    "db.test": ["203.0.113.10"],
+    "dbpriv.test": ["10.1.0.5"],
+    "big.test": ["198.51.102.%d" % i for i in range(1, 121)],
+    "x.wild.test": ["203.0.113.10"],
+    "unlisted.test": ["203.0.113.10"],
+    "up.target.test": ["10.2.0.5"],
+}
+
+SERVER = """
+import selectors, socket, sys
+sel = selectors.DefaultSelector()
+for a in sys.argv[1].split(","):
+    for p in sys.argv[2].split(","):
+        s = socket.socket(socket.AF_INET6 if ":" in a else socket.AF_INET)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((a, int(p))); s.listen(64)
+        sel.register(s, selectors.EVENT_READ, "%s %s" % (a, p))
+print("up", flush=True)
+while True:
+    for key, _ in sel.select():
+        c, _ = key.fileobj.accept()
+        c.sendall(key.data.encode()); c.close()
+"""
+
+
+class Net:
+    """The two namespaces, their addresses and servers."""
+
+    def __init__(self, tmp):
+        self.procs = []
+        user = [] if os.geteuid() == 0 else ["-r"]
+        self.enter_user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
+        p = self._spawn(["unshare", *user, "-n", "sh", "-c",
+                         "unshare -n sleep 1000 & echo $!; exec sleep 1000"])
+        self.host, self.servers = p.pid, int(p.stdout.readline())
+        self._wait_for_namespace()
+        self._addresses()
+        self._dns(tmp)
+        self._tcp(self.servers, SERVED)
+        self._tcp(self.host, ["127.0.0.1"])
+
+    def _spawn(self, argv):
+        p = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        self.procs.append(p)
+        return p
+
+    def _wait_for_namespace(self):
+        def ns(pid):
+            return os.readlink("/proc/%d/ns/net" % pid)
+        for _ in range(500):
+            if len({ns(self.host), ns(self.servers), ns(os.getpid())}) == 3:
+                return
+            time.sleep(0.01)
+        raise RuntimeError("no network namespaces")
+
+    def inside(self, pid, argv):
+        return ["nsenter", "-t", str(pid), *self.enter_user, "-n", *argv]
+
+    def ip(self, pid, *args):
+        subprocess.run(self.inside(pid, ["ip", *args]), check=True)
+
+    def _addresses(self):
+        h, s = self.host, self.servers
+        for pid in (h, s):
+            self.ip(pid, "link", "set", "lo", "up")
+        self.ip(h, "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", str(s))
+        for pid, dev, last in ((h, "v0", "1"), (s, "v1", "53")):
+            self.ip(pid, "addr", "add", "203.0.113.%s/24" % last, "dev", dev)
+            self.ip(pid, "addr", "add", "2001:db8:5::%s/64" % last, "dev", dev, "nodad")
+            self.ip(pid, "link", "set", dev, "up")
+        for a in SERVED:
+            bits = "/128" if ":" in a else "/32"
+            self.ip(s, "addr", "add", a + bits, "dev", "v1", *(["nodad"] if ":" in a else []))
+        self.ip(h, "route", "add", "default", "via", "203.0.113.53")
+        self.ip(h, "-6", "route", "add", "default", "via", "2001:db8:5::53")
+        # without forwarding the servers' side drops what is not its own, silently
+        self.ip(s, "route", "add", "local", "198.51.102.0/24", "dev", "lo")
+        subprocess.run(self.inside(s, ["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]))
+
+    def _dns(self, tmp):
+        lines = []
+        for name, addrs in NAMES.items():
+            for a in addrs:
+                lines.append("local-data: \"%s. 60 IN %s %s\"" % (
+                    name, "AAAA" if ":" in a else "A", a))
+        conf = os.path.join(tmp, "unbound.conf")
+        with open(conf, "w") as f:
+            f.write("server:\n  interface: 203.0.113.53\n  access-control: 0.0.0.0/0 allow\n"
+                    "  username: \"\"\n  chroot: \"\"\n  pidfile: \"\"\n  do-daemonize: no\n"
+                    "  use-syslog: no\n  logfile: \"%s/unbound.log\"\n  log-queries: yes\n"
+                    "  local-zone: \".\" static\n  %s\nremote-control:\n  control-enable: no\n"
+                    % (tmp, "\n  ".join(lines)))
+        self.log = os.path.join(tmp, "unbound.log")
+        self._spawn(self.inside(self.servers, ["unbound", "-d", "-c", conf]))
+        for _ in range(500):
+            if os.path.exists(self.log) and "start of service" in open(self.log).read():
+                return
+            time.sleep(0.02)
+        raise RuntimeError("unbound did not start")
+
+    def _tcp(self, pid, addrs):
+        p = self._spawn(self.inside(pid, ["/usr/bin/python3", "-c", SERVER, ",".join(addrs),
+                                          ",".join(map(str, PORTS))]))
+        assert p.stdout.readline() == "up\n"
+
+    def queried(self):
+        return open(self.log).read()
+
+    def close(self):
+        for p in reversed(self.procs):
+            p.kill()
+            p.wait()
+        try:
+            os.kill(self.servers, 9)
+        except ProcessLookupError:
+            pass
+
+
+def route(host, wildcard=False, upstream=None, addresses=(), ports=(443, 80)):
+    return {"host": host, "wildcard": wildcard, "ports": list(ports),
+            "upstream": upstream and {"host": upstream, "port": 5432, "tls": False},
+            "addresses": list(addresses)}
+
+
+ROUTES = [route(n) for n in NAMES if n not in ("unlisted.test", "db.test", "dbpriv.test",
+                                               "x.wild.test", "corp.test", "up.target.test")]
+ROUTES += [route("wild.test", wildcard=True), route("corp.test", addresses=["10.1.0.0/16"]),
+           route("corp2.test", addresses=["10.1.0.0/16"], ports=(8443,)),
+           route("up.test", upstream="127.0.0.1"), route("up2.test", upstream="up.target.test"),
+           route("up3.test", upstream="169.254.169.254"), route("up4.test", upstream="localhost"),
+           route("inhosts.test"), route("badhosts.test"), route("missing.test")]
+TCP = [{"host": "db.test", "port": 5432}, {"host": "dbpriv.test", "port": 5432},
+       {"cidr": "198.51.100.0/24", "port": 443}, {"cidr": "10.2.0.0/16", "port": 443},
+       {"cidr": "203.0.113.0/24", "port": 80}, {"cidr": "2001:db8:5::/64", "port": 80},
+       {"cidr": "0.0.0.0/0", "port": 9}]
+HOSTS = b"203.0.113.10 inhosts.test\n127.0.0.1 badhosts.test\n"
+
+
+def index(name):
+    for i, r in enumerate(ROUTES):
+        if r["host"] == name and not r["wildcard"]:
+            return i
+    return next(i for i, r in enumerate(ROUTES) if r["wildcard"])
+
+
+class Dialer:
+    def __init__(self, net, policy=True):
+        ours, theirs = bbipc.pair()
+        self.proc = subprocess.Popen(
+            net.inside(net.host, [EXE]), pass_fds=[3],
+            preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
+        theirs.close()
+        self.bottled, self.peers, self.flow = ours, {}, 0
+        for role in ("GATE", "EGRESS", "RECORDER"):
+            mine, yours = bbipc.pair()
+            mine.settimeout(15)
+            self.peers[role] = mine
+            bbipc.send(ours, "PEER", fd=yours.fileno(), role=bbipc.ROLES[role])
+            yours.close()
+        compiled = {"identity": "net-00000", "alias": "127.83.7.1", "generation": 1,
+                    "log_level": 1, "transparent": False, "routes": ROUTES, "tcp": TCP,
+                    "resolvers": ["203.0.113.53"]}
+        for kind, data in (("POLICY", json.dumps(compiled).encode()), ("HOSTS", HOSTS)):
+            if kind == "POLICY" and not policy:
+                continue
+            fd = bbipc.memfd(kind, data)
+            bbipc.send(ours, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
+            os.close(fd)
+        bbipc.send(ours, "START")
+        ours.settimeout(15)
+        self.first = bbipc.recv(ours)
+
+    def ask(self, role, kind, **values):
+        self.flow += 1
+        bbipc.send(self.peers[role], kind, self.flow, **values)
+        return self.flow
+
+    def answer(self, role, flow):
+        """(name, values, what the connected server said)"""
+        name, got, values, fd = bbipc.recv(self.peers[role])
+        assert got == flow
+        said = None
+        if fd is not None:
+            with socket.socket(fileno=fd) as s:
+                s.setblocking(True)
+                said = s.recv(100).decode()
+        return name, values, said
+
+    def name(self, name, port=443, role="EGRESS", rule=None):
+        flow = self.ask(role, "DIAL_NAME", name=name, port=port,
+                        rule=index(name) if rule is None else rule)
+        return self.answer(role, flow)
+
+    def addr(self, addr, port):
+        return self.answer("GATE", self.ask("GATE", "DIAL_ADDR", addr=addr, port=port, name=""))
+
+    def record(self):
+        name, _flow, values, _fd = bbipc.recv(self.peers["RECORDER"])
+        assert name == "RECORD"
+        return values
+
+    def close(self):
+        self.bottled.close()
+        code = self.proc.wait(timeout=10)
+        for s in self.peers.values():
+            s.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    n = Net(str(tmp_path_factory.mktemp("dialer")))
+    yield n
+    n.close()
+
+
+@pytest.fixture()
+def dialer(net):
+    d = Dialer(net)
+    assert d.first[0] == "READY", d.first
+    yield d
+    assert d.close() == 0
+
+
+def check_fail(answer, status, reason):
+    name, values, _ = answer
+    assert name == "DIAL_FAIL", answer
+    assert (values["status"], REASONS[values["reason"]]) == (status, reason), values
+    return values
+
+
+@pytest.mark.parametrize("name,said", [
+    ("a.test", "203.0.113.10 443"),
+    ("six.test", "2001:db8:5::10 443"),
+    ("both.test", "2001:db8:5::10 443"),
+    ("x.wild.test", "203.0.113.10 443"),
+    ("corp.test", "10.1.0.5 443"),
+    ("rebind.test", "203.0.113.10 443"),     # the good address of two
+    ("inhosts.test", "203.0.113.10 443"),
+    ("up.test", "127.0.0.1 5432"),
+    ("up2.test", "10.2.0.5 5432"),
+    ("up4.test", "127.0.0.1 5432"),
+])
+def test_route_connects(dialer, name, said):
+    kind, values, got = dialer.name(name)
+    assert kind == "DIAL_OK", values
+    assert got == said
+    assert "%s %d" % (values["addr"], values["port"]) == said
+
+
+@pytest.mark.parametrize("name,reason", [
+    ("loop.test", "floor"), ("loop6.test", "floor"), ("meta.test", "floor"), ("own.test", "floor"),
+    ("badhosts.test", "floor"), ("up3.test", "floor"), ("private.test", "private_range"),
+])
+def test_resolved_address_refused(dialer, name, reason):
+    check_fail(dialer.name(name), DENIED, reason)
+    r = dialer.record()
+    assert (r["verdict"], REASONS[r["reason"]], r["host"]) == (1, reason, name.encode())
+    assert r["addr"] is not None
+    assert dialer.name("a.test")[0] == "DIAL_OK"
+
+
+def test_private_range_of_another_network(dialer):
+    check_fail(dialer.name("corp2.test", port=8443, rule=len(ROUTES) - 8), DENIED, "private_range")
+
+
+def test_egress_is_judged_again(dialer):
+    check_fail(dialer.name("unlisted.test", rule=0), DENIED, "not_listed")
+    check_fail(dialer.name("wild.test", rule=index("x.wild.test")), DENIED, "not_listed")
+    check_fail(dialer.name("a.test", port=22), DENIED, "port")
+    check_fail(dialer.name("a.test", rule=index("six.test")), DENIED, "default_deny")
+    check_fail(dialer.name("a.test", rule=100000), DENIED, "default_deny")
+    check_fail(dialer.name("203.0.113.10", rule=0), DENIED, "ip_literal")
+    check_fail(dialer.name("a b.test", rule=0), DENIED, "bad_name")
+    check_fail(dialer.name("db.test", port=5432, rule=0), DENIED, "not_listed")
+    assert dialer.name("a.test")[0] == "DIAL_OK"
+
+
+def test_unlisted_names_are_never_looked_up(net, dialer):
+    check_fail(dialer.name("secret-data.unlisted.test", rule=0), DENIED, "not_listed")
+    assert dialer.name("a.test")[0] == "DIAL_OK"
+    assert "a.test." in net.queried()
+    assert "secret-data" not in net.queried()
+
+
+def test_tcp_rule_by_name(dialer):
+    assert dialer.name("db.test", 5432, "GATE", 0)[2] == "203.0.113.10 5432"
+    check_fail(dialer.name("dbpriv.test", 5432, "GATE", 1), DENIED, "private_range")
+    check_fail(dialer.name("db.test", 443, "GATE", 0), DENIED, "default_deny")
+    check_fail(dialer.name("db.test", 5432, "GATE", 1), DENIED, "default_deny")
+    check_fail(dialer.name("a.test", 443, "GATE", 0), DENIED, "default_deny")
+
+
+def test_tcp_rule_by_address(dialer):
+    assert dialer.addr("198.51.100.9", 443)[2] == "198.51.100.9 443"
+    assert dialer.addr("10.2.0.5", 443)[2] == "10.2.0.5 443"
+    assert dialer.addr("::ffff:198.51.100.9", 443)[2] == "198.51.100.9 443"
+    assert dialer.addr("2001:db8:5::10", 80)[2] == "2001:db8:5::10 80"
+    check_fail(dialer.addr("198.51.100.9", 80), DENIED, "default_deny")
+    check_fail(dialer.addr("198.51.101.9", 443), DENIED, "default_deny")
+    check_fail(dialer.addr("10.1.0.5", 443), DENIED, "default_deny")
+    for floored in ("127.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "2002:7f00:1::",
+                    "64:ff9b::7f00:1", "203.0.113.1"):
+        check_fail(dialer.addr(floored, 80 if floored.startswith("203") else 9), DENIED, "floor")
+    assert dialer.addr("203.0.113.10", 80)[2] == "203.0.113.10 80"
+
+
+def test_own_addresses_are_followed(net, dialer):
+    assert dialer.name("later.test")[2] == "203.0.113.77 443"
+    net.ip(net.host, "addr", "add", "203.0.113.77/32", "dev", "lo")
+    try:
+        check_fail(dialer.name("later.test"), DENIED, "floor")
+    finally:
+        net.ip(net.host, "addr", "del", "203.0.113.77/32", "dev", "lo")
+    assert dialer.name("later.test")[2] == "203.0.113.77 443"
+
+
+def test_failures_say_why(dialer):
+    v = check_fail(dialer.name("missing.test"), UNREACHABLE, "upstream_resolve")
+    assert b"missing.test" in v["text"]
+    v = check_fail(dialer.addr("203.0.113.53", 80), REFUSED, "upstream_connect")
+    assert v["err"] == 111
+
+
+def test_slow_ipv6_does_not_hold_ipv4(dialer):
+    start = time.monotonic()
+    assert dialer.name("slow6.test")[2] == "203.0.113.10 443"
+    assert 0.2 < time.monotonic() - start < 1.5
+
+
+def test_answer_larger_than_a_datagram_comes_over_tcp(net, dialer):
+    # 120 addresses, all of which refuse: a truncated answer alone would not resolve
+    before = net.queried().count("big.test. A IN")
+    v = check_fail(dialer.name("big.test"), REFUSED, "upstream_connect")
+    assert v["err"] == 111
+    assert net.queried().count("big.test. A IN") == before + 2
+
+
+def test_deadline_cancel_and_limit(dialer):
+    gate = dialer.peers["GATE"]
+    first = dialer.ask("GATE", "DIAL_ADDR", addr=DROPPED, port=443, name="")
+    flows = [dialer.ask("GATE", "DIAL_ADDR", addr=DROPPED, port=443, name="")
+             for _ in range(511)]
+    over = dialer.ask("GATE", "DIAL_ADDR", addr="198.51.100.9", port=443, name="")
+    check_fail(dialer.answer("GATE", over), LIMIT, "limit")
+    for f in flows:
+        bbipc.send(gate, "DIAL_CANCEL", f)
+    assert dialer.addr("198.51.100.9", 443)[2] == "198.51.100.9 443"
+    start = time.monotonic()
+    check_fail(dialer.answer("GATE", first), TIMEOUT, "upstream_connect")
+    assert time.monotonic() - start < 11
+
+
+def test_locked_in(dialer):
+    pid = dialer.proc.pid
+    status = open("/proc/%d/status" % pid).read()
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+
+
+def test_no_policy_no_start(net):
+    d = Dialer(net, policy=False)
+    assert d.first[0] == "FAILED"
+    assert b"policy" in d.first[2]["text"]
+    assert d.close() == 1
+
+
+@pytest.mark.parametrize("peer", ["GATE", "EGRESS", "RECORDER"])
+def test_ends_with_its_peers(net, peer):
+    d = Dialer(net)
+    assert d.first[0] == "READY"
+    d.peers[peer].close()
+    d.proc.wait(timeout=5)
+    d.close()
+
+
+def test_message_that_is_not_egress_s_to_send(net):
+    d = Dialer(net)
+    bbipc.send(d.peers["EGRESS"], "DIAL_ADDR", 1, addr="198.51.100.9", port=443, name="")
+    assert d.proc.wait(timeout=5) == 1
+    d.close()

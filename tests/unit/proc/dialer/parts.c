@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/dialer/hosts.h"
+#include "proc/dialer/own.h"
+#include "proc/dialer/resolver.h"
+#include "tests/unit/unit.h"
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+static struct ip_addr addr_of(const char *text)
+{
+	struct ip_addr a;
+
+	assert_true(ip_addr_parse(text, &a));
+	return a;
+}
+
+static void hosts_file(void **state)
+{
+	static const char text[] = "# comment\n"
+				   "192.0.2.1 One.Test one  # two.test\r\n"
+				   "\t2001:db8::1\tone.test\n"
+				   "192.0.2.2\n"
+				   "not-an-address three.test\n"
+				   "192.0.2.300 four.test\n"
+				   "fe80::1%eth0 five.test\n"
+				   "192.0.2.6 bad/name six.test\n"
+				   "192.0.2.7 1.2.3.4\n"
+				   "127.0.1.1 myhost";
+	static const struct {
+		const char *name;
+		size_t n;
+		const char *first;
+	} rows[] = {
+		{ "one.test", 2, "192.0.2.1" },  { "one", 1, "192.0.2.1" },
+		{ "two.test", 0, NULL },         { "three.test", 0, NULL },
+		{ "four.test", 0, NULL },        { "five.test", 0, NULL },
+		{ "six.test", 1, "192.0.2.6" },  { "myhost", 1, "127.0.1.1" },
+		{ "localhost", 2, "127.0.0.1" }, { "a.localhost", 2, "127.0.0.1" },
+		{ "notlocalhost", 0, NULL },
+	};
+	struct ip_addr out[4];
+	struct hosts h = { 0 };
+
+	(void)state;
+	assert_int_equal(hosts_parse(&h, BB_SPAN_STR(text)), 0);
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		struct ip_addr want;
+
+		assert_int_equal(hosts_find(&h, rows[i].name, out, 4), rows[i].n);
+		if (!rows[i].n)
+			continue;
+		want = addr_of(rows[i].first);
+		assert_true(ip_addr_eq(&out[0], &want));
+	}
+	assert_int_equal(hosts_find(&h, "one.test", out, 1), 1);
+	hosts_release(&h);
+}
+
+static void resolv_conf(void **state)
+{
+	static const char text[] = "# nameserver 192.0.2.9\n"
+				   "search example.test\n"
+				   "nameserver 192.0.2.1\n"
+				   "nameserver\t2001:db8::53 \n"
+				   "nameservers 192.0.2.8\n"
+				   "nameserver fe80::1%eth0\n"
+				   "nameserver\n"
+				   "options edns0\n"
+				   "nameserver 192.0.2.2#x\n"
+				   "nameserver 192.0.2.3";
+	static const char *const want[] = { "192.0.2.1", "2001:db8::53", "192.0.2.2", "192.0.2.3" };
+	struct ip_addr out[8];
+	size_t n = resolver_servers(BB_SPAN_STR(text), out, BB_ARRAY_LEN(out));
+
+	(void)state;
+	assert_int_equal(n, BB_ARRAY_LEN(want));
+	for (size_t i = 0; i < n; i++) {
+		struct ip_addr a = addr_of(want[i]);
+
+		assert_true(ip_addr_eq(&a, &out[i]));
+	}
+	assert_int_equal(resolver_servers(BB_SPAN_STR(text), out, 2), 2);
+}
+
+/* One message of the kernel about an address */
+struct addr_msg {
+	struct nlmsghdr h;
+	struct ifaddrmsg ifa;
+	struct rtattr a1;
+	uint8_t addr1[4];
+	struct rtattr a2;
+	uint8_t addr2[4];
+};
+
+static struct addr_msg addr_msg(uint16_t type, uint8_t last1, uint8_t last2)
+{
+	struct addr_msg m = { 0 };
+
+	m.h.nlmsg_len = sizeof(m);
+	m.h.nlmsg_type = type;
+	m.ifa.ifa_family = AF_INET;
+	m.ifa.ifa_index = 3;
+	m.a1.rta_len = m.a2.rta_len = RTA_LENGTH(4);
+	m.a1.rta_type = IFA_ADDRESS;
+	m.a2.rta_type = IFA_LOCAL;
+	memcpy(m.addr1, (uint8_t[]){ 192, 0, 2, last1 }, 4);
+	memcpy(m.addr2, (uint8_t[]){ 192, 0, 2, last2 }, 4);
+	return m;
+}
+
+static void take(struct own *own, const void *p, size_t len)
+{
+	struct bb_err err = { 0 };
+
+	assert_int_equal(own_take(own, (struct bb_span){ p, len }, &err), 0);
+}
+
+static bool has(const struct own *own, const char *text)
+{
+	struct ip_addr a = addr_of(text);
+
+	return own_has(own, &a);
+}
+
+static void own_addresses(void **state)
+{
+	struct own own = { .fd = -1, .dump = 1, .dumping = true };
+	struct nlmsghdr done = { .nlmsg_len = sizeof(done), .nlmsg_type = NLMSG_DONE };
+	struct addr_msg m = addr_msg(RTM_NEWADDR, 2, 1);
+
+	(void)state;
+	take(&own, &m, sizeof(m));
+	assert_true(has(&own, "192.0.2.1")); /* ours, not the peer's */
+	assert_false(has(&own, "192.0.2.2"));
+	m = addr_msg(RTM_NEWADDR, 9, 9);
+	take(&own, &m, sizeof(m));
+	done.nlmsg_seq = 1;
+	take(&own, &done, sizeof(done));
+	assert_false(own.dumping);
+	assert_int_equal(own.n, 2);
+
+	/* a second list without .9 */
+	own.dump = 2;
+	own.dumping = true;
+	m = addr_msg(RTM_NEWADDR, 2, 1);
+	take(&own, &m, sizeof(m));
+	assert_true(has(&own, "192.0.2.9"));
+	done.nlmsg_seq = 1; /* the end of another list says nothing */
+	take(&own, &done, sizeof(done));
+	assert_true(own.dumping);
+	done.nlmsg_seq = 2;
+	take(&own, &done, sizeof(done));
+	assert_false(has(&own, "192.0.2.9"));
+	assert_true(has(&own, "192.0.2.1"));
+
+	m = addr_msg(RTM_DELADDR, 2, 1);
+	take(&own, &m, sizeof(m));
+	assert_int_equal(own.n, 0);
+	/* cut short */
+	m = addr_msg(RTM_NEWADDR, 2, 1);
+	for (size_t n = 0; n < sizeof(m.h) + sizeof(m.ifa); n++)
+		take(&own, &m, n);
+	assert_int_equal(own.n, 0);
+	own_release(&own);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hosts_file),
+		cmocka_unit_test(resolv_conf),
+		cmocka_unit_test(own_addresses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
