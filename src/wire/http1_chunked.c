@@ -80,6 +80,8 @@ static enum http1_result on_size(struct http1_chunked *c, uint8_t ch)
 static enum http1_result on_ext(struct http1_chunked *c, uint8_t ch)
 {
 	if (ch == '\r') {
+		if (c->ext == 0 && !c->lenient)
+			return HTTP1_BAD_CHUNK_EXT; /* ';' and no name */
 		c->state = ST_SIZE_LF;
 		return HTTP1_MORE;
 	}

@@ -20,6 +20,7 @@ import upstreams  # noqa: E402
 
 BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
 EXE = os.path.join(BUILD, "src/proc/egress/egress")
+KEYD = os.path.join(BUILD, "src/proc/keyd/keyd")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -709,6 +710,23 @@ def test_many_connections_at_once(w):
         stdout=subprocess.PIPE) for h in ("a", "b")]
     for p in procs:
         assert p.communicate()[0] == b"k" * 1000000
+
+
+def test_real_keyd(w, tmp_path):
+    """The chain that keyd signs satisfies curl, and names that are not listed get none."""
+    w.nginx.put("k", b"k")
+    rig = egressrig.Rig(EXE, [egressrig.route("a.test"), egressrig.route("wild.test",
+                                                                         wildcard=True)],
+                        testca.pem(w.ca.cert), keyd=KEYD)
+    rig.targets["a.test", 443] = rig.targets["x.wild.test", 443] = w.nginx.tls
+    root = tmp_path / "root.pem"
+    root.write_bytes(rig.root_pem)
+    for url, want in (("https://a.test/k", b"k"), ("https://x.wild.test/k", b"k"),
+                      ("https://b.test/k", b"")):
+        p = subprocess.run(["curl", "-sS", "-x", rig.proxy, "--cacert", str(root), "-m", "10", url],
+                           capture_output=True, check=False)
+        assert p.stdout == want, p.stderr
+    rig.close()
 
 
 # ---- the process itself ----

@@ -3,7 +3,7 @@
 
 gate is a TCP listener on loopback whose accepted sockets are passed on as flows, so that a real
 client can be pointed at it with -x; dialer connects to where the test says; keyd signs with a
-throw-away chain; recorder keeps the records and acknowledges them."""
+throw-away chain, or is the real one; recorder keeps the records and acknowledges them."""
 import json
 import os
 import selectors
@@ -28,8 +28,19 @@ def policy(routes):
             "transparent": False, "routes": routes, "tcp": [], "resolvers": []}
 
 
+def role_start(exe, env=None):
+    """Start a role: (process, our end of its fd 3)."""
+    ours, theirs = bbipc.pair()
+    # bash, because dash knows one-digit descriptors only
+    proc = subprocess.Popen(
+        ["/bin/bash", "-c", 'exec "$0" 3<&%d' % theirs.fileno(), exe],
+        pass_fds=[theirs.fileno()], env=dict(os.environ, **(env or {})))
+    theirs.close()
+    return proc, ours
+
+
 class Rig:
-    def __init__(self, exe, routes, upstream_roots, env=None):
+    def __init__(self, exe, routes, upstream_roots, keyd=None, env=None):
         self.targets = {}      # (name, port) → (address, port) or a DIAL_FAIL dict
         self.records = []
         self.dials = []
@@ -44,34 +55,53 @@ class Rig:
         self.intermediate = testca.CA("rig intermediate", self.root)
         self.socks = {}
         self._next_flow = 1
+        self.keyd_exe, self.keyd = keyd, None
+        self.root_pem = testca.pem(self.root.cert)
         self._start(exe, routes, upstream_roots, env)
         self._listen()
 
     # ---- start and end ----
     def _start(self, exe, routes, roots, env):
-        ours, theirs = bbipc.pair()
-        # bash, because dash knows one-digit descriptors only
-        self.proc = subprocess.Popen(
-            ["/bin/bash", "-c", 'exec "$0" 3<&%d' % theirs.fileno(), exe],
-            pass_fds=[theirs.fileno()], env=dict(os.environ, **(env or {})))
-        theirs.close()
+        self.proc, ours = role_start(exe, env)
         self.bottled = ours
         for role in ("GATE", "DIALER", "KEYD", "RECORDER"):
             mine, yours = bbipc.pair()
-            self.socks[role] = mine
             bbipc.send(ours, "PEER", fd=yours.fileno(), role=bbipc.ROLES[role])
             yours.close()
+            if role == "KEYD" and self.keyd_exe:
+                self._start_keyd(mine, routes)
+            else:
+                self.socks[role] = mine
         for kind, data in (("POLICY", json.dumps(policy(routes)).encode()),
                            ("CA_STORE", roots)):
             fd = bbipc.memfd(kind, data)
             bbipc.send(ours, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
             os.close(fd)
         bbipc.send(ours, "START")
-        bbipc.send(self.socks["KEYD"], "INTERMEDIATE", cert=testca.der(self.intermediate.cert))
+        if not self.keyd_exe:
+            bbipc.send(self.socks["KEYD"], "INTERMEDIATE",
+                       cert=testca.der(self.intermediate.cert))
         name, _flow, values, _fd = bbipc.recv(ours)
         assert name == "READY", (name, values)
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
+
+    def _start_keyd(self, egress, routes):
+        self.keyd, self.keyd_bottled = role_start(self.keyd_exe)
+        self.keyd_recorder, recorder = bbipc.pair()
+        for role, sock in (("EGRESS", egress), ("RECORDER", recorder)):
+            bbipc.send(self.keyd_bottled, "PEER", fd=sock.fileno(), role=bbipc.ROLES[role])
+            sock.close()
+        fd = bbipc.memfd("policy", json.dumps(policy(routes)).encode())
+        bbipc.send(self.keyd_bottled, "BLOB", fd=fd, kind=bbipc.BLOBS["POLICY"])
+        os.close(fd)
+        bbipc.send(self.keyd_bottled, "START")
+        while True:
+            name, _flow, values, _fd = bbipc.recv(self.keyd_bottled)
+            assert name in ("READY", "CA_CERT"), (name, values)
+            if name == "CA_CERT":
+                self.root_pem = values["cert"]
+                return
 
     def _listen(self):
         self.listener = socket.socket()
@@ -88,6 +118,9 @@ class Rig:
         for s in self.socks.values():
             s.close()
         self.proc.wait(timeout=10)
+        if self.keyd:
+            self.keyd_bottled.close()
+            self.keyd.wait(timeout=10)
 
     # ---- gate ----
     def flow(self, sock, name="", port=9099):

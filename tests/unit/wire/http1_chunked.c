@@ -55,6 +55,7 @@ static const struct row rows[] = {
 	{ "1 1\r\n", HTTP1_BAD_CHUNK_SIZE, HTTP1_BAD_CHUNK_SIZE, "" },
 	{ "1234567890123456\r\n", HTTP1_BAD_CHUNK_SIZE, HTTP1_BAD_CHUNK_SIZE, "" },
 	{ "5\rX", HTTP1_BARE_CR, HTTP1_BARE_CR, "" },
+	{ "1;\r\nx", HTTP1_BAD_CHUNK_EXT, HTTP1_OK, "x" },
 	{ "1;\x01\r\n", HTTP1_BAD_CHUNK_EXT, HTTP1_BAD_CHUNK_EXT, "" },
 	{ "1;a\rb\r\n", HTTP1_BARE_CR, HTTP1_BARE_CR, "" },
 	{ "1\r\nxy\r\n", HTTP1_BAD_CHUNK_END, HTTP1_BAD_CHUNK_END, "x" },
