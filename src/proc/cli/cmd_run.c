@@ -14,9 +14,10 @@ static int exit_code_of(const struct bb_err *err)
 }
 
 /* In the running bottle: the copied directory, then the command; the bottle ends in any case */
-static int run_inside(const struct cli_args *args, int control, struct bb_err *err)
+static int run_inside(const struct cli_args *args, char *const *argv, size_t n_argv, int control,
+		      struct bb_err *err)
 {
-	struct session_request req = { .argv = args->operands, .n_argv = args->n_operands };
+	struct session_request req = { .argv = argv, .n_argv = n_argv };
 	int code = CLI_BROKEN, porter = -1, r = 0;
 
 	if (cli_has(args, OPT_CWD)) {
@@ -36,7 +37,8 @@ static int run_inside(const struct cli_args *args, int control, struct bb_err *e
 	return code;
 }
 
-static int run_plan(const struct cli_args *args, struct plan *p, bool unattended)
+static int run_plan(const struct cli_args *args, struct plan *p, char *const *argv, size_t n_argv,
+		    bool unattended)
 {
 	char identity[STATE_IDENTITY_MAX];
 	struct bb_err err = { 0 }, ignored = { 0 };
@@ -52,7 +54,7 @@ static int run_plan(const struct cli_args *args, struct plan *p, bool unattended
 	control = launch_start(p, identity, &err);
 	if (control < 0)
 		return cli_error(exit_code_of(&err), "%s", err.msg);
-	code = run_inside(args, control, &err);
+	code = run_inside(args, argv, n_argv, control, &err);
 	if (launch_stop(control, &ignored) < 0)
 		(void)cli_error(0, "%s: %s", identity, ignored.msg);
 	(void)close(control);
@@ -70,7 +72,28 @@ int cmd_run(const struct cli_args *args)
 
 	if (plan_make(args, name ? name : "run", &p, &err) < 0)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
-	code = run_plan(args, &p, true);
+	code = run_plan(args, &p, args->operands, args->n_operands, true);
+	plan_release(&p);
+	return code;
+}
+
+/* start AGENT -- CMD…: the agent names the bottle; the provider of this build is `command` */
+int cmd_start(const struct cli_args *args)
+{
+	bool has_agent = args->n_operands > 0 && !cli_has(args, OPT_BOTTLE);
+	struct bb_err err = { 0 };
+	struct plan p;
+	int code;
+
+	if (args->n_operands < (has_agent ? 2u : 1u))
+		return cli_error(CLI_USAGE,
+				 "start: the providers claude and codex are not in this "
+				 "build yet; give the command: bot-bottle start AGENT -- "
+				 "CMD…");
+	if (plan_for_agent(args, has_agent ? args->operands[0] : NULL, &p, &err) < 0)
+		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
+	code = run_plan(args, &p, args->operands + has_agent, args->n_operands - has_agent,
+			cli_has(args, OPT_HEADLESS));
 	plan_release(&p);
 	return code;
 }

@@ -70,6 +70,26 @@ const struct cli_cmd cli_cmds[] = {
 	{ "cleanup", "", "remove what ended bottles left",
 	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one.",
 	  OPTS(OPT_OLDER_THAN, OPT_YES), 0, 0, -1, cmd_cleanup },
+	{ "start", "[AGENT] [-- CMD…]", "start an agent in a new bottle",
+	  "Starts the agent's bottle (or --bottle) and runs its command in it. In this build the\n"
+	  "provider is `command`: what follows -- is run.",
+	  OPTS(OPT_BOTTLE, OPT_BACKEND, OPT_IMAGE, OPT_CWD, OPT_KEEP, OPT_HEADLESS, OPT_PROMPT,
+	       OPT_NO_TTY, OPT_YES),
+	  0, -1, 0, cmd_start },
+	{ "check", "[NAME…]", "validate manifests, explain decisions",
+	  "Validates bottles and agents (all of them without NAME), prints each effective policy "
+	  "and\n"
+	  "every error as file:line:column. With --url: would NAME let this request out, and by\n"
+	  "which rule? Exit code 3 when not.",
+	  OPTS(OPT_URL, OPT_METHOD, OPT_HEADER, OPT_JSON), 0, -1, -1, cmd_check },
+	{ "info", "NAME", "the effective bottle, and where each value comes from",
+	  "Prints the bottle NAME with its parents folded in.", NO_OPTS, 1, 1, -1, cmd_info },
+	{ "audit", "[ID]", "what was decided, and why",
+	  "Prints the audit of a bottle (the newest without ID): one line per decision.",
+	  OPTS(OPT_JSON, OPT_FOLLOW), 0, 1, -1, cmd_audit },
+	{ "logs", "[ID]", "what the guest's agent said",
+	  "Prints the guest's log, its console, or what the host processes said.",
+	  OPTS(OPT_CONSOLE, OPT_HOST_LOG), 0, 1, -1, cmd_logs },
 	{ "help", "[COMMAND]", "this text, or that of a command",
 	  "Shows help; --man as a manual page.", OPTS(OPT_MAN), 0, 1, -1, cmd_help },
 	{ 0 },

@@ -1,13 +1,224 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* config.yaml and the bottles that were named, into a plan */
+#include "base/io.h"
+#include "manifest/manifest.h"
 #include "proc/cli/preflight.h"
 #include <errno.h>
+#include <stdio.h>
 
-int plan_from_manifests(const struct cli_args *args, struct plan *p, struct bb_err *err)
+#define CA_MAX (2u << 20)
+
+static int diag_result(const struct diag *d, struct bb_err *err)
 {
-	if (cli_has(args, OPT_BOTTLE))
-		return bb_err_set(err, -ENOENT, "manifests are not read yet");
-	if (backend_choose(cli_opt(args, OPT_BACKEND), getenv("BOT_BOTTLE_BACKEND"), NULL,
+	if (d->text.len)
+		(void)!write(STDERR_FILENO, d->text.p, d->text.len);
+	return bb_err_set(err, -EBADMSG, "%u error%s in the manifests", d->n, d->n == 1 ? "" : "s");
+}
+
+static int read_ca_files(const struct config *c, struct plan *p, struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf pem;
+	json_t *path;
+	size_t i;
+
+	bb_buf_init(&pem, CA_MAX);
+	json_array_foreach(c->upstream_ca_files, i, path)
+	{
+		if (bb_read_file(json_string_value(path), &pem, err) < 0)
+			return bb_err_wrap(err, "upstream_ca_files");
+		if (bb_buf_add(&pem, "\n", 1) < 0)
+			return bb_err_set(err, -E2BIG, "upstream_ca_files: more than 2 MiB");
+	}
+	free(p->upstream_ca_pem);
+	p->upstream_ca_pem = strdup(bb_buf_str(&pem) ? bb_buf_str(&pem) : "");
+	return p->upstream_ca_pem ? 0 : bb_err_set(err, -ENOMEM, "no memory");
+}
+
+static void take_text(char **to, const char *from)
+{
+	char *copy = from ? strdup(from) : NULL;
+
+	if (!copy)
+		return;
+	free(*to);
+	*to = copy;
+}
+
+static void take_resources(struct plan *p, uint64_t memory, uint64_t disk, uint32_t cpus,
+			   uint32_t pids)
+{
+	if (memory)
+		p->memory_bytes = memory;
+	if (disk)
+		p->disk_bytes = disk;
+	if (cpus)
+		p->cpus = cpus;
+	if (pids)
+		p->pids = pids;
+}
+
+static int take_config(const struct cli_args *args, const struct config *c, struct plan *p,
+		       struct bb_err *err)
+{
+	take_text(&p->image, c->image);
+	take_text(&p->accel, c->accel);
+	take_resources(p, c->memory_bytes, c->disk_bytes, c->cpus, c->pids);
+	memcpy(p->policy.resolvers, c->resolvers, sizeof(c->resolvers));
+	p->policy.n_resolvers = c->n_resolvers;
+	if (backend_choose(cli_opt(args, OPT_BACKEND), getenv("BOT_BOTTLE_BACKEND"), c->backend,
 			   &p->backend, err) < 0)
 		return err->code;
+	return read_ca_files(c, p, err);
+}
+
+/* Ask on the terminal, without echo where it is a secret */
+static int ask(const struct bottle_env *e, char **ret, struct bb_err *err)
+{
+	char *answer;
+
+	if (!isatty(STDIN_FILENO))
+		return bb_err_set(err, -ENOENT, "env.%.60s is asked for, and there is no terminal",
+				  e->name);
+	answer = getpass(""); /* the question is printed by us: getpass() truncates none */
+	if (!answer || !*answer)
+		return bb_err_set(err, -ENOENT, "env.%.60s: no answer", e->name);
+	*ret = strdup(answer);
+	explicit_bzero(answer, strlen(answer));
+	return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
+}
+
+static int env_value(const struct bottle_env *e, char **ret, struct bb_err *err)
+{
+	const char *host;
+
+	if (e->kind == BOTTLE_ENV_LITERAL) {
+		*ret = strdup(e->value);
+		return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
+	}
+	if (e->kind == BOTTLE_ENV_ASK) {
+		(void)fprintf(stderr, "%s: ", e->value);
+		return ask(e, ret, err);
+	}
+	host = getenv(e->value);
+	if (!host)
+		return bb_err_set(err, -ENOENT, "%s: env.%.60s: the host variable %.60s is not set",
+				  e->source ? e->source : "?", e->name, e->value);
+	*ret = strdup(host);
+	return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
+}
+
+static int resolve_env(const struct bottle *b, struct plan *p, struct bb_err *err)
+{
+	for (size_t i = 0; i < b->n_env; i++) {
+		char *value = NULL;
+		int r = env_value(&b->env[i], &value, err);
+
+		if (r < 0)
+			return r;
+		r = json_object_set_new(p->env, b->env[i].name, json_string(value));
+		explicit_bzero(value, strlen(value));
+		free(value);
+		if (r < 0)
+			return bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8",
+					  b->env[i].name);
+	}
 	return 0;
+}
+
+/* A bottle that asks for what this build has not got does not start without it */
+static int refuse_not_built(const struct bottle *b, struct bb_err *err)
+{
+	json_t *line;
+	size_t i;
+
+	if (json_array_size(b->not_built) == 0)
+		return 0;
+	json_array_foreach(b->not_built, i, line)
+	{
+		(void)fprintf(stderr, "%s\n", json_string_value(line));
+	}
+	return bb_err_set(err, -ENOSYS,
+			  "this bottle needs what this build has not got (see above); it does not "
+			  "start with less protection than it asks for");
+}
+
+static int take_bottle(const struct bottle *b, struct plan *p, struct bb_err *err)
+{
+	int r = refuse_not_built(b, err);
+
+	if (r == 0)
+		r = bottle_to_policy(b, &p->policy, err);
+	if (r == 0)
+		r = resolve_env(b, p, err);
+	take_text(&p->image, b->image);
+	take_resources(p, b->memory_bytes, b->disk_bytes, b->cpus, b->pids);
+	return r;
+}
+
+static int take_bottles(const struct cli_args *args, const struct manifest_dirs *dirs,
+			const char *agent, struct plan *p, struct diag *diag, struct bb_err *err)
+{
+	const char *names[64];
+	struct agent a = { 0 };
+	struct bottle b;
+	size_t n = 0;
+	int r;
+
+	if (agent) {
+		r = manifest_agent(dirs, agent, &a, diag, err);
+		if (r == 0 && !a.bottle)
+			r = bb_err_set(err, -ENOENT, "%s names no bottle; give --bottle", a.file);
+		if (a.shadowed)
+			plan_warn(p, "the agent %s of this directory is passed over for yours",
+				  agent);
+		if (r < 0) {
+			agent_release(&a);
+			return r;
+		}
+		names[n++] = a.bottle;
+	}
+	for (size_t i = 0; i < args->n_opts; i++) {
+		if (args->opts[i].id == OPT_BOTTLE && n < BB_ARRAY_LEN(names))
+			names[n++] = args->opts[i].value;
+	}
+	if (n == 0)
+		return 0;
+	r = manifest_bottles(dirs, names, n, &b, diag, err);
+	if (r < 0) {
+		agent_release(&a);
+		return r;
+	}
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(p->bottles, json_string(names[i]));
+	r = take_bottle(&b, p, err);
+	bottle_release(&b);
+	agent_release(&a);
+	return r;
+}
+
+int plan_from_manifests(const struct cli_args *args, const char *agent, struct plan *p,
+			struct bb_err *err)
+{
+	bb_auto_free char *cwd = getcwd(NULL, 0);
+	struct manifest_dirs dirs = { .home = p->paths.config, .cwd = cwd ? cwd : "/" };
+	struct config config = { 0 };
+	struct diag diag;
+	int r;
+
+	diag_init(&diag);
+	r = manifest_config(&dirs, &config, &diag, err);
+	if (r == 0)
+		r = take_config(args, &config, p, err);
+	if (r == 0)
+		r = take_bottles(args, &dirs, agent, p, &diag, err);
+	if (manifest_has_repo_bottles(&dirs))
+		plan_warn(p,
+			  ".bot-bottle/bottles in this directory counts for nothing: bottles "
+			  "come from %s only",
+			  dirs.home);
+	if (diag.n)
+		r = err->code ? err->code : diag_result(&diag, err);
+	config_release(&config);
+	diag_release(&diag);
+	return r;
 }

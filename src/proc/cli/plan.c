@@ -108,13 +108,14 @@ static void standing_warnings(struct plan *p)
 	}
 }
 
-int plan_make(const struct cli_args *args, const char *name, struct plan *ret, struct bb_err *err)
+static int make(const struct cli_args *args, const char *name, const char *agent, struct plan *ret,
+		struct bb_err *err)
 {
 	struct plan p;
 	int r = plan_init(&p, name, err);
 
 	if (r == 0)
-		r = plan_from_manifests(args, &p, err);
+		r = plan_from_manifests(args, agent, &p, err);
 	if (r == 0)
 		r = take_flags(args, &p, err);
 	if (r < 0) {
@@ -125,4 +126,15 @@ int plan_make(const struct cli_args *args, const char *name, struct plan *ret, s
 	standing_warnings(&p);
 	*ret = p;
 	return 0;
+}
+
+int plan_make(const struct cli_args *args, const char *name, struct plan *ret, struct bb_err *err)
+{
+	return make(args, name, NULL, ret, err);
+}
+
+int plan_for_agent(const struct cli_args *args, const char *agent, struct plan *ret,
+		   struct bb_err *err)
+{
+	return make(args, agent ? agent : cli_opt(args, OPT_BOTTLE), agent, ret, err);
 }

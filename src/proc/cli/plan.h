@@ -41,6 +41,9 @@ struct plan {
  */
 BB_MUST_USE int plan_make(const struct cli_args *args, const char *name, struct plan *ret,
 			  struct bb_err *err);
+/** plan_for_agent() - As plan_make(), with the bottle that @agent names unless --bottle is given */
+BB_MUST_USE int plan_for_agent(const struct cli_args *args, const char *agent, struct plan *ret,
+			       struct bb_err *err);
 void plan_release(struct plan *p);
 
 /** plan_warn() - One more line for the preflight */

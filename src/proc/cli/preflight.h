@@ -5,8 +5,13 @@
 
 /** DOC: preflight - manifests into a plan, and what the user is shown before anything starts */
 
-/** plan_from_manifests() - --bottle, config.yaml, backend. Return: 0 or -errno with @err */
-BB_MUST_USE int plan_from_manifests(const struct cli_args *args, struct plan *p,
+/**
+ * plan_from_manifests() - config.yaml, --bottle, an agent's bottle, the backend
+ * @agent:	NULL: none
+ *
+ * Return: 0 or -errno with @err; errors with a place have been printed
+ */
+BB_MUST_USE int plan_from_manifests(const struct cli_args *args, const char *agent, struct plan *p,
 				    struct bb_err *err);
 
 /**

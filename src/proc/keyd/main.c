@@ -212,7 +212,7 @@ int main(void)
 	static const int keep[] = { IPC_BOOT_FD };
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;
-	struct keyd k = { 0 };
+	static struct keyd k; /* reachable until the end */
 
 	bb_log_init("keyd");
 	ipc_boot_init(&boot);

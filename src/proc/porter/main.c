@@ -302,7 +302,7 @@ static int porter_init(struct porter *p, const struct ipc_boot *boot, struct bb_
 
 int main(void)
 {
-	struct porter p = { 0 };
+	static struct porter p;
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;
 

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* egress: routes and tcp rules */
+#include "manifest/bottle.h"
+#include "policy/authority.h"
+#include <stdio.h>
+
+static char *source_of(const struct yaml_node *n)
+{
+	char *text = NULL;
+
+	if (asprintf(&text, "%s:%u", n->at.file, n->at.line) < 0)
+		return NULL;
+	return text;
+}
+
+/* "http://host:port" or https */
+static void parse_upstream(const struct yaml_node *n, struct policy_route *route, struct diag *diag)
+{
+	const char *s = schema_text(n, "upstream", diag), *rest;
+	struct policy_upstream up = { 0 };
+	struct authority a = { 0 };
+	struct ip_addr addr;
+	size_t len;
+
+	if (!s)
+		return;
+	up.tls = strncmp(s, "https://", 8) == 0;
+	if (!up.tls && strncmp(s, "http://", 7) != 0) {
+		diag_add(diag, n->at, "upstream: http://HOST:PORT or https://HOST:PORT");
+		return;
+	}
+	rest = s + (up.tls ? 8 : 7);
+	len = strcspn(rest, "/");
+	if (rest[len] && rest[len + 1]) {
+		diag_add(diag, n->at, "upstream: no path; paths come from the request");
+		return;
+	}
+	up.port = up.tls ? 443 : 80;
+	if (authority_parse((struct bb_span){ (const uint8_t *)rest, len }, &a) == REASON_OK) {
+		memcpy(up.host, a.name, sizeof(up.host));
+		up.port = a.port ? a.port : up.port;
+	} else {
+		/* an address literal, [v6] or v4, with an optional port */
+		bool six = rest[0] == '[';
+		size_t host_len = six ? strcspn(rest, "]") - 1 : strcspn(rest, ":/");
+		const char *after = rest + host_len + (six ? 2 : 0);
+		unsigned int port = up.port;
+		char tail = '/';
+
+		(void)snprintf(up.host, sizeof(up.host), "%.*s", (int)host_len, rest + six);
+		if (!ip_addr_parse(up.host, &addr) ||
+		    (*after == ':' && (sscanf(after, ":%5u%c", &port, &tail) < 1 || tail != '/')) ||
+		    port < 1 || port > 65535) {
+			diag_add(diag, n->at, "upstream: '%.100s' has no usable host and port", s);
+			return;
+		}
+		up.port = (uint16_t)port;
+	}
+	route->upstream = up;
+}
+
+static void parse_addresses(const struct yaml_node *n, struct policy_route *route,
+			    struct diag *diag)
+{
+	if (!schema_is_seq(n, "addresses", diag))
+		return;
+	for (const struct yaml_node *c = n->first; c; c = c->next) {
+		const char *s = schema_text(c, "addresses", diag);
+
+		if (!s)
+			continue;
+		if (route->n_addresses == POLICY_CIDRS_MAX)
+			diag_add(diag, c->at, "addresses: more than %d", POLICY_CIDRS_MAX);
+		else if (!cidr_parse(s, &route->addresses[route->n_addresses]))
+			diag_add(diag, c->at,
+				 "addresses: '%.60s' is not a range such as 10.0.0.0/8", s);
+		else
+			route->n_addresses++;
+	}
+}
+
+static void parse_auth(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "scheme", "token_ref", "header", NULL };
+	static const char *const schemes[] = { "Bearer", "token", "Basic", "header", NULL };
+	const struct yaml_node *scheme, *token, *header;
+
+	if (!schema_is_map(n, "auth", diag))
+		return;
+	schema_keys(n, "auth", keys, diag);
+	scheme = yaml_get(n, "scheme");
+	token = yaml_get(n, "token_ref");
+	header = yaml_get(n, "header");
+	if (!scheme || !token) {
+		diag_add(diag, n->at, "auth needs both scheme and token_ref");
+		return;
+	}
+	(void)schema_variable(token, "token_ref", diag);
+	if (schema_one_of(scheme, "scheme", schemes, diag) == 3 && !header)
+		diag_add(diag, n->at, "auth: scheme header needs `header: NAME`");
+	else if (header)
+		(void)schema_text(header, "header", diag);
+}
+
+static void parse_match_paths(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "type", "value", NULL };
+	static const char *const types[] = { "prefix", "exact", "regex", NULL };
+
+	if (!schema_is_seq(n, "paths", diag))
+		return;
+	for (const struct yaml_node *c = n->first; c; c = c->next) {
+		if (!schema_is_map(c, "a path", diag))
+			continue;
+		schema_keys(c, "paths", keys, diag);
+		if (!yaml_get(c, "value"))
+			diag_add(diag, c->at, "paths: value is missing");
+		else
+			(void)schema_text(yaml_get(c, "value"), "value", diag);
+		if (yaml_get(c, "type"))
+			(void)schema_one_of(yaml_get(c, "type"), "type", types, diag);
+	}
+}
+
+static void parse_match_headers(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "name", "value", "type", NULL };
+	static const char *const types[] = { "exact", "regex", NULL };
+
+	if (!schema_is_seq(n, "headers", diag))
+		return;
+	for (const struct yaml_node *c = n->first; c; c = c->next) {
+		if (!schema_is_map(c, "a header", diag))
+			continue;
+		schema_keys(c, "headers", keys, diag);
+		if (!yaml_get(c, "name") || !yaml_get(c, "value"))
+			diag_add(diag, c->at, "headers: name and value are needed");
+		if (yaml_get(c, "type"))
+			(void)schema_one_of(yaml_get(c, "type"), "type", types, diag);
+	}
+}
+
+static void parse_matches(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "paths", "methods", "headers", NULL };
+
+	if (!schema_is_seq(n, "matches", diag))
+		return;
+	if (!n->first)
+		diag_add(diag, n->at, "matches is empty: it would match nothing; remove it");
+	for (const struct yaml_node *c = n->first; c; c = c->next) {
+		if (!schema_is_map(c, "a match", diag))
+			continue;
+		schema_keys(c, "matches", keys, diag);
+		if (yaml_get(c, "paths"))
+			parse_match_paths(yaml_get(c, "paths"), diag);
+		if (yaml_get(c, "headers"))
+			parse_match_headers(yaml_get(c, "headers"), diag);
+		if (yaml_get(c, "methods") &&
+		    schema_is_seq(yaml_get(c, "methods"), "methods", diag)) {
+			for (const struct yaml_node *m = yaml_get(c, "methods")->first; m;
+			     m = m->next)
+				(void)schema_text(m, "methods", diag);
+		}
+	}
+}
+
+static void parse_detectors(const struct yaml_node *n, const char *what, const char *const *words,
+			    struct diag *diag)
+{
+	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "false") == 0)
+		return;
+	if (!schema_is_seq(n, what, diag))
+		return;
+	for (const struct yaml_node *c = n->first; c; c = c->next)
+		(void)schema_one_of(c, what, words, diag);
+}
+
+/* Return: true when it is `false` */
+static bool parse_dlp(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "outbound_detectors", "inbound_detectors",
+					    "outbound_on_match", NULL };
+	static const char *const outbound[] = { "token_patterns", "known_secrets", "entropy",
+						NULL };
+	static const char *const inbound[] = { "naive_injection_detection", NULL };
+	static const char *const on_match[] = { "supervise", "redact", "block", NULL };
+
+	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "false") == 0)
+		return true;
+	if (!schema_is_map(n, "dlp", diag))
+		return false;
+	schema_keys(n, "dlp", keys, diag);
+	if (yaml_get(n, "outbound_detectors"))
+		parse_detectors(yaml_get(n, "outbound_detectors"), "outbound_detectors", outbound,
+				diag);
+	if (yaml_get(n, "inbound_detectors"))
+		parse_detectors(yaml_get(n, "inbound_detectors"), "inbound_detectors", inbound,
+				diag);
+	if (yaml_get(n, "outbound_on_match"))
+		(void)schema_one_of(yaml_get(n, "outbound_on_match"), "outbound_on_match", on_match,
+				    diag);
+	return false;
+}
+
+static void parse_limits(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "request_bytes", "requests_per_minute",
+					    "upload_per_session", NULL };
+	uint64_t v;
+
+	if (!schema_is_map(n, "limits", diag))
+		return;
+	schema_keys(n, "limits", keys, diag);
+	if (yaml_get(n, "request_bytes"))
+		(void)schema_bytes(yaml_get(n, "request_bytes"), "request_bytes", 0, 1ull << 40, &v,
+				   diag);
+	if (yaml_get(n, "upload_per_session"))
+		(void)schema_bytes(yaml_get(n, "upload_per_session"), "upload_per_session", 0,
+				   1ull << 40, &v, diag);
+	if (yaml_get(n, "requests_per_minute"))
+		(void)schema_number(yaml_get(n, "requests_per_minute"), "requests_per_minute", 1,
+				    1000000, &v, diag);
+}
+
+static void parse_route_git(const struct yaml_node *n, struct diag *diag)
+{
+	static const char *const keys[] = { "fetch", NULL };
+
+	if (!schema_is_map(n, "git", diag))
+		return;
+	schema_keys(n, "git", keys, diag);
+	if (yaml_get(n, "fetch"))
+		(void)schema_bool(yaml_get(n, "fetch"), "fetch", diag);
+}
+
+/* Keys that decide what the guard does with a request; valid, but this build has not got them */
+static void parse_route_content(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+{
+	static const char *const modes[] = { "pin", "minted", "pass", NULL };
+	const struct yaml_node *k;
+
+	if ((k = yaml_get(n, "auth"))) {
+		parse_auth(k, diag);
+		schema_not_built(b, k, "auth");
+	}
+	if ((k = yaml_get(n, "matches"))) {
+		parse_matches(k, diag);
+		schema_not_built(b, k, "matches");
+	}
+	if ((k = yaml_get(n, "git"))) {
+		parse_route_git(k, diag);
+		schema_not_built(b, k, "git");
+	}
+	if ((k = yaml_get(n, "limits"))) {
+		parse_limits(k, diag);
+		schema_not_built(b, k, "limits");
+	}
+	if ((k = yaml_get(n, "credentials"))) {
+		(void)schema_one_of(k, "credentials", modes, diag);
+		schema_not_built(b, k, "credentials");
+	}
+	if ((k = yaml_get(n, "minted_by"))) {
+		char host[POLICY_NAME_MAX];
+		bool wild;
+
+		if (schema_is_seq(k, "minted_by", diag)) {
+			for (const struct yaml_node *c = k->first; c; c = c->next)
+				(void)schema_host(c, false, host, &wild, diag);
+		}
+		schema_not_built(b, k, "minted_by");
+	}
+	if ((k = yaml_get(n, "cookies"))) {
+		(void)schema_bool(k, "cookies", diag);
+		schema_not_built(b, k, "cookies");
+	}
+	if ((k = yaml_get(n, "dlp")) && !parse_dlp(k, diag))
+		schema_not_built(b, k, "dlp");
+}
+
+static bool same_route(const struct policy_route *x, const struct policy_route *y)
+{
+	return x->wildcard == y->wildcard && strcmp(x->host, y->host) == 0 &&
+	       x->n_ports == y->n_ports && x->ports[0] == y->ports[0];
+}
+
+static void parse_route(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+{
+	static const char *const keys[] = { "host",    "port",        "upstream",  "addresses",
+					    "auth",    "credentials", "minted_by", "cookies",
+					    "matches", "git",         "dlp",       "limits",
+					    NULL };
+	struct bottle_route r = { .route = { .n_ports = 2, .ports = { 443, 80 } } };
+	const struct yaml_node *k;
+	unsigned int before = diag->n;
+	uint64_t port;
+	void *p;
+
+	if (!schema_is_map(n, "a route", diag))
+		return;
+	schema_keys(n, "routes", keys, diag);
+	k = yaml_get(n, "host");
+	if (!k)
+		diag_add(diag, n->at, "routes: host is missing");
+	else
+		(void)schema_host(k, true, r.route.host, &r.route.wildcard, diag);
+	if ((k = yaml_get(n, "port")) && schema_number(k, "port", 1, 65535, &port, diag)) {
+		r.route.n_ports = 1;
+		r.route.ports[0] = (uint16_t)port;
+	}
+	if ((k = yaml_get(n, "upstream")))
+		parse_upstream(k, &r.route, diag);
+	if ((k = yaml_get(n, "addresses")))
+		parse_addresses(k, &r.route, diag);
+	parse_route_content(n, b, diag);
+	if (diag->n != before)
+		return;
+	for (size_t i = 0; i < b->n_routes; i++) {
+		if (same_route(&b->routes[i].route, &r.route)) {
+			diag_add(diag, n->at, "routes: %s is listed twice (first at %s)",
+				 r.route.host, b->routes[i].source);
+			return;
+		}
+	}
+	p = b->n_routes < POLICY_ROUTES_MAX ? realloc(b->routes, (b->n_routes + 1) * sizeof(r))
+					    : NULL;
+	if (!p) {
+		diag_add(diag, n->at, "routes: more than %d", POLICY_ROUTES_MAX);
+		return;
+	}
+	b->routes = p;
+	r.source = source_of(n);
+	b->routes[b->n_routes++] = r;
+}
+
+static void parse_tcp(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+{
+	static const char *const keys[] = { "host", "cidr", "port", NULL };
+	const struct yaml_node *host, *cidr, *port;
+	struct bottle_tcp t = { 0 };
+	unsigned int before = diag->n;
+	uint64_t v = 0;
+	bool wild;
+	void *p;
+
+	if (!schema_is_map(n, "a tcp rule", diag))
+		return;
+	schema_keys(n, "tcp", keys, diag);
+	host = yaml_get(n, "host");
+	cidr = yaml_get(n, "cidr");
+	port = yaml_get(n, "port");
+	if (!host == !cidr)
+		diag_add(diag, n->at, "tcp: one of host and cidr");
+	if (!port)
+		diag_add(diag, n->at, "tcp: port is missing");
+	else
+		(void)schema_number(port, "port", 1, 65535, &v, diag);
+	if (host)
+		(void)schema_host(host, false, t.rule.host, &wild, diag);
+	if (cidr && schema_text(cidr, "cidr", diag) && !cidr_parse(cidr->text, &t.rule.cidr))
+		diag_add(diag, cidr->at,
+			 "cidr: '%.60s' is not a range such as 192.0.2.0/24 with zero host bits",
+			 cidr->text);
+	if (diag->n != before)
+		return;
+	t.rule.port = (uint16_t)v;
+	p = b->n_tcp < POLICY_TCP_MAX ? realloc(b->tcp, (b->n_tcp + 1) * sizeof(t)) : NULL;
+	if (!p) {
+		diag_add(diag, n->at, "tcp: more than %d", POLICY_TCP_MAX);
+		return;
+	}
+	b->tcp = p;
+	t.source = source_of(n);
+	b->tcp[b->n_tcp++] = t;
+}
+
+void bottle_parse_egress(const struct yaml_node *map, struct bottle *b, struct diag *diag)
+{
+	static const char *const keys[] = { "dns", "transparent", "log", "routes", "tcp", NULL };
+	static const char *const dns[] = { "synthetic", "forward", NULL };
+	const struct yaml_node *k;
+	uint64_t v;
+
+	if (!schema_is_map(map, "egress", diag))
+		return;
+	schema_keys(map, "egress", keys, diag);
+	if ((k = yaml_get(map, "dns"))) {
+		b->forward = schema_one_of(k, "dns", dns, diag);
+		if (b->forward == 1)
+			schema_not_built(b, k, "egress.dns: forward");
+	}
+	if ((k = yaml_get(map, "transparent"))) {
+		b->transparent = schema_bool(k, "transparent", diag);
+		if (b->transparent == 1)
+			schema_not_built(b, k, "egress.transparent");
+	}
+	if ((k = yaml_get(map, "log")) && schema_number(k, "log", 0, 2, &v, diag))
+		b->log_level = (int)v;
+	if ((k = yaml_get(map, "routes")) && schema_is_seq(k, "routes", diag)) {
+		b->routes_cleared = !k->first;
+		for (const struct yaml_node *c = k->first; c; c = c->next)
+			parse_route(c, b, diag);
+	}
+	if ((k = yaml_get(map, "tcp")) && schema_is_seq(k, "tcp", diag)) {
+		b->tcp_cleared = !k->first;
+		for (const struct yaml_node *c = k->first; c; c = c->next)
+			parse_tcp(c, b, diag);
+	}
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "manifest/bottle.h"
+#include "policy/authority.h"
+#include <ctype.h>
+#include <idn2.h>
+#include <libpsl.h>
+#include <stdio.h>
+
+static const char *kind_name(const struct yaml_node *n)
+{
+	if (yaml_is_null(n))
+		return "nothing";
+	return n->kind == YAML_MAP ? "a map" : n->kind == YAML_SEQ ? "a list" : "a value";
+}
+
+bool schema_is_map(const struct yaml_node *n, const char *what, struct diag *diag)
+{
+	if (n->kind == YAML_MAP)
+		return true;
+	diag_add(diag, n->at, "%s is %s; it has to be a map", what, kind_name(n));
+	return false;
+}
+
+bool schema_is_seq(const struct yaml_node *n, const char *what, struct diag *diag)
+{
+	if (n->kind == YAML_SEQ)
+		return true;
+	diag_add(diag, n->at, "%s is %s; it has to be a list", what, kind_name(n));
+	return false;
+}
+
+const char *schema_text(const struct yaml_node *n, const char *what, struct diag *diag)
+{
+	if (n->kind == YAML_SCALAR && !yaml_is_null(n) && *n->text)
+		return n->text;
+	diag_add(diag, n->at, "%s is %s; it has to be a text", what,
+		 n->kind == YAML_SCALAR ? "empty" : kind_name(n));
+	return NULL;
+}
+
+int schema_bool(const struct yaml_node *n, const char *what, struct diag *diag)
+{
+	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "true") == 0)
+		return 1;
+	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "false") == 0)
+		return 0;
+	diag_add(diag, n->at, "%s has to be true or false", what);
+	return -1;
+}
+
+static bool parse_decimal(const char *s, size_t len, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (len == 0 || len > 18)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!isdigit((unsigned char)s[i]))
+			return false;
+		v = v * 10 + (uint64_t)(s[i] - '0');
+	}
+	*ret = v;
+	return true;
+}
+
+bool schema_number(const struct yaml_node *n, const char *what, uint64_t min, uint64_t max,
+		   uint64_t *ret, struct diag *diag)
+{
+	uint64_t v;
+
+	if (n->kind == YAML_SCALAR && n->plain && parse_decimal(n->text, strlen(n->text), &v) &&
+	    v >= min && v <= max) {
+		*ret = v;
+		return true;
+	}
+	diag_add(diag, n->at, "%s has to be a number from %llu to %llu", what,
+		 (unsigned long long)min, (unsigned long long)max);
+	return false;
+}
+
+bool schema_bytes(const struct yaml_node *n, const char *what, uint64_t min, uint64_t max,
+		  uint64_t *ret, struct diag *diag)
+{
+	static const struct {
+		const char *unit;
+		unsigned int shift;
+	} units[] = { { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 }, { "TiB", 40 }, { "", 0 } };
+	size_t digits = n->kind == YAML_SCALAR ? strspn(n->text, "0123456789") : 0;
+	uint64_t v;
+
+	for (size_t i = 0; digits && i < BB_ARRAY_LEN(units); i++) {
+		if (strcmp(n->text + digits, units[i].unit) != 0 ||
+		    !parse_decimal(n->text, digits, &v) || v > max >> units[i].shift)
+			continue;
+		v <<= units[i].shift;
+		if (v < min)
+			break;
+		*ret = v;
+		return true;
+	}
+	diag_add(diag, n->at, "%s has to be a size such as 512MiB or 4GiB, from %lluMiB to %lluGiB",
+		 what, (unsigned long long)(min >> 20), (unsigned long long)(max >> 30));
+	return false;
+}
+
+static void join_words(const char *const *words, char *out, size_t size)
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; words[i] && at < size; i++)
+		at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", words[i]);
+}
+
+int schema_one_of(const struct yaml_node *n, const char *what, const char *const *words,
+		  struct diag *diag)
+{
+	char list[256];
+
+	for (int i = 0; n->kind == YAML_SCALAR && words[i]; i++) {
+		if (strcmp(n->text, words[i]) == 0)
+			return i;
+	}
+	join_words(words, list, sizeof(list));
+	diag_add(diag, n->at, "%s is '%.60s'; allowed are: %s", what,
+		 n->kind == YAML_SCALAR ? n->text : kind_name(n), list);
+	return -1;
+}
+
+/* Keys of older formats, and what replaces them */
+static const struct {
+	const char *key;
+	const char *instead;
+} replaced[] = {
+	{ "role", "agents are files in ~/.bot-bottle/agents" },
+	{ "path_allowlist", "use egress.routes with matches" },
+	{ "pipelock", "use egress.routes with dlp" },
+	{ "git", "use git-gate (repositories) or a route's git" },
+	{ "runtime", "use --backend or backend in config.yaml" },
+	{ "cred_proxy", "use a route's auth" },
+	{ "tokens", "use a route's auth" },
+	{ "ssh", "use git-gate.repos" },
+};
+
+void schema_keys(const struct yaml_node *map, const char *what, const char *const *words,
+		 struct diag *diag)
+{
+	for (const struct yaml_node *c = map->first; c; c = c->next) {
+		const char *near, *instead = NULL;
+		bool known = false;
+		char list[400];
+
+		for (size_t i = 0; words[i] && !known; i++)
+			known = strcmp(c->key, words[i]) == 0;
+		if (known)
+			continue;
+		for (size_t i = 0; i < BB_ARRAY_LEN(replaced); i++) {
+			if (strcmp(c->key, replaced[i].key) == 0)
+				instead = replaced[i].instead;
+		}
+		near = diag_near(c->key, words);
+		join_words(words, list, sizeof(list));
+		if (instead)
+			diag_add(diag, c->key_at, "%s: '%.60s' is no longer a key; %s", what,
+				 c->key, instead);
+		else if (near)
+			diag_add(diag, c->key_at, "%s: unknown key '%.60s' (did you mean '%s'?)",
+				 what, c->key, near);
+		else
+			diag_add(diag, c->key_at, "%s: unknown key '%.60s'; allowed are: %s", what,
+				 c->key, list);
+	}
+}
+
+const char *schema_variable(const struct yaml_node *n, const char *what, struct diag *diag)
+{
+	const char *s = schema_text(n, what, diag);
+
+	if (!s)
+		return NULL;
+	if (!isdigit((unsigned char)*s)) {
+		const char *c = s;
+
+		while (isalnum((unsigned char)*c) || *c == '_')
+			c++;
+		if (!*c)
+			return s;
+	}
+	diag_add(diag, n->at, "%s has to be the name of a variable: letters, digits and _", what);
+	return NULL;
+}
+
+static bool has_high_octet(const char *s)
+{
+	for (; *s; s++) {
+		if ((unsigned char)*s >= 0x80)
+			return true;
+	}
+	return false;
+}
+
+static void complain_u_label(const struct yaml_node *n, const char *host, struct diag *diag)
+{
+	char *ascii = NULL;
+
+	if (idn2_to_ascii_8z(host, &ascii, IDN2_NONTRANSITIONAL) == IDN2_OK)
+		diag_add(diag, n->at, "host: write the ASCII form of this name: %.200s", ascii);
+	else
+		diag_add(diag, n->at, "host: not a host name; ASCII only");
+	idn2_free(ascii);
+}
+
+bool schema_host(const struct yaml_node *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
+		 bool *ret_wildcard, struct diag *diag)
+{
+	const char *s = schema_text(n, "host", diag), *name = s;
+	enum policy_reason r;
+
+	if (!s)
+		return false;
+	*ret_wildcard = wildcard_ok && strncmp(s, "*.", 2) == 0;
+	if (*ret_wildcard)
+		name += 2;
+	if (has_high_octet(name)) {
+		complain_u_label(n, name, diag);
+		return false;
+	}
+	r = authority_name(BB_SPAN_STR(name), ret);
+	if (r == REASON_IP_LITERAL) {
+		diag_add(diag, n->at, "host: '%.60s' is an address; use egress.tcp with cidr", s);
+	} else if (r != REASON_OK && strchr(name, ':')) {
+		diag_add(diag, n->at, "host: '%.100s': the port goes into `port:`", s);
+	} else if (r != REASON_OK) {
+		diag_add(diag, n->at,
+			 "host: '%.100s' is not a host name; allowed are api.example.com%s", s,
+			 wildcard_ok ? " and *.example.com" : "");
+	} else if (*ret_wildcard && psl_is_public_suffix(psl_builtin(), ret)) {
+		diag_add(diag, n->at,
+			 "host: %.100s would match everybody's names below the public "
+			 "suffix %.100s",
+			 s, ret);
+		r = REASON_BAD_NAME;
+	}
+	return r == REASON_OK;
+}
+
+void schema_not_built(struct bottle *b, const struct yaml_node *n, const char *key)
+{
+	(void)json_array_append_new(b->not_built,
+				    json_sprintf("%s:%u:%u: %s is not built yet", n->key_at.file,
+						 n->key_at.line, n->key_at.column, key));
+}
