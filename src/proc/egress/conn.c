@@ -68,10 +68,16 @@ void conn_run(struct conn *c)
 			conn_abort(c, REASON_CLOSED, "guest closed");
 		progress |= steps[c->state](c);
 	}
-	if (c->state == CONN_DEAD)
+	if (c->state == CONN_DEAD) {
 		conn_free(c);
-	else if (progress)
+		return;
+	}
+	if (progress)
 		(void)event_add(c->again, &(struct timeval){ 0 });
+	if (c->state == CONN_HEAD) {
+		stream_slim(&c->guest);
+		stream_slim(&c->up);
+	}
 }
 
 static void on_ready(void *arg)

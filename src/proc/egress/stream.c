@@ -254,9 +254,15 @@ bool stream_flush(struct stream *s)
 		bb_buf_drop(&s->out, (size_t)n);
 		any = true;
 	}
-	if (s->out.len == 0 && s->out.alloc > STREAM_CHUNK)
-		bb_buf_release(&s->out);
 	return any;
+}
+
+void stream_slim(struct stream *s)
+{
+	if (s->in.len == 0)
+		bb_buf_release(&s->in);
+	if (s->out.len == 0)
+		bb_buf_release(&s->out);
 }
 
 void stream_shutdown(struct stream *s)

@@ -83,6 +83,8 @@ static inline bool stream_out_full(const struct stream *s)
 	return s->out.len >= STREAM_OUT_HIGH;
 }
 
+/** stream_slim() - Between messages: give back empty buffers */
+void stream_slim(struct stream *s);
 /** stream_shutdown() - End our direction: close_notify, FIN. Once */
 void stream_shutdown(struct stream *s);
 /** stream_drain() - Read raw octets and forget them. Return: octets read; sets @eof, @error */
