@@ -21,6 +21,7 @@ import upstreams  # noqa: E402
 BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
 EXE = os.path.join(BUILD, "src/proc/egress/egress")
 KEYD = os.path.join(BUILD, "src/proc/keyd/keyd")
+DIALER = os.path.join(BUILD, "src/proc/dialer/dialer")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -726,6 +727,29 @@ def test_real_keyd(w, tmp_path):
         p = subprocess.run(["curl", "-sS", "-x", rig.proxy, "--cacert", str(root), "-m", "10", url],
                            capture_output=True, check=False)
         assert p.stdout == want, p.stderr
+    rig.close()
+
+
+def test_real_keyd_and_dialer(w, tmp_path):
+    """egress, keyd and dialer together; only upstream: reaches loopback."""
+    w.nginx.put("k", b"k" * 100000)
+    up = [{"host": "127.0.0.1", "port": a[1], "tls": t} for a, t in ((w.nginx.plain, False),
+                                                                    (w.nginx.tls, True))]
+    rig = egressrig.Rig(EXE, [egressrig.route("up.test", upstream=up[0]),
+                              egressrig.route("a.test", upstream=up[1]),
+                              egressrig.route("localhost")],
+                        testca.pem(w.ca.cert), keyd=KEYD, dialer=DIALER)
+    root = tmp_path / "root.pem"
+    root.write_bytes(rig.root_pem)
+    for url, status in (("https://up.test/k", b"200"), ("http://up.test/k", b"200"),
+                        ("https://a.test/k", b"200"),
+                        ("http://localhost:80/", (b"403", b"502"))):
+        p = subprocess.run(["curl", "-sS", "-x", rig.proxy, "--cacert", str(root), "-m", "20",
+                            "--noproxy", "", "-w", "%{http_code}", url],
+                           capture_output=True, check=False)
+        assert p.stdout.endswith(status), (url, p)
+        if status == b"200":
+            assert p.stdout == b"k" * 100000 + status
     rig.close()
 
 

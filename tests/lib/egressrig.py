@@ -3,7 +3,7 @@
 
 gate is a TCP listener on loopback whose accepted sockets are passed on as flows, so that a real
 client can be pointed at it with -x; dialer connects to where the test says; keyd signs with a
-throw-away chain, or is the real one; recorder keeps the records and acknowledges them."""
+throw-away chain (keyd and dialer can be the real ones); recorder keeps the records and acknowledges them."""
 import json
 import os
 import selectors
@@ -28,19 +28,19 @@ def policy(routes):
             "transparent": False, "routes": routes, "tcp": [], "resolvers": []}
 
 
-def role_start(exe, env=None):
+def role_start(exe):
     """Start a role: (process, our end of its fd 3)."""
     ours, theirs = bbipc.pair()
     # bash, because dash knows one-digit descriptors only
     proc = subprocess.Popen(
         ["/bin/bash", "-c", 'exec "$0" 3<&%d' % theirs.fileno(), exe],
-        pass_fds=[theirs.fileno()], env=dict(os.environ, **(env or {})))
+        pass_fds=[theirs.fileno()])
     theirs.close()
     return proc, ours
 
 
 class Rig:
-    def __init__(self, exe, routes, upstream_roots, keyd=None, env=None):
+    def __init__(self, exe, routes, upstream_roots, keyd=None, dialer=None):
         self.targets = {}      # (name, port) → (address, port) or a DIAL_FAIL dict
         self.records = []
         self.dials = []
@@ -55,21 +55,22 @@ class Rig:
         self.intermediate = testca.CA("rig intermediate", self.root)
         self.socks = {}
         self._next_flow = 1
-        self.keyd_exe, self.keyd = keyd, None
+        self.real_exe = {"KEYD": keyd, "DIALER": dialer}
+        self.real = []
         self.root_pem = testca.pem(self.root.cert)
-        self._start(exe, routes, upstream_roots, env)
+        self._start(exe, routes, upstream_roots)
         self._listen()
 
     # ---- start and end ----
-    def _start(self, exe, routes, roots, env):
-        self.proc, ours = role_start(exe, env)
+    def _start(self, exe, routes, roots):
+        self.proc, ours = role_start(exe)
         self.bottled = ours
         for role in ("GATE", "DIALER", "KEYD", "RECORDER"):
             mine, yours = bbipc.pair()
             bbipc.send(ours, "PEER", fd=yours.fileno(), role=bbipc.ROLES[role])
             yours.close()
-            if role == "KEYD" and self.keyd_exe:
-                self._start_keyd(mine, routes)
+            if self.real_exe.get(role):
+                self._start_real(role, self.real_exe[role], mine, routes)
             else:
                 self.socks[role] = mine
         for kind, data in (("POLICY", json.dumps(policy(routes)).encode()),
@@ -78,7 +79,7 @@ class Rig:
             bbipc.send(ours, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
             os.close(fd)
         bbipc.send(ours, "START")
-        if not self.keyd_exe:
+        if "KEYD" in self.socks:
             bbipc.send(self.socks["KEYD"], "INTERMEDIATE",
                        cert=testca.der(self.intermediate.cert))
         name, _flow, values, _fd = bbipc.recv(ours)
@@ -86,22 +87,29 @@ class Rig:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
-    def _start_keyd(self, egress, routes):
-        self.keyd, self.keyd_bottled = role_start(self.keyd_exe)
-        self.keyd_recorder, recorder = bbipc.pair()
-        for role, sock in (("EGRESS", egress), ("RECORDER", recorder)):
-            bbipc.send(self.keyd_bottled, "PEER", fd=sock.fileno(), role=bbipc.ROLES[role])
+    def _start_real(self, role, exe, egress, routes):
+        """keyd or dialer as it is, connected to egress; its other peers listen only."""
+        proc, bottled = role_start(exe)
+        others = {"KEYD": ("RECORDER",), "DIALER": ("GATE", "RECORDER")}[role]
+        pairs = {other: bbipc.pair() for other in others}
+        for other, sock in [("EGRESS", egress)] + [(o, p[1]) for o, p in pairs.items()]:
+            bbipc.send(bottled, "PEER", fd=sock.fileno(), role=bbipc.ROLES[other])
             sock.close()
-        fd = bbipc.memfd("policy", json.dumps(policy(routes)).encode())
-        bbipc.send(self.keyd_bottled, "BLOB", fd=fd, kind=bbipc.BLOBS["POLICY"])
-        os.close(fd)
-        bbipc.send(self.keyd_bottled, "START")
-        while True:
-            name, _flow, values, _fd = bbipc.recv(self.keyd_bottled)
-            assert name in ("READY", "CA_CERT"), (name, values)
+        for kind, data in (("POLICY", json.dumps(policy(routes)).encode()), ("HOSTS", b"")):
+            if kind == "HOSTS" and role != "DIALER":
+                continue
+            fd = bbipc.memfd(kind, data)
+            bbipc.send(bottled, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
+            os.close(fd)
+        bbipc.send(bottled, "START")
+        self.real.append((proc, bottled, pairs))
+        wanted = {"READY"} | ({"CA_CERT"} if role == "KEYD" else set())
+        while wanted:
+            name, _flow, values, _fd = bbipc.recv(bottled)
+            assert name in wanted, (name, values)
+            wanted.remove(name)
             if name == "CA_CERT":
                 self.root_pem = values["cert"]
-                return
 
     def _listen(self):
         self.listener = socket.socket()
@@ -118,9 +126,9 @@ class Rig:
         for s in self.socks.values():
             s.close()
         self.proc.wait(timeout=10)
-        if self.keyd:
-            self.keyd_bottled.close()
-            self.keyd.wait(timeout=10)
+        for proc, bottled, _pairs in self.real:
+            bottled.close()
+            proc.wait(timeout=10)
 
     # ---- gate ----
     def flow(self, sock, name="", port=9099):
