@@ -208,7 +208,7 @@ enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb
 
 	if (r != REASON_OK)
 		return r;
-	if (eg->n_conns >= EGRESS_CONNS_MAX)
+	if (eg->n_conns >= eg->max_conns)
 		return REASON_LIMIT;
 	c = conn_new(eg, flow);
 	if (!c)

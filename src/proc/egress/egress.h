@@ -60,6 +60,7 @@ struct egress {
 	SSL_CTX *upstream_tls;
 	uint64_t last_id;
 	size_t n_conns;
+	size_t max_conns; /* EGRESS_CONNS_MAX, or what RLIMIT_NOFILE allows */
 	struct conn_list conns[EGRESS_CONN_BUCKETS]; /* by id */
 	uint8_t scratch[HTTP1_WRITE_MAX];            /* a head being written */
 };
@@ -224,6 +225,8 @@ struct judgement judge_request(const struct conn *c, struct request *rq);
 
 /* exchange.c: upstream connection and bodies */
 void exchange_begin(struct conn *c);
+/** exchange_watch_idle() - Between requests an upstream that speaks or ends is of no more use */
+void exchange_watch_idle(struct conn *c);
 /** exchange_cancel_dial() - Nobody waits for dialer's answer any more; without one: nothing */
 void exchange_cancel_dial(struct conn *c);
 void exchange_on_dial(struct conn *c, struct ipc_msg *msg);

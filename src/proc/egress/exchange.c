@@ -88,10 +88,20 @@ static void send_request(struct conn *c)
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 }
 
+void exchange_watch_idle(struct conn *c)
+{
+	if (!stream_is_open(&c->up))
+		return;
+	(void)stream_fill(&c->up, 1);
+	if (c->up.in.len || c->up.eof || c->up.error || c->up.write_error)
+		stream_close(&c->up);
+}
+
 void exchange_begin(struct conn *c)
 {
 	struct request *rq = c->rq;
 
+	exchange_watch_idle(c);
 	if (stream_is_open(&c->up) && c->up_route == rq->route && c->up_tls == route_is_tls(c) &&
 	    c->up_name.port == rq->to.port && strcmp(c->up_name.name, rq->to.name) == 0) {
 		c->up_used = true;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <openssl/rand.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /*
@@ -107,6 +108,17 @@ static int load_roots(struct egress *eg, int fd, struct bb_err *err)
 	return eg->upstream_tls ? 0 : err->code;
 }
 
+/* Two fds a connection, and some to spare: an fd that cannot be received would end the bottle */
+static size_t max_conns(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur < 512)
+		return 128;
+	return rl.rlim_cur > EGRESS_CONNS_MAX * 2 + 256 ? EGRESS_CONNS_MAX
+							: (size_t)(rl.rlim_cur - 256) / 2;
+}
+
 static int set_up(struct egress *eg, struct ipc_boot *boot, struct bb_err *err)
 {
 	uint8_t seed[32];
@@ -125,6 +137,7 @@ static int set_up(struct egress *eg, struct ipc_boot *boot, struct bb_err *err)
 	bb_closep(&boot->blobs[IPC_BLOB_CA_STORE]);
 	eg->leafs = leaf_store_new(eg->policy.generation, err);
 	eg->base = event_base_new();
+	eg->max_conns = max_conns();
 	if (!eg->leafs || !eg->base)
 		return err->code ? err->code : bb_err_set(err, -ENOMEM, "out of memory");
 	r = connect_peer(eg, boot, IPC_ROLE_GATE, &eg->gate, err);

@@ -4,16 +4,6 @@
 
 /* Request heads: collect, parse, have judged, and act on the judgement. */
 
-/* A pooled upstream connection that says anything between requests, or ends, is of no more use */
-static void watch_idle_upstream(struct conn *c)
-{
-	if (!stream_is_open(&c->up))
-		return;
-	(void)stream_fill(&c->up, 1);
-	if (c->up.in.len || c->up.eof || c->up.error || c->up.write_error)
-		stream_close(&c->up);
-}
-
 static struct request *request_new(struct bb_span head)
 {
 	struct request *rq = calloc(1, sizeof(*rq));
@@ -116,7 +106,7 @@ bool step_head(struct conn *c)
 	if (stream_out_full(&c->guest))
 		return false; /* who pipelines has to read */
 	any = stream_fill(&c->guest, HTTP1_HEAD_MAX + 2);
-	watch_idle_upstream(c);
+	exchange_watch_idle(c);
 	if (in->len == 0) {
 		if (c->guest.eof && c->guest.out.len == 0) {
 			stream_shutdown(&c->guest);
