@@ -14,11 +14,11 @@ void agent_release(struct agent *a)
 	*a = (struct agent){ 0 };
 }
 
-static void parse_skills(const struct yaml_node *n, struct agent *a, struct diag *diag)
+static void parse_skills(const struct tree *n, struct agent *a, struct diag *diag)
 {
 	if (!schema_is_seq(n, "skills", diag))
 		return;
-	for (const struct yaml_node *c = n->first; c; c = c->next) {
+	for (const struct tree *c = n->first; c; c = c->next) {
 		const char *s = schema_text(c, "skills", diag);
 
 		if (s && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(s))
@@ -28,36 +28,36 @@ static void parse_skills(const struct yaml_node *n, struct agent *a, struct diag
 	}
 }
 
-static void parse_agent_git(const struct yaml_node *n, struct diag *diag)
+static void parse_agent_git(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "user", NULL };
 
 	if (!schema_is_map(n, "git-gate", diag))
 		return;
-	if (yaml_get(n, "repos"))
-		diag_add(diag, yaml_get(n, "repos")->key_at,
+	if (tree_get(n, "repos"))
+		diag_add(diag, tree_get(n, "repos")->key_at,
 			 "git-gate.repos belongs to a bottle; an agent may set git-gate.user only");
 	else
 		schema_keys(n, "git-gate", keys, diag);
 }
 
-static void parse_agent(const struct yaml_node *root, struct agent *a, struct diag *diag)
+static void parse_agent(const struct tree *root, struct agent *a, struct diag *diag)
 {
 	/* name to tools: so that a Claude Code subagent file works as it is */
 	static const char *const keys[] = { "bottle", "skills", "git-gate", "name",  "description",
 					    "model",  "color",  "memory",   "tools", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 
 	if (!root)
 		return;
 	if (!schema_is_map(root, "the frontmatter", diag))
 		return;
 	schema_keys(root, "agent", keys, diag);
-	if ((k = yaml_get(root, "bottle")) && schema_text(k, "bottle", diag))
+	if ((k = tree_get(root, "bottle")) && schema_text(k, "bottle", diag))
 		a->bottle = strdup(k->text);
-	if ((k = yaml_get(root, "skills")))
+	if ((k = tree_get(root, "skills")))
 		parse_skills(k, a, diag);
-	if ((k = yaml_get(root, "git-gate")))
+	if ((k = tree_get(root, "git-gate")))
 		parse_agent_git(k, diag);
 }
 
@@ -89,14 +89,14 @@ int manifest_agent(const struct manifest_dirs *dirs, const char *name, struct ag
 	if (access(home, F_OK) < 0 && has_local)
 		path = local;
 	a.shadowed = path == home && has_local;
-	bb_buf_init(&text, YAML_SIZE_MAX + 1);
+	bb_buf_init(&text, TREE_SIZE_MAX + 1);
 	r = strchr(name, '/') ? bb_err_set(err, -ENOENT, "'%.40s' is not an agent's name", name)
 			      : bb_read_file(path, &text, err);
 	if (r == 0 && manifest_split(bb_buf_span(&text), path, &front, &body, diag)) {
-		struct yaml_node *root = yaml_parse(front, path, 1, diag);
+		struct tree *root = tree_parse(front, path, 1, diag);
 
 		parse_agent(root, &a, diag);
-		yaml_free(root);
+		tree_free(root);
 	}
 	a.file = strdup(path);
 	a.prompt = stripped(body);

@@ -40,7 +40,7 @@ void bottle_release(struct bottle *b)
 	*b = (struct bottle){ 0 };
 }
 
-static void note_source(struct bottle *b, const char *key, const struct yaml_node *n)
+static void note_source(struct bottle *b, const char *key, const struct tree *n)
 {
 	(void)json_object_set_new(b->sources, key, json_sprintf("%s:%u", n->at.file, n->at.line));
 }
@@ -64,11 +64,11 @@ static struct bottle_env *env_slot(struct bottle *b, const char *name)
 }
 
 /* {from: HOST_VAR, secret: true, to: [host]} */
-static void parse_env_map(const struct yaml_node *n, struct bottle *b, struct bottle_env *e,
+static void parse_env_map(const struct tree *n, struct bottle *b, struct bottle_env *e,
 			  struct diag *diag)
 {
 	static const char *const keys[] = { "from", "secret", "to", NULL };
-	const struct yaml_node *k = yaml_get(n, "from");
+	const struct tree *k = tree_get(n, "from");
 	const char *from;
 
 	schema_keys(n, "env", keys, diag);
@@ -79,10 +79,10 @@ static void parse_env_map(const struct yaml_node *n, struct bottle *b, struct bo
 	from = schema_variable(k, "from", diag);
 	e->kind = BOTTLE_ENV_HOST;
 	e->value = from ? strdup(from) : NULL;
-	if ((k = yaml_get(n, "secret")))
+	if ((k = tree_get(n, "secret")))
 		e->secret = schema_bool(k, "secret", diag) == 1;
-	if ((k = yaml_get(n, "to")) && schema_is_seq(k, "to", diag)) {
-		for (const struct yaml_node *c = k->first; c; c = c->next) {
+	if ((k = tree_get(n, "to")) && schema_is_seq(k, "to", diag)) {
+		for (const struct tree *c = k->first; c; c = c->next) {
 			char host[POLICY_NAME_MAX];
 			bool wild;
 
@@ -92,16 +92,16 @@ static void parse_env_map(const struct yaml_node *n, struct bottle *b, struct bo
 	}
 }
 
-static void parse_env_value(const struct yaml_node *n, struct bottle *b, struct bottle_env *e,
+static void parse_env_value(const struct tree *n, struct bottle *b, struct bottle_env *e,
 			    struct diag *diag)
 {
 	size_t len;
 
-	if (n->kind == YAML_MAP) {
+	if (n->kind == TREE_MAP) {
 		parse_env_map(n, b, e, diag);
 		return;
 	}
-	if (n->kind != YAML_SCALAR || yaml_is_null(n)) {
+	if (n->kind != TREE_SCALAR || tree_is_null(n)) {
 		diag_add(diag, n->at, "env.%.60s: a text, ${HOST_VAR}, ?Question or {from: …}",
 			 n->key);
 		return;
@@ -123,14 +123,12 @@ static void parse_env_value(const struct yaml_node *n, struct bottle *b, struct 
 	}
 }
 
-static void parse_env(const struct yaml_node *map, struct bottle *b, struct diag *diag)
+static void parse_env(const struct tree *map, struct bottle *b, struct diag *diag)
 {
 	if (!schema_is_map(map, "env", diag))
 		return;
-	for (const struct yaml_node *c = map->first; c; c = c->next) {
-		const struct yaml_node name = { .kind = YAML_SCALAR,
-						.at = c->key_at,
-						.text = c->key };
+	for (const struct tree *c = map->first; c; c = c->next) {
+		const struct tree name = { .kind = TREE_SCALAR, .at = c->key_at, .text = c->key };
 		struct bottle_env *e;
 
 		if (!schema_variable(&name, "env", diag))
@@ -146,37 +144,37 @@ static void parse_env(const struct yaml_node *map, struct bottle *b, struct diag
 	}
 }
 
-static void parse_resources(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+static void parse_resources(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "memory", "cpus", "disk", "pids", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 	uint64_t v;
 
 	if (!schema_is_map(n, "resources", diag))
 		return;
 	schema_keys(n, "resources", keys, diag);
-	if ((k = yaml_get(n, "memory")))
+	if ((k = tree_get(n, "memory")))
 		(void)schema_bytes(k, "memory", 128u << 20, 1024 * GIB, &b->memory_bytes, diag);
-	if ((k = yaml_get(n, "disk")))
+	if ((k = tree_get(n, "disk")))
 		(void)schema_bytes(k, "disk", 64u << 20, 16384 * GIB, &b->disk_bytes, diag);
-	if ((k = yaml_get(n, "cpus")) && schema_number(k, "cpus", 1, 64, &v, diag))
+	if ((k = tree_get(n, "cpus")) && schema_number(k, "cpus", 1, 64, &v, diag))
 		b->cpus = (uint32_t)v;
-	if ((k = yaml_get(n, "pids")) && schema_number(k, "pids", 16, 4194304, &v, diag))
+	if ((k = tree_get(n, "pids")) && schema_number(k, "pids", 16, 4194304, &v, diag))
 		b->pids = (uint32_t)v;
 }
 
-static void parse_provider(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+static void parse_provider(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "template",    "dockerfile",
 					    "auth_token",  "forward_host_credentials",
 					    "transparent", NULL };
 	static const char *const templates[] = { "claude", "codex", "command", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 
 	if (!schema_is_map(n, "agent_provider", diag))
 		return;
 	schema_keys(n, "agent_provider", keys, diag);
-	if ((k = yaml_get(n, "template"))) {
+	if ((k = tree_get(n, "template"))) {
 		int i = schema_one_of(k, "template", templates, diag);
 
 		if (i >= 0) {
@@ -187,33 +185,33 @@ static void parse_provider(const struct yaml_node *n, struct bottle *b, struct d
 		if (i == 0 || i == 1)
 			schema_not_built(b, k, "agent_provider.template claude and codex");
 	}
-	if ((k = yaml_get(n, "dockerfile"))) {
+	if ((k = tree_get(n, "dockerfile"))) {
 		(void)schema_text(k, "dockerfile", diag);
 		schema_not_built(b, k, "agent_provider.dockerfile");
 	}
-	if ((k = yaml_get(n, "auth_token"))) {
+	if ((k = tree_get(n, "auth_token"))) {
 		(void)schema_variable(k, "auth_token", diag);
 		schema_not_built(b, k, "agent_provider.auth_token");
 	}
-	if ((k = yaml_get(n, "forward_host_credentials")) &&
+	if ((k = tree_get(n, "forward_host_credentials")) &&
 	    schema_bool(k, "forward_host_credentials", diag) == 1)
 		schema_not_built(b, k, "agent_provider.forward_host_credentials");
-	if ((k = yaml_get(n, "transparent")) && schema_bool(k, "transparent", diag) == 1)
+	if ((k = tree_get(n, "transparent")) && schema_bool(k, "transparent", diag) == 1)
 		schema_not_built(b, k, "agent_provider.transparent");
 }
 
-static void parse_git_user(const struct yaml_node *n, struct diag *diag)
+static void parse_git_user(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "name", "email", NULL };
 
 	if (!schema_is_map(n, "git-gate.user", diag))
 		return;
 	schema_keys(n, "git-gate.user", keys, diag);
-	for (const struct yaml_node *c = n->first; c; c = c->next)
+	for (const struct tree *c = n->first; c; c = c->next)
 		(void)schema_text(c, c->key, diag);
 }
 
-static void parse_git_key(const struct yaml_node *n, struct diag *diag)
+static void parse_git_key(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "provider", "path", NULL };
 	static const char *const providers[] = { "static", NULL };
@@ -221,17 +219,17 @@ static void parse_git_key(const struct yaml_node *n, struct diag *diag)
 	if (!schema_is_map(n, "key", diag))
 		return;
 	schema_keys(n, "key", keys, diag);
-	if (yaml_get(n, "provider"))
-		(void)schema_one_of(yaml_get(n, "provider"), "provider", providers, diag);
-	if (!yaml_get(n, "path"))
+	if (tree_get(n, "provider"))
+		(void)schema_one_of(tree_get(n, "provider"), "provider", providers, diag);
+	if (!tree_get(n, "path"))
 		diag_add(diag, n->at, "key: path is missing");
 }
 
-static void parse_git_repo(const struct yaml_node *n, struct diag *diag)
+static void parse_git_repo(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "url", "key", "identity", "host_key", "push", NULL };
 	static const char *const push[] = { "supervise", "scan", "deny", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 	const char *url;
 
 	if (!schema_is_map(n, "a repository", diag))
@@ -240,37 +238,37 @@ static void parse_git_repo(const struct yaml_node *n, struct diag *diag)
 	    strlen(n->key))
 		diag_add(diag, n->key_at, "repos: names are [A-Za-z0-9._-]+");
 	schema_keys(n, "repos", keys, diag);
-	k = yaml_get(n, "url");
+	k = tree_get(n, "url");
 	url = k ? schema_text(k, "url", diag) : NULL;
 	if (!k)
 		diag_add(diag, n->at, "repos: url is missing");
 	else if (url && strncmp(url, "ssh://", 6) != 0 && strncmp(url, "https://", 8) != 0 &&
 		 (strncmp(url, "file://", 7) != 0 || !getenv("BOT_BOTTLE_ALLOW_FILE_REMOTES")))
 		diag_add(diag, k->at, "url: ssh:// or https://");
-	if ((k = yaml_get(n, "key")))
+	if ((k = tree_get(n, "key")))
 		parse_git_key(k, diag);
-	if ((k = yaml_get(n, "identity")))
+	if ((k = tree_get(n, "identity")))
 		(void)schema_text(k, "identity", diag);
-	if ((k = yaml_get(n, "host_key")))
+	if ((k = tree_get(n, "host_key")))
 		(void)schema_text(k, "host_key", diag);
-	if ((k = yaml_get(n, "push")))
+	if ((k = tree_get(n, "push")))
 		(void)schema_one_of(k, "push", push, diag);
 }
 
-static void parse_git_gate(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+static void parse_git_gate(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "user", "repos", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 
 	if (!schema_is_map(n, "git-gate", diag))
 		return;
 	schema_keys(n, "git-gate", keys, diag);
-	if ((k = yaml_get(n, "user"))) {
+	if ((k = tree_get(n, "user"))) {
 		parse_git_user(k, diag);
 		schema_not_built(b, k, "git-gate.user");
 	}
-	if ((k = yaml_get(n, "repos")) && schema_is_map(k, "git-gate.repos", diag)) {
-		for (const struct yaml_node *c = k->first; c; c = c->next)
+	if ((k = tree_get(n, "repos")) && schema_is_map(k, "git-gate.repos", diag)) {
+		for (const struct tree *c = k->first; c; c = c->next)
 			parse_git_repo(c, diag);
 		if (k->first)
 			schema_not_built(b, k, "git-gate.repos");
@@ -283,11 +281,11 @@ static bool name_is_ok(const char *s)
 	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(s);
 }
 
-static void parse_extends(const struct yaml_node *n, json_t *extends, struct diag *diag)
+static void parse_extends(const struct tree *n, json_t *extends, struct diag *diag)
 {
-	const struct yaml_node *first = n->kind == YAML_SEQ ? n->first : n;
+	const struct tree *first = n->kind == TREE_SEQ ? n->first : n;
 
-	for (const struct yaml_node *c = first; c; c = n->kind == YAML_SEQ ? c->next : NULL) {
+	for (const struct tree *c = first; c; c = n->kind == TREE_SEQ ? c->next : NULL) {
 		const char *s = schema_text(c, "extends", diag);
 
 		if (s && !name_is_ok(s))
@@ -297,41 +295,41 @@ static void parse_extends(const struct yaml_node *n, json_t *extends, struct dia
 	}
 }
 
-void bottle_parse(const struct yaml_node *root, const char *file, struct bottle *ret,
-		  json_t *extends, struct diag *diag)
+void bottle_parse(const struct tree *root, const char *file, struct bottle *ret, json_t *extends,
+		  struct diag *diag)
 {
 	static const char *const keys[] = { "extends",        "env",       "image",
 					    "agent_provider", "resources", "git-gate",
 					    "egress",         "supervise", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 	struct diag_place top = { file, 0, 0 };
 
 	if (!root)
 		return;
-	if (root->kind != YAML_MAP) {
+	if (root->kind != TREE_MAP) {
 		diag_add(diag, top, "the frontmatter has to be a map");
 		return;
 	}
 	schema_keys(root, "bottle", keys, diag);
-	if ((k = yaml_get(root, "extends")))
+	if ((k = tree_get(root, "extends")))
 		parse_extends(k, extends, diag);
-	if ((k = yaml_get(root, "env")))
+	if ((k = tree_get(root, "env")))
 		parse_env(k, ret, diag);
-	if ((k = yaml_get(root, "image")) && schema_text(k, "image", diag)) {
+	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag)) {
 		ret->image = strdup(k->text);
 		note_source(ret, "image", k);
 		if (strpbrk(k->text, "/") || strcmp(k->text, "base") != 0)
 			schema_not_built(ret, k, "an image other than base");
 	}
-	if ((k = yaml_get(root, "agent_provider")))
+	if ((k = tree_get(root, "agent_provider")))
 		parse_provider(k, ret, diag);
-	if ((k = yaml_get(root, "resources")))
+	if ((k = tree_get(root, "resources")))
 		parse_resources(k, ret, diag);
-	if ((k = yaml_get(root, "git-gate")))
+	if ((k = tree_get(root, "git-gate")))
 		parse_git_gate(k, ret, diag);
-	if ((k = yaml_get(root, "egress")))
+	if ((k = tree_get(root, "egress")))
 		bottle_parse_egress(k, ret, diag);
-	if ((k = yaml_get(root, "supervise"))) {
+	if ((k = tree_get(root, "supervise"))) {
 		ret->supervise = schema_bool(k, "supervise", diag);
 		if (ret->supervise == 1)
 			schema_not_built(ret, k, "supervise");

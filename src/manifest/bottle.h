@@ -80,8 +80,8 @@ void bottle_release(struct bottle *b);
  *
  * Errors go to @diag; @ret is complete only when none were added
  */
-void bottle_parse(const struct yaml_node *root, const char *file, struct bottle *ret,
-		  json_t *extends, struct diag *diag);
+void bottle_parse(const struct tree *root, const char *file, struct bottle *ret, json_t *extends,
+		  struct diag *diag);
 
 /**
  * bottle_fold() - @child over @parent, into @parent
@@ -96,33 +96,33 @@ void bottle_fold(struct bottle *parent, struct bottle *child);
 BB_MUST_USE int bottle_to_policy(const struct bottle *b, struct policy *policy, struct bb_err *err);
 
 /* egress.c */
-void bottle_parse_egress(const struct yaml_node *map, struct bottle *b, struct diag *diag);
+void bottle_parse_egress(const struct tree *map, struct bottle *b, struct diag *diag);
 
 /* schema.c: what every section uses */
 /** schema_is_map() - Complains and returns false when it is not */
-bool schema_is_map(const struct yaml_node *n, const char *what, struct diag *diag);
-bool schema_is_seq(const struct yaml_node *n, const char *what, struct diag *diag);
+bool schema_is_map(const struct tree *n, const char *what, struct diag *diag);
+bool schema_is_seq(const struct tree *n, const char *what, struct diag *diag);
 /** schema_text() - Non-empty scalar, or NULL after a complaint */
-const char *schema_text(const struct yaml_node *n, const char *what, struct diag *diag);
+const char *schema_text(const struct tree *n, const char *what, struct diag *diag);
 /** schema_bool() - true or false: 1, 0, or -1 after a complaint */
-int schema_bool(const struct yaml_node *n, const char *what, struct diag *diag);
+int schema_bool(const struct tree *n, const char *what, struct diag *diag);
 /** schema_number() - Decimal between @min and @max; false after a complaint */
-bool schema_number(const struct yaml_node *n, const char *what, uint64_t min, uint64_t max,
+bool schema_number(const struct tree *n, const char *what, uint64_t min, uint64_t max,
 		   uint64_t *ret, struct diag *diag);
 /** schema_bytes() - "64MiB", "4GiB", "512KiB" or octets */
-bool schema_bytes(const struct yaml_node *n, const char *what, uint64_t min, uint64_t max,
-		  uint64_t *ret, struct diag *diag);
+bool schema_bytes(const struct tree *n, const char *what, uint64_t min, uint64_t max, uint64_t *ret,
+		  struct diag *diag);
 /** schema_one_of() - Index in @words (NULL-ended), -1 after a complaint */
-int schema_one_of(const struct yaml_node *n, const char *what, const char *const *words,
+int schema_one_of(const struct tree *n, const char *what, const char *const *words,
 		  struct diag *diag);
 /** schema_keys() - Complain about every key of @map that is not in @words */
-void schema_keys(const struct yaml_node *map, const char *what, const char *const *words,
+void schema_keys(const struct tree *map, const char *what, const char *const *words,
 		 struct diag *diag);
 /** schema_variable() - Name of a host variable */
-const char *schema_variable(const struct yaml_node *n, const char *what, struct diag *diag);
+const char *schema_variable(const struct tree *n, const char *what, struct diag *diag);
 /** schema_host() - Host name, maybe "*.", into @ret; false after a complaint */
-bool schema_host(const struct yaml_node *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
+bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
 		 bool *ret_wildcard, struct diag *diag);
 /** schema_not_built() - Note a key that this build cannot honour */
-void schema_not_built(struct bottle *b, const struct yaml_node *n, const char *key);
+void schema_not_built(struct bottle *b, const struct tree *n, const char *key);
 #endif

@@ -15,21 +15,21 @@ void config_release(struct config *c)
 	*c = (struct config){ 0 };
 }
 
-static void take_one_of(const struct yaml_node *root, const char *key, const char *const *words,
+static void take_one_of(const struct tree *root, const char *key, const char *const *words,
 			char **ret, struct diag *diag)
 {
-	const struct yaml_node *k = yaml_get(root, key);
+	const struct tree *k = tree_get(root, key);
 	int i = k ? schema_one_of(k, key, words, diag) : -1;
 
 	if (i >= 0)
 		*ret = strdup(words[i]);
 }
 
-static void take_resolvers(const struct yaml_node *n, struct config *c, struct diag *diag)
+static void take_resolvers(const struct tree *n, struct config *c, struct diag *diag)
 {
 	if (!schema_is_seq(n, "resolvers", diag))
 		return;
-	for (const struct yaml_node *k = n->first; k; k = k->next) {
+	for (const struct tree *k = n->first; k; k = k->next) {
 		const char *s = schema_text(k, "resolvers", diag);
 
 		if (!s)
@@ -43,11 +43,11 @@ static void take_resolvers(const struct yaml_node *n, struct config *c, struct d
 	}
 }
 
-static void take_ca_files(const struct yaml_node *n, struct config *c, struct diag *diag)
+static void take_ca_files(const struct tree *n, struct config *c, struct diag *diag)
 {
 	if (!schema_is_seq(n, "upstream_ca_files", diag))
 		return;
-	for (const struct yaml_node *k = n->first; k; k = k->next) {
+	for (const struct tree *k = n->first; k; k = k->next) {
 		const char *s = schema_text(k, "upstream_ca_files", diag);
 
 		if (s)
@@ -55,26 +55,26 @@ static void take_ca_files(const struct yaml_node *n, struct config *c, struct di
 	}
 }
 
-static void take_resources(const struct yaml_node *n, struct config *c, struct diag *diag)
+static void take_resources(const struct tree *n, struct config *c, struct diag *diag)
 {
 	static const char *const keys[] = { "memory", "cpus", "disk", "pids", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 	uint64_t v;
 
 	if (!schema_is_map(n, "resources", diag))
 		return;
 	schema_keys(n, "resources", keys, diag);
-	if ((k = yaml_get(n, "memory")))
+	if ((k = tree_get(n, "memory")))
 		(void)schema_bytes(k, "memory", 128u << 20, 1ull << 40, &c->memory_bytes, diag);
-	if ((k = yaml_get(n, "disk")))
+	if ((k = tree_get(n, "disk")))
 		(void)schema_bytes(k, "disk", 64u << 20, 1ull << 44, &c->disk_bytes, diag);
-	if ((k = yaml_get(n, "cpus")) && schema_number(k, "cpus", 1, 64, &v, diag))
+	if ((k = tree_get(n, "cpus")) && schema_number(k, "cpus", 1, 64, &v, diag))
 		c->cpus = (uint32_t)v;
-	if ((k = yaml_get(n, "pids")) && schema_number(k, "pids", 16, 4194304, &v, diag))
+	if ((k = tree_get(n, "pids")) && schema_number(k, "pids", 16, 4194304, &v, diag))
 		c->pids = (uint32_t)v;
 }
 
-static void parse_config(const struct yaml_node *root, struct config *c, struct diag *diag)
+static void parse_config(const struct tree *root, struct config *c, struct diag *diag)
 {
 	static const char *const keys[] = { "backend",
 					    "engine",
@@ -91,7 +91,7 @@ static void parse_config(const struct yaml_node *root, struct config *c, struct 
 	static const char *const engines[] = { "qemu", "smolvm", NULL };
 	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
 	static const char *const jails[] = { "auto", "strict", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 
 	if (!schema_is_map(root, "config.yaml", diag))
 		return;
@@ -99,24 +99,24 @@ static void parse_config(const struct yaml_node *root, struct config *c, struct 
 	take_one_of(root, "backend", backends, &c->backend, diag);
 	take_one_of(root, "accel", accels, &c->accel, diag);
 	take_one_of(root, "jail", jails, &c->jail, diag);
-	if ((k = yaml_get(root, "engine")) && schema_one_of(k, "engine", engines, diag) == 1)
+	if ((k = tree_get(root, "engine")) && schema_one_of(k, "engine", engines, diag) == 1)
 		diag_add(diag, k->at,
 			 "engine: smolvm is not built yet (it would be installed by: curl "
 			 "-sSL https://smolmachines.com/install.sh | sh); use qemu");
 	if (c->jail && strcmp(c->jail, "strict") == 0)
-		diag_add(diag, yaml_get(root, "jail")->at,
+		diag_add(diag, tree_get(root, "jail")->at,
 			 "jail: strict is not built yet; the namespaces layer comes later");
-	if ((k = yaml_get(root, "upstream_proxy")))
+	if ((k = tree_get(root, "upstream_proxy")))
 		diag_add(diag, k->key_at, "upstream_proxy is not built yet");
-	if ((k = yaml_get(root, "image")) && schema_text(k, "image", diag))
+	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag))
 		c->image = strdup(k->text);
-	if ((k = yaml_get(root, "debian_mirror")) && schema_text(k, "debian_mirror", diag))
+	if ((k = tree_get(root, "debian_mirror")) && schema_text(k, "debian_mirror", diag))
 		c->mirror = strdup(k->text);
-	if ((k = yaml_get(root, "resources")))
+	if ((k = tree_get(root, "resources")))
 		take_resources(k, c, diag);
-	if ((k = yaml_get(root, "resolvers")))
+	if ((k = tree_get(root, "resolvers")))
 		take_resolvers(k, c, diag);
-	if ((k = yaml_get(root, "upstream_ca_files")))
+	if ((k = tree_get(root, "upstream_ca_files")))
 		take_ca_files(k, c, diag);
 }
 
@@ -130,18 +130,18 @@ int manifest_config(const struct manifest_dirs *dirs, struct config *ret, struct
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/config.yaml", dirs->home);
-	bb_buf_init(&text, YAML_SIZE_MAX + 1);
+	bb_buf_init(&text, TREE_SIZE_MAX + 1);
 	r = bb_read_file(path, &text, err);
 	if (r == -ENOENT) {
 		*err = (struct bb_err){ 0 };
 		r = 0;
 	}
 	if (r == 0 && text.len) {
-		struct yaml_node *root = yaml_parse(bb_buf_span(&text), path, 0, diag);
+		struct tree *root = tree_parse(bb_buf_span(&text), path, 0, diag);
 
 		if (root)
 			parse_config(root, &c, diag);
-		yaml_free(root);
+		tree_free(root);
 	}
 	if (r == 0 && diag->n != before)
 		r = -EINVAL;

@@ -4,7 +4,7 @@
 #include "policy/authority.h"
 #include <stdio.h>
 
-static char *source_of(const struct yaml_node *n)
+static char *source_of(const struct tree *n)
 {
 	char *text = NULL;
 
@@ -14,7 +14,7 @@ static char *source_of(const struct yaml_node *n)
 }
 
 /* "http://host:port" or https */
-static void parse_upstream(const struct yaml_node *n, struct policy_route *route, struct diag *diag)
+static void parse_upstream(const struct tree *n, struct policy_route *route, struct diag *diag)
 {
 	const char *s = schema_text(n, "upstream", diag), *rest;
 	struct policy_upstream up = { 0 };
@@ -59,12 +59,11 @@ static void parse_upstream(const struct yaml_node *n, struct policy_route *route
 	route->upstream = up;
 }
 
-static void parse_addresses(const struct yaml_node *n, struct policy_route *route,
-			    struct diag *diag)
+static void parse_addresses(const struct tree *n, struct policy_route *route, struct diag *diag)
 {
 	if (!schema_is_seq(n, "addresses", diag))
 		return;
-	for (const struct yaml_node *c = n->first; c; c = c->next) {
+	for (const struct tree *c = n->first; c; c = c->next) {
 		const char *s = schema_text(c, "addresses", diag);
 
 		if (!s)
@@ -79,18 +78,18 @@ static void parse_addresses(const struct yaml_node *n, struct policy_route *rout
 	}
 }
 
-static void parse_auth(const struct yaml_node *n, struct diag *diag)
+static void parse_auth(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "scheme", "token_ref", "header", NULL };
 	static const char *const schemes[] = { "Bearer", "token", "Basic", "header", NULL };
-	const struct yaml_node *scheme, *token, *header;
+	const struct tree *scheme, *token, *header;
 
 	if (!schema_is_map(n, "auth", diag))
 		return;
 	schema_keys(n, "auth", keys, diag);
-	scheme = yaml_get(n, "scheme");
-	token = yaml_get(n, "token_ref");
-	header = yaml_get(n, "header");
+	scheme = tree_get(n, "scheme");
+	token = tree_get(n, "token_ref");
+	header = tree_get(n, "header");
 	if (!scheme || !token) {
 		diag_add(diag, n->at, "auth needs both scheme and token_ref");
 		return;
@@ -102,45 +101,45 @@ static void parse_auth(const struct yaml_node *n, struct diag *diag)
 		(void)schema_text(header, "header", diag);
 }
 
-static void parse_match_paths(const struct yaml_node *n, struct diag *diag)
+static void parse_match_paths(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "type", "value", NULL };
 	static const char *const types[] = { "prefix", "exact", "regex", NULL };
 
 	if (!schema_is_seq(n, "paths", diag))
 		return;
-	for (const struct yaml_node *c = n->first; c; c = c->next) {
+	for (const struct tree *c = n->first; c; c = c->next) {
 		if (!schema_is_map(c, "a path", diag))
 			continue;
 		schema_keys(c, "paths", keys, diag);
-		if (!yaml_get(c, "value"))
+		if (!tree_get(c, "value"))
 			diag_add(diag, c->at, "paths: value is missing");
 		else
-			(void)schema_text(yaml_get(c, "value"), "value", diag);
-		if (yaml_get(c, "type"))
-			(void)schema_one_of(yaml_get(c, "type"), "type", types, diag);
+			(void)schema_text(tree_get(c, "value"), "value", diag);
+		if (tree_get(c, "type"))
+			(void)schema_one_of(tree_get(c, "type"), "type", types, diag);
 	}
 }
 
-static void parse_match_headers(const struct yaml_node *n, struct diag *diag)
+static void parse_match_headers(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "name", "value", "type", NULL };
 	static const char *const types[] = { "exact", "regex", NULL };
 
 	if (!schema_is_seq(n, "headers", diag))
 		return;
-	for (const struct yaml_node *c = n->first; c; c = c->next) {
+	for (const struct tree *c = n->first; c; c = c->next) {
 		if (!schema_is_map(c, "a header", diag))
 			continue;
 		schema_keys(c, "headers", keys, diag);
-		if (!yaml_get(c, "name") || !yaml_get(c, "value"))
+		if (!tree_get(c, "name") || !tree_get(c, "value"))
 			diag_add(diag, c->at, "headers: name and value are needed");
-		if (yaml_get(c, "type"))
-			(void)schema_one_of(yaml_get(c, "type"), "type", types, diag);
+		if (tree_get(c, "type"))
+			(void)schema_one_of(tree_get(c, "type"), "type", types, diag);
 	}
 }
 
-static void parse_matches(const struct yaml_node *n, struct diag *diag)
+static void parse_matches(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "paths", "methods", "headers", NULL };
 
@@ -148,36 +147,35 @@ static void parse_matches(const struct yaml_node *n, struct diag *diag)
 		return;
 	if (!n->first)
 		diag_add(diag, n->at, "matches is empty: it would match nothing; remove it");
-	for (const struct yaml_node *c = n->first; c; c = c->next) {
+	for (const struct tree *c = n->first; c; c = c->next) {
 		if (!schema_is_map(c, "a match", diag))
 			continue;
 		schema_keys(c, "matches", keys, diag);
-		if (yaml_get(c, "paths"))
-			parse_match_paths(yaml_get(c, "paths"), diag);
-		if (yaml_get(c, "headers"))
-			parse_match_headers(yaml_get(c, "headers"), diag);
-		if (yaml_get(c, "methods") &&
-		    schema_is_seq(yaml_get(c, "methods"), "methods", diag)) {
-			for (const struct yaml_node *m = yaml_get(c, "methods")->first; m;
-			     m = m->next)
+		if (tree_get(c, "paths"))
+			parse_match_paths(tree_get(c, "paths"), diag);
+		if (tree_get(c, "headers"))
+			parse_match_headers(tree_get(c, "headers"), diag);
+		if (tree_get(c, "methods") &&
+		    schema_is_seq(tree_get(c, "methods"), "methods", diag)) {
+			for (const struct tree *m = tree_get(c, "methods")->first; m; m = m->next)
 				(void)schema_text(m, "methods", diag);
 		}
 	}
 }
 
-static void parse_detectors(const struct yaml_node *n, const char *what, const char *const *words,
+static void parse_detectors(const struct tree *n, const char *what, const char *const *words,
 			    struct diag *diag)
 {
-	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "false") == 0)
+	if (n->kind == TREE_SCALAR && n->plain && strcmp(n->text, "false") == 0)
 		return;
 	if (!schema_is_seq(n, what, diag))
 		return;
-	for (const struct yaml_node *c = n->first; c; c = c->next)
+	for (const struct tree *c = n->first; c; c = c->next)
 		(void)schema_one_of(c, what, words, diag);
 }
 
 /* Return: true when it is `false` */
-static bool parse_dlp(const struct yaml_node *n, struct diag *diag)
+static bool parse_dlp(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "outbound_detectors", "inbound_detectors",
 					    "outbound_on_match", NULL };
@@ -186,24 +184,24 @@ static bool parse_dlp(const struct yaml_node *n, struct diag *diag)
 	static const char *const inbound[] = { "naive_injection_detection", NULL };
 	static const char *const on_match[] = { "supervise", "redact", "block", NULL };
 
-	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "false") == 0)
+	if (n->kind == TREE_SCALAR && n->plain && strcmp(n->text, "false") == 0)
 		return true;
 	if (!schema_is_map(n, "dlp", diag))
 		return false;
 	schema_keys(n, "dlp", keys, diag);
-	if (yaml_get(n, "outbound_detectors"))
-		parse_detectors(yaml_get(n, "outbound_detectors"), "outbound_detectors", outbound,
+	if (tree_get(n, "outbound_detectors"))
+		parse_detectors(tree_get(n, "outbound_detectors"), "outbound_detectors", outbound,
 				diag);
-	if (yaml_get(n, "inbound_detectors"))
-		parse_detectors(yaml_get(n, "inbound_detectors"), "inbound_detectors", inbound,
+	if (tree_get(n, "inbound_detectors"))
+		parse_detectors(tree_get(n, "inbound_detectors"), "inbound_detectors", inbound,
 				diag);
-	if (yaml_get(n, "outbound_on_match"))
-		(void)schema_one_of(yaml_get(n, "outbound_on_match"), "outbound_on_match", on_match,
+	if (tree_get(n, "outbound_on_match"))
+		(void)schema_one_of(tree_get(n, "outbound_on_match"), "outbound_on_match", on_match,
 				    diag);
 	return false;
 }
 
-static void parse_limits(const struct yaml_node *n, struct diag *diag)
+static void parse_limits(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "request_bytes", "requests_per_minute",
 					    "upload_per_session", NULL };
@@ -212,69 +210,69 @@ static void parse_limits(const struct yaml_node *n, struct diag *diag)
 	if (!schema_is_map(n, "limits", diag))
 		return;
 	schema_keys(n, "limits", keys, diag);
-	if (yaml_get(n, "request_bytes"))
-		(void)schema_bytes(yaml_get(n, "request_bytes"), "request_bytes", 0, 1ull << 40, &v,
+	if (tree_get(n, "request_bytes"))
+		(void)schema_bytes(tree_get(n, "request_bytes"), "request_bytes", 0, 1ull << 40, &v,
 				   diag);
-	if (yaml_get(n, "upload_per_session"))
-		(void)schema_bytes(yaml_get(n, "upload_per_session"), "upload_per_session", 0,
+	if (tree_get(n, "upload_per_session"))
+		(void)schema_bytes(tree_get(n, "upload_per_session"), "upload_per_session", 0,
 				   1ull << 40, &v, diag);
-	if (yaml_get(n, "requests_per_minute"))
-		(void)schema_number(yaml_get(n, "requests_per_minute"), "requests_per_minute", 1,
+	if (tree_get(n, "requests_per_minute"))
+		(void)schema_number(tree_get(n, "requests_per_minute"), "requests_per_minute", 1,
 				    1000000, &v, diag);
 }
 
-static void parse_route_git(const struct yaml_node *n, struct diag *diag)
+static void parse_route_git(const struct tree *n, struct diag *diag)
 {
 	static const char *const keys[] = { "fetch", NULL };
 
 	if (!schema_is_map(n, "git", diag))
 		return;
 	schema_keys(n, "git", keys, diag);
-	if (yaml_get(n, "fetch"))
-		(void)schema_bool(yaml_get(n, "fetch"), "fetch", diag);
+	if (tree_get(n, "fetch"))
+		(void)schema_bool(tree_get(n, "fetch"), "fetch", diag);
 }
 
 /* Keys that decide what the guard does with a request; valid, but this build has not got them */
-static void parse_route_content(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+static void parse_route_content(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const modes[] = { "pin", "minted", "pass", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 
-	if ((k = yaml_get(n, "auth"))) {
+	if ((k = tree_get(n, "auth"))) {
 		parse_auth(k, diag);
 		schema_not_built(b, k, "auth");
 	}
-	if ((k = yaml_get(n, "matches"))) {
+	if ((k = tree_get(n, "matches"))) {
 		parse_matches(k, diag);
 		schema_not_built(b, k, "matches");
 	}
-	if ((k = yaml_get(n, "git"))) {
+	if ((k = tree_get(n, "git"))) {
 		parse_route_git(k, diag);
 		schema_not_built(b, k, "git");
 	}
-	if ((k = yaml_get(n, "limits"))) {
+	if ((k = tree_get(n, "limits"))) {
 		parse_limits(k, diag);
 		schema_not_built(b, k, "limits");
 	}
-	if ((k = yaml_get(n, "credentials"))) {
+	if ((k = tree_get(n, "credentials"))) {
 		(void)schema_one_of(k, "credentials", modes, diag);
 		schema_not_built(b, k, "credentials");
 	}
-	if ((k = yaml_get(n, "minted_by"))) {
+	if ((k = tree_get(n, "minted_by"))) {
 		char host[POLICY_NAME_MAX];
 		bool wild;
 
 		if (schema_is_seq(k, "minted_by", diag)) {
-			for (const struct yaml_node *c = k->first; c; c = c->next)
+			for (const struct tree *c = k->first; c; c = c->next)
 				(void)schema_host(c, false, host, &wild, diag);
 		}
 		schema_not_built(b, k, "minted_by");
 	}
-	if ((k = yaml_get(n, "cookies"))) {
+	if ((k = tree_get(n, "cookies"))) {
 		(void)schema_bool(k, "cookies", diag);
 		schema_not_built(b, k, "cookies");
 	}
-	if ((k = yaml_get(n, "dlp")) && !parse_dlp(k, diag))
+	if ((k = tree_get(n, "dlp")) && !parse_dlp(k, diag))
 		schema_not_built(b, k, "dlp");
 }
 
@@ -284,14 +282,14 @@ static bool same_route(const struct policy_route *x, const struct policy_route *
 	       x->n_ports == y->n_ports && x->ports[0] == y->ports[0];
 }
 
-static void parse_route(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+static void parse_route(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "host",    "port",        "upstream",  "addresses",
 					    "auth",    "credentials", "minted_by", "cookies",
 					    "matches", "git",         "dlp",       "limits",
 					    NULL };
 	struct bottle_route r = { .route = { .n_ports = 2, .ports = { 443, 80 } } };
-	const struct yaml_node *k;
+	const struct tree *k;
 	unsigned int before = diag->n;
 	uint64_t port;
 	void *p;
@@ -299,18 +297,18 @@ static void parse_route(const struct yaml_node *n, struct bottle *b, struct diag
 	if (!schema_is_map(n, "a route", diag))
 		return;
 	schema_keys(n, "routes", keys, diag);
-	k = yaml_get(n, "host");
+	k = tree_get(n, "host");
 	if (!k)
 		diag_add(diag, n->at, "routes: host is missing");
 	else
 		(void)schema_host(k, true, r.route.host, &r.route.wildcard, diag);
-	if ((k = yaml_get(n, "port")) && schema_number(k, "port", 1, 65535, &port, diag)) {
+	if ((k = tree_get(n, "port")) && schema_number(k, "port", 1, 65535, &port, diag)) {
 		r.route.n_ports = 1;
 		r.route.ports[0] = (uint16_t)port;
 	}
-	if ((k = yaml_get(n, "upstream")))
+	if ((k = tree_get(n, "upstream")))
 		parse_upstream(k, &r.route, diag);
-	if ((k = yaml_get(n, "addresses")))
+	if ((k = tree_get(n, "addresses")))
 		parse_addresses(k, &r.route, diag);
 	parse_route_content(n, b, diag);
 	if (diag->n != before)
@@ -333,10 +331,10 @@ static void parse_route(const struct yaml_node *n, struct bottle *b, struct diag
 	b->routes[b->n_routes++] = r;
 }
 
-static void parse_tcp(const struct yaml_node *n, struct bottle *b, struct diag *diag)
+static void parse_tcp(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "host", "cidr", "port", NULL };
-	const struct yaml_node *host, *cidr, *port;
+	const struct tree *host, *cidr, *port;
 	struct bottle_tcp t = { 0 };
 	unsigned int before = diag->n;
 	uint64_t v = 0;
@@ -346,9 +344,9 @@ static void parse_tcp(const struct yaml_node *n, struct bottle *b, struct diag *
 	if (!schema_is_map(n, "a tcp rule", diag))
 		return;
 	schema_keys(n, "tcp", keys, diag);
-	host = yaml_get(n, "host");
-	cidr = yaml_get(n, "cidr");
-	port = yaml_get(n, "port");
+	host = tree_get(n, "host");
+	cidr = tree_get(n, "cidr");
+	port = tree_get(n, "port");
 	if (!host == !cidr)
 		diag_add(diag, n->at, "tcp: one of host and cidr");
 	if (!port)
@@ -374,36 +372,36 @@ static void parse_tcp(const struct yaml_node *n, struct bottle *b, struct diag *
 	b->tcp[b->n_tcp++] = t;
 }
 
-void bottle_parse_egress(const struct yaml_node *map, struct bottle *b, struct diag *diag)
+void bottle_parse_egress(const struct tree *map, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "dns", "transparent", "log", "routes", "tcp", NULL };
 	static const char *const dns[] = { "synthetic", "forward", NULL };
-	const struct yaml_node *k;
+	const struct tree *k;
 	uint64_t v;
 
 	if (!schema_is_map(map, "egress", diag))
 		return;
 	schema_keys(map, "egress", keys, diag);
-	if ((k = yaml_get(map, "dns"))) {
+	if ((k = tree_get(map, "dns"))) {
 		b->forward = schema_one_of(k, "dns", dns, diag);
 		if (b->forward == 1)
 			schema_not_built(b, k, "egress.dns: forward");
 	}
-	if ((k = yaml_get(map, "transparent"))) {
+	if ((k = tree_get(map, "transparent"))) {
 		b->transparent = schema_bool(k, "transparent", diag);
 		if (b->transparent == 1)
 			schema_not_built(b, k, "egress.transparent");
 	}
-	if ((k = yaml_get(map, "log")) && schema_number(k, "log", 0, 2, &v, diag))
+	if ((k = tree_get(map, "log")) && schema_number(k, "log", 0, 2, &v, diag))
 		b->log_level = (int)v;
-	if ((k = yaml_get(map, "routes")) && schema_is_seq(k, "routes", diag)) {
+	if ((k = tree_get(map, "routes")) && schema_is_seq(k, "routes", diag)) {
 		b->routes_cleared = !k->first;
-		for (const struct yaml_node *c = k->first; c; c = c->next)
+		for (const struct tree *c = k->first; c; c = c->next)
 			parse_route(c, b, diag);
 	}
-	if ((k = yaml_get(map, "tcp")) && schema_is_seq(k, "tcp", diag)) {
+	if ((k = tree_get(map, "tcp")) && schema_is_seq(k, "tcp", diag)) {
 		b->tcp_cleared = !k->first;
-		for (const struct yaml_node *c = k->first; c; c = c->next)
+		for (const struct tree *c = k->first; c; c = c->next)
 			parse_tcp(c, b, diag);
 	}
 }

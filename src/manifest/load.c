@@ -36,7 +36,7 @@ bool manifest_split(struct bb_span text, const char *file, struct bb_span *ret_f
 {
 	const uint8_t *end = text.p + text.len, *first = line_end(text.p, end), *at = first;
 
-	if (text.len > YAML_SIZE_MAX) {
+	if (text.len > TREE_SIZE_MAX) {
 		diag_add(diag, (struct diag_place){ file, 0, 0 }, "larger than 256 KiB");
 		return false;
 	}
@@ -159,11 +159,11 @@ static int read_bottle(struct chain *c, const char *name, const char *path, stru
 	bb_auto_buf struct bb_buf text;
 	json_auto_t *extends = json_array();
 	struct bb_span front, body;
-	struct yaml_node *root;
+	struct tree *root;
 	struct bottle own;
 	int r;
 
-	bb_buf_init(&text, YAML_SIZE_MAX + 1);
+	bb_buf_init(&text, TREE_SIZE_MAX + 1);
 	r = bb_read_file(path, &text, err);
 	if (r < 0)
 		return r;
@@ -171,9 +171,9 @@ static int read_bottle(struct chain *c, const char *name, const char *path, stru
 		return -EINVAL;
 	bottle_init(&own);
 	(void)snprintf(own.name, sizeof(own.name), "%s", name);
-	root = yaml_parse(front, path, 1, c->diag);
+	root = tree_parse(front, path, 1, c->diag);
 	bottle_parse(root, path, &own, extends, c->diag);
-	yaml_free(root);
+	tree_free(root);
 	r = fold_parents(c, extends, path, into, err);
 	if (r == 0 && c->diag->n != before)
 		r = -EINVAL;

@@ -6,43 +6,43 @@
 #include <libpsl.h>
 #include <stdio.h>
 
-static const char *kind_name(const struct yaml_node *n)
+static const char *kind_name(const struct tree *n)
 {
-	if (yaml_is_null(n))
+	if (tree_is_null(n))
 		return "nothing";
-	return n->kind == YAML_MAP ? "a map" : n->kind == YAML_SEQ ? "a list" : "a value";
+	return n->kind == TREE_MAP ? "a map" : n->kind == TREE_SEQ ? "a list" : "a value";
 }
 
-bool schema_is_map(const struct yaml_node *n, const char *what, struct diag *diag)
+bool schema_is_map(const struct tree *n, const char *what, struct diag *diag)
 {
-	if (n->kind == YAML_MAP)
+	if (n->kind == TREE_MAP)
 		return true;
 	diag_add(diag, n->at, "%s is %s; it has to be a map", what, kind_name(n));
 	return false;
 }
 
-bool schema_is_seq(const struct yaml_node *n, const char *what, struct diag *diag)
+bool schema_is_seq(const struct tree *n, const char *what, struct diag *diag)
 {
-	if (n->kind == YAML_SEQ)
+	if (n->kind == TREE_SEQ)
 		return true;
 	diag_add(diag, n->at, "%s is %s; it has to be a list", what, kind_name(n));
 	return false;
 }
 
-const char *schema_text(const struct yaml_node *n, const char *what, struct diag *diag)
+const char *schema_text(const struct tree *n, const char *what, struct diag *diag)
 {
-	if (n->kind == YAML_SCALAR && !yaml_is_null(n) && *n->text)
+	if (n->kind == TREE_SCALAR && !tree_is_null(n) && *n->text)
 		return n->text;
 	diag_add(diag, n->at, "%s is %s; it has to be a text", what,
-		 n->kind == YAML_SCALAR ? "empty" : kind_name(n));
+		 n->kind == TREE_SCALAR ? "empty" : kind_name(n));
 	return NULL;
 }
 
-int schema_bool(const struct yaml_node *n, const char *what, struct diag *diag)
+int schema_bool(const struct tree *n, const char *what, struct diag *diag)
 {
-	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "true") == 0)
+	if (n->kind == TREE_SCALAR && n->plain && strcmp(n->text, "true") == 0)
 		return 1;
-	if (n->kind == YAML_SCALAR && n->plain && strcmp(n->text, "false") == 0)
+	if (n->kind == TREE_SCALAR && n->plain && strcmp(n->text, "false") == 0)
 		return 0;
 	diag_add(diag, n->at, "%s has to be true or false", what);
 	return -1;
@@ -63,12 +63,12 @@ static bool parse_decimal(const char *s, size_t len, uint64_t *ret)
 	return true;
 }
 
-bool schema_number(const struct yaml_node *n, const char *what, uint64_t min, uint64_t max,
+bool schema_number(const struct tree *n, const char *what, uint64_t min, uint64_t max,
 		   uint64_t *ret, struct diag *diag)
 {
 	uint64_t v;
 
-	if (n->kind == YAML_SCALAR && n->plain && parse_decimal(n->text, strlen(n->text), &v) &&
+	if (n->kind == TREE_SCALAR && n->plain && parse_decimal(n->text, strlen(n->text), &v) &&
 	    v >= min && v <= max) {
 		*ret = v;
 		return true;
@@ -78,14 +78,14 @@ bool schema_number(const struct yaml_node *n, const char *what, uint64_t min, ui
 	return false;
 }
 
-bool schema_bytes(const struct yaml_node *n, const char *what, uint64_t min, uint64_t max,
-		  uint64_t *ret, struct diag *diag)
+bool schema_bytes(const struct tree *n, const char *what, uint64_t min, uint64_t max, uint64_t *ret,
+		  struct diag *diag)
 {
 	static const struct {
 		const char *unit;
 		unsigned int shift;
 	} units[] = { { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 }, { "TiB", 40 }, { "", 0 } };
-	size_t digits = n->kind == YAML_SCALAR ? strspn(n->text, "0123456789") : 0;
+	size_t digits = n->kind == TREE_SCALAR ? strspn(n->text, "0123456789") : 0;
 	uint64_t v;
 
 	for (size_t i = 0; digits && i < BB_ARRAY_LEN(units); i++) {
@@ -112,18 +112,18 @@ static void join_words(const char *const *words, char *out, size_t size)
 		at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", words[i]);
 }
 
-int schema_one_of(const struct yaml_node *n, const char *what, const char *const *words,
+int schema_one_of(const struct tree *n, const char *what, const char *const *words,
 		  struct diag *diag)
 {
 	char list[256];
 
-	for (int i = 0; n->kind == YAML_SCALAR && words[i]; i++) {
+	for (int i = 0; n->kind == TREE_SCALAR && words[i]; i++) {
 		if (strcmp(n->text, words[i]) == 0)
 			return i;
 	}
 	join_words(words, list, sizeof(list));
 	diag_add(diag, n->at, "%s is '%.60s'; allowed are: %s", what,
-		 n->kind == YAML_SCALAR ? n->text : kind_name(n), list);
+		 n->kind == TREE_SCALAR ? n->text : kind_name(n), list);
 	return -1;
 }
 
@@ -142,10 +142,10 @@ static const struct {
 	{ "ssh", "use git-gate.repos" },
 };
 
-void schema_keys(const struct yaml_node *map, const char *what, const char *const *words,
+void schema_keys(const struct tree *map, const char *what, const char *const *words,
 		 struct diag *diag)
 {
-	for (const struct yaml_node *c = map->first; c; c = c->next) {
+	for (const struct tree *c = map->first; c; c = c->next) {
 		const char *near, *instead = NULL;
 		bool known = false;
 		char list[400];
@@ -172,7 +172,7 @@ void schema_keys(const struct yaml_node *map, const char *what, const char *cons
 	}
 }
 
-const char *schema_variable(const struct yaml_node *n, const char *what, struct diag *diag)
+const char *schema_variable(const struct tree *n, const char *what, struct diag *diag)
 {
 	const char *s = schema_text(n, what, diag);
 
@@ -199,7 +199,7 @@ static bool has_high_octet(const char *s)
 	return false;
 }
 
-static void complain_u_label(const struct yaml_node *n, const char *host, struct diag *diag)
+static void complain_u_label(const struct tree *n, const char *host, struct diag *diag)
 {
 	char *ascii = NULL;
 
@@ -210,7 +210,7 @@ static void complain_u_label(const struct yaml_node *n, const char *host, struct
 	idn2_free(ascii);
 }
 
-bool schema_host(const struct yaml_node *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
+bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
 		 bool *ret_wildcard, struct diag *diag)
 {
 	const char *s = schema_text(n, "host", diag), *name = s;
@@ -244,7 +244,7 @@ bool schema_host(const struct yaml_node *n, bool wildcard_ok, char ret[static PO
 	return r == REASON_OK;
 }
 
-void schema_not_built(struct bottle *b, const struct yaml_node *n, const char *key)
+void schema_not_built(struct bottle *b, const struct tree *n, const char *key)
 {
 	(void)json_array_append_new(b->not_built,
 				    json_sprintf("%s:%u:%u: %s is not built yet", n->key_at.file,

@@ -11,12 +11,12 @@ struct reader {
 	bool failed;
 };
 
-void yaml_free(struct yaml_node *n)
+void tree_free(struct tree *n)
 {
 	while (n) {
-		struct yaml_node *next = n->next;
+		struct tree *next = n->next;
 
-		yaml_free(n->first); /* depth is bounded by YAML_DEPTH_MAX */
+		tree_free(n->first); /* depth is bounded by TREE_DEPTH_MAX */
 		free(n->key);
 		free(n->text);
 		free(n);
@@ -24,15 +24,15 @@ void yaml_free(struct yaml_node *n)
 	}
 }
 
-bool yaml_is_null(const struct yaml_node *n)
+bool tree_is_null(const struct tree *n)
 {
-	return n->kind == YAML_SCALAR && n->plain &&
+	return n->kind == TREE_SCALAR && n->plain &&
 	       (!*n->text || strcmp(n->text, "~") == 0 || strcasecmp(n->text, "null") == 0);
 }
 
-const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+const struct tree *tree_get(const struct tree *map, const char *key)
 {
-	for (const struct yaml_node *c = map ? map->first : NULL; c; c = c->next) {
+	for (const struct tree *c = map ? map->first : NULL; c; c = c->next) {
 		if (c->key && strcmp(c->key, key) == 0)
 			return c;
 	}
@@ -64,11 +64,11 @@ static bool next_event(struct reader *r, yaml_event_t *ev)
 	return false;
 }
 
-static struct yaml_node *new_node(struct reader *r, enum yaml_kind kind, const yaml_event_t *ev)
+static struct tree *new_node(struct reader *r, enum tree_kind kind, const yaml_event_t *ev)
 {
-	struct yaml_node *n;
+	struct tree *n;
 
-	if (++r->nodes > YAML_NODES_MAX) {
+	if (++r->nodes > TREE_NODES_MAX) {
 		refuse(r, place(r, ev->start_mark), "too many values in one file (10,000)");
 		return NULL;
 	}
@@ -103,10 +103,10 @@ static bool event_is_decorated(struct reader *r, const yaml_event_t *ev)
 	return bad;
 }
 
-static struct yaml_node *read_node(struct reader *r, yaml_event_t *ev, unsigned int depth);
+static struct tree *read_node(struct reader *r, yaml_event_t *ev, unsigned int depth);
 
 /* The key of the next map entry; NULL at the end of the map or after an error */
-static char *read_key(struct reader *r, const struct yaml_node *map, struct diag_place *ret_at)
+static char *read_key(struct reader *r, const struct tree *map, struct diag_place *ret_at)
 {
 	yaml_event_t ev;
 	char *key = NULL;
@@ -120,7 +120,7 @@ static char *read_key(struct reader *r, const struct yaml_node *map, struct diag
 			refuse(r, *ret_at, "NUL in a key");
 		else if (strcmp(key, "<<") == 0)
 			refuse(r, *ret_at, "merge keys (<<) are not allowed; use extends");
-		else if (yaml_get(map, key))
+		else if (tree_get(map, key))
 			refuse(r, *ret_at, "this key stands twice in its map");
 	} else if (ev.type != YAML_MAPPING_END_EVENT) {
 		refuse(r, *ret_at, "a key has to be a plain word");
@@ -133,15 +133,15 @@ static char *read_key(struct reader *r, const struct yaml_node *map, struct diag
 	return key;
 }
 
-static void read_map(struct reader *r, struct yaml_node *map, unsigned int depth)
+static void read_map(struct reader *r, struct tree *map, unsigned int depth)
 {
-	struct yaml_node **tail = &map->first;
+	struct tree **tail = &map->first;
 	struct diag_place at;
 	char *key;
 
 	while (!r->failed && (key = read_key(r, map, &at))) {
 		yaml_event_t ev;
-		struct yaml_node *child = NULL;
+		struct tree *child = NULL;
 
 		if (next_event(r, &ev)) {
 			child = read_node(r, &ev, depth + 1);
@@ -158,13 +158,13 @@ static void read_map(struct reader *r, struct yaml_node *map, unsigned int depth
 	}
 }
 
-static void read_seq(struct reader *r, struct yaml_node *seq, unsigned int depth)
+static void read_seq(struct reader *r, struct tree *seq, unsigned int depth)
 {
-	struct yaml_node **tail = &seq->first;
+	struct tree **tail = &seq->first;
 
 	while (!r->failed) {
 		yaml_event_t ev;
-		struct yaml_node *child;
+		struct tree *child;
 
 		if (!next_event(r, &ev))
 			return;
@@ -181,9 +181,9 @@ static void read_seq(struct reader *r, struct yaml_node *seq, unsigned int depth
 	}
 }
 
-static struct yaml_node *read_scalar(struct reader *r, const yaml_event_t *ev)
+static struct tree *read_scalar(struct reader *r, const yaml_event_t *ev)
 {
-	struct yaml_node *n = new_node(r, YAML_SCALAR, ev);
+	struct tree *n = new_node(r, TREE_SCALAR, ev);
 
 	if (!n)
 		return NULL;
@@ -194,40 +194,40 @@ static struct yaml_node *read_scalar(struct reader *r, const yaml_event_t *ev)
 	return n;
 }
 
-static struct yaml_node *read_node(struct reader *r, yaml_event_t *ev, unsigned int depth)
+static struct tree *read_node(struct reader *r, yaml_event_t *ev, unsigned int depth)
 {
-	struct yaml_node *n = NULL;
+	struct tree *n = NULL;
 
 	if (event_is_decorated(r, ev))
 		return NULL;
-	if (depth > YAML_DEPTH_MAX) {
+	if (depth > TREE_DEPTH_MAX) {
 		refuse(r, place(r, ev->start_mark), "nested deeper than 16");
 		return NULL;
 	}
 	if (ev->type == YAML_SCALAR_EVENT) {
 		n = read_scalar(r, ev);
 	} else if (ev->type == YAML_MAPPING_START_EVENT) {
-		n = new_node(r, YAML_MAP, ev);
+		n = new_node(r, TREE_MAP, ev);
 		if (n)
 			read_map(r, n, depth);
 	} else if (ev->type == YAML_SEQUENCE_START_EVENT) {
-		n = new_node(r, YAML_SEQ, ev);
+		n = new_node(r, TREE_SEQ, ev);
 		if (n)
 			read_seq(r, n, depth);
 	} else {
 		refuse(r, place(r, ev->start_mark), "a value is missing");
 	}
 	if (r->failed) {
-		yaml_free(n);
+		tree_free(n);
 		return NULL;
 	}
 	return n;
 }
 
 /* Stream start, document start, the node, document end, stream end */
-static struct yaml_node *read_document(struct reader *r)
+static struct tree *read_document(struct reader *r)
 {
-	struct yaml_node *root = NULL;
+	struct tree *root = NULL;
 	yaml_event_t ev;
 	yaml_event_type_t type;
 
@@ -246,7 +246,7 @@ static struct yaml_node *read_document(struct reader *r)
 		yaml_event_delete(&ev);
 	} while (!r->failed && type != YAML_STREAM_END_EVENT);
 	if (r->failed) {
-		yaml_free(root);
+		tree_free(root);
 		return NULL;
 	}
 	return root;
@@ -258,7 +258,7 @@ static bool bytes_are_ok(struct reader *r, struct bb_span text)
 	unsigned int line = 1, column = 1;
 	bool indent = true;
 
-	if (text.len > YAML_SIZE_MAX) {
+	if (text.len > TREE_SIZE_MAX) {
 		refuse(r, (struct diag_place){ r->file, 0, 0 }, "larger than 256 KiB");
 		return false;
 	}
@@ -283,11 +283,10 @@ static bool bytes_are_ok(struct reader *r, struct bb_span text)
 	return true;
 }
 
-struct yaml_node *yaml_parse(struct bb_span text, const char *file, unsigned int line,
-			     struct diag *diag)
+struct tree *tree_parse(struct bb_span text, const char *file, unsigned int line, struct diag *diag)
 {
 	struct reader r = { .file = file, .line = line, .diag = diag };
-	struct yaml_node *root;
+	struct tree *root;
 
 	if (!bytes_are_ok(&r, text))
 		return NULL;
