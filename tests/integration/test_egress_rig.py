@@ -774,9 +774,20 @@ def test_undecodable_message_ends_it(w):
     rig.listener.close()
 
 
-def test_refuses_to_start_without_policy_or_roots(w):
-    with pytest.raises(AssertionError, match="FAILED"):
-        egressrig.Rig(EXE, [egressrig.route("a.test")], b"no certificate")
+def test_refuses_to_start_with_broken_policy_or_roots(w):
+    with pytest.raises(AssertionError, match="FAILED.*unreadable root"):
+        egressrig.Rig(EXE, [egressrig.route("a.test")], b"-----BEGIN CERTIFICATE-----\nx")
+    with pytest.raises(AssertionError, match="FAILED.*policy"):
+        egressrig.Rig(EXE, [{"host": "a.test"}], testca.pem(w.ca.cert))
+
+
+def test_without_roots_no_upstream_is_trusted(w):
+    rig = egressrig.Rig(EXE, [egressrig.route("a.test")], b"")
+    rig.targets["a.test", 443] = w.nginx.tls
+    p = subprocess.run(["curl", "-sS", "-k", "-x", rig.proxy, "https://a.test/"],
+                       capture_output=True, check=False)
+    assert json.loads(p.stdout)["reason"] == "upstream_tls"
+    rig.close()
 
 
 def test_is_locked(w):

@@ -57,9 +57,11 @@ SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
 		SSL_CTX_free(ctx);
 		return fail(err, "ALPN");
 	}
-	if (load_roots(SSL_CTX_get_cert_store(ctx), roots) == 0) {
+	/* No roots at all is a host's choice, unreadable ones are a mistake */
+	if (load_roots(SSL_CTX_get_cert_store(ctx), roots) == 0 && roots.len &&
+	    memmem(roots.p, roots.len, "-----BEGIN", 10)) {
 		SSL_CTX_free(ctx);
-		(void)bb_err_set(err, -EINVAL, "no root certificate for upstream TLS");
+		(void)bb_err_set(err, -EINVAL, "unreadable root certificates for upstream TLS");
 		return NULL;
 	}
 	return ctx;

@@ -17,7 +17,7 @@
 
 /**
  * tls_upstream_new() - The one context for upstream connections
- * @roots:	PEM certificates; at least one must be in it
+ * @roots:	PEM certificates; without any no upstream is trusted
  *
  * Return: owned context, or NULL with @err
  */
