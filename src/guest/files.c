@@ -215,7 +215,7 @@ void files_sysctl(void)
 		{ "fs/inotify/max_user_watches", "524288" },
 		{ "fs/inotify/max_user_instances", "1024" },
 		{ "vm/max_map_count", "1048576" },
-		{ "kernel/core_pattern", "" },
+		{ "kernel/core_pattern", "\n" },
 		{ "kernel/panic", "-1" },
 		{ "net/ipv4/ping_group_range", "0 2147483647" },
 		{ "net/ipv6/conf/all/accept_ra", "0" },
@@ -228,7 +228,7 @@ void files_sysctl(void)
 
 		(void)snprintf(path, sizeof(path), "/proc/sys/%s", settings[i][0]);
 		fd = open(path, O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, settings[i][1], strlen(settings[i][1]) + 1) < 0)
+		if (fd < 0 || write(fd, settings[i][1], strlen(settings[i][1])) < 0)
 			say("%s: %s", path, strerror(errno));
 	}
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
