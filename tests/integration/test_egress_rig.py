@@ -361,6 +361,37 @@ def test_nothing_is_dialled_before_the_record(w):
     assert w.rig.wait_record(kind="end")["dials_before"] == 1
 
 
+def test_a_slow_recorder_slows_the_guest_only(w):
+    """A guest that causes records faster than they are written waits; nothing overflows."""
+    one = (b"GET http://unlisted.test/%s HTTP/1.1\r\nHost: unlisted.test\r\n\r\n" %
+           (b"x" * 2000))
+    w.rig.deaf = True
+    try:
+        s = w.rig.connect()
+        s.setblocking(False)
+        sent, out = 0, one * 8192  # 16 MiB of records
+        got, quiet = 0, 0
+        while quiet < 20:
+            try:
+                sent += s.send(out[sent:sent + 65536])
+                quiet = 0
+            except BlockingIOError:
+                quiet += 1
+                time.sleep(0.05)
+            try:
+                got += len(s.recv(1 << 20))
+                quiet = 0
+            except BlockingIOError:
+                pass
+        assert sent < len(out) // 2, "nothing slowed it"
+        assert w.rig.memory_kib() < 16384
+        s.close()
+    finally:
+        w.rig.deaf = False
+    w.nginx.put("k", b"k")
+    assert w.curl("http://a.test/k").stdout == b"k"
+
+
 # ---- refusals ----
 @pytest.mark.parametrize("url,reason", [
     ("http://unlisted.test/", "not_listed"), ("http://a.test:8080/", "port"),

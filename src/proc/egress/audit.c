@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #define PATH_MAX_BYTES 2048
+/* Octets waiting for recorder above which no connection may cause another record */
+#define AUDIT_QUEUE_HIGH (256u << 10)
 
 static struct bb_span capped(struct bb_span s, size_t cap)
 {
@@ -43,6 +45,14 @@ struct bb_span request_host(const struct conn *c)
 		return capped(authority_of(rq->http.target), POLICY_NAME_MAX);
 	return rq && rq->http.host.p ? capped(rq->http.host, POLICY_NAME_MAX)
 				     : (struct bb_span){ 0 };
+}
+
+bool audit_is_behind(struct conn *c)
+{
+	if (ipc_peer_queued(c->eg->recorder) < AUDIT_QUEUE_HIGH)
+		return false;
+	(void)event_add(c->again, &(struct timeval){ .tv_usec = 10000 });
+	return true;
 }
 
 static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)

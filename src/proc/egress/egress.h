@@ -250,6 +250,8 @@ bool step_linger(struct conn *c);
 /** request_host() - Name the request is for; without one, what the guest gave for a name */
 struct bb_span request_host(const struct conn *c);
 
+/** audit_is_behind() - Recorder does not keep up: begin nothing, we are run again shortly */
+bool audit_is_behind(struct conn *c);
 /** audit_verdict() - Before any effect; @status for refusals, and with @ack waited for */
 void audit_verdict(struct conn *c, enum policy_verdict verdict, enum policy_reason reason,
 		   unsigned int status, const char *text, bool ack);

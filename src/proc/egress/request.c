@@ -103,8 +103,8 @@ bool step_head(struct conn *c)
 	size_t len = 0;
 	bool any;
 
-	if (stream_out_full(&c->guest))
-		return false; /* who pipelines has to read */
+	if (stream_out_full(&c->guest) || audit_is_behind(c))
+		return false; /* who pipelines has to read, and wait for the audit */
 	any = stream_fill(&c->guest, HTTP1_HEAD_MAX + 2);
 	exchange_watch_idle(c);
 	if (in->len == 0) {

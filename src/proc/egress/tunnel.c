@@ -89,9 +89,12 @@ bool step_leaf(struct conn *c)
 
 bool step_first(struct conn *c)
 {
-	bool any = stream_fill(&c->guest, STREAM_CHUNK);
+	bool any;
 	uint8_t first;
 
+	if (audit_is_behind(c))
+		return false;
+	any = stream_fill(&c->guest, STREAM_CHUNK);
 	if (c->guest.in.len == 0) {
 		if (c->guest.eof)
 			c->state = CONN_DEAD;
