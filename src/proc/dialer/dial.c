@@ -507,3 +507,11 @@ void dial_cancel(struct dialer *dl, const struct ipc_peer *peer, uint64_t flow)
 	if (d)
 		dial_free(d);
 }
+
+void dial_cancel_all(struct dialer *dl)
+{
+	struct dial *d;
+
+	while ((d = LIST_FIRST(&dl->dials)))
+		dial_free(d);
+}

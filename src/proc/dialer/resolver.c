@@ -30,7 +30,6 @@ struct resolver {
 struct resolver_lookup {
 	resolver_fn fn;
 	void *arg;
-	bool done; /* c-ares has called back */
 	struct event *deliver;
 	size_t n;
 	struct ip_addr addrs[RESOLVER_ADDRS];
@@ -158,6 +157,22 @@ fail:
 	return NULL;
 }
 
+void resolver_free(struct resolver *res)
+{
+	struct watch *w;
+
+	if (!res)
+		return;
+	ares_destroy(res->channel);
+	while ((w = LIST_FIRST(&res->watches))) {
+		LIST_REMOVE(w, link);
+		event_free(w->ev);
+		free(w);
+	}
+	event_free(res->timer);
+	free(res);
+}
+
 static void on_deliver(evutil_socket_t fd, short what, void *arg)
 {
 	struct resolver_lookup *l = arg;
@@ -202,8 +217,12 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 		take_addrs(l, ai);
 	if (ai)
 		ares_freeaddrinfo(ai);
+	if (status == ARES_EDESTRUCTION) { /* the loop has ended: nobody is there to be told */
+		event_free(l->deliver);
+		free(l);
+		return;
+	}
 	l->why = status == ARES_SUCCESS ? "no address" : ares_strerror(status);
-	l->done = true;
 	event_active(l->deliver, EV_TIMEOUT, 1);
 }
 

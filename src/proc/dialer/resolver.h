@@ -33,6 +33,9 @@ typedef void (*resolver_fn)(const struct ip_addr *addrs, size_t n, const char *w
 BB_MUST_USE struct resolver *resolver_new(struct event_base *base, const struct ip_addr *servers,
 					  size_t n_servers, struct bb_err *err);
 
+/** resolver_free() - Also ends its lookups, without a word to them; NULL is fine */
+void resolver_free(struct resolver *res);
+
 /**
  * resolver_ask() - Look up A (@family 4) or AAAA (6)
  *
