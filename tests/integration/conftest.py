@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+
+from internet import Internet  # noqa: E402
+import product as products  # noqa: E402
+
+BOTTLE = """---
+resources: {memory: 512MiB, cpus: 2, disk: 1GiB}
+env: {GREETING: from the manifest}
+egress:
+  routes:
+    - host: allowed.test
+    - host: "*.zone.test"
+    - host: private.test
+    - host: loop.test
+  tcp:
+    - {cidr: 203.0.113.20/32, port: 7000}
+---
+"""
+
+
+@pytest.fixture(scope="session")
+def workdir():
+    # not below pytest's own directory: that is 0700 and the test user must get in
+    path = "/var/tmp/bb-integration-%d" % os.getpid()
+    os.makedirs(path)
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def internet(workdir):
+    net = Internet(workdir)
+    yield net
+    net.close()
+
+
+@pytest.fixture(scope="session")
+def exe(workdir):
+    return products.copy_build(workdir)
+
+
+def image_cache():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return base + "/bot-bottle/images"
+
+
+@pytest.fixture(scope="session")
+def user_cache(workdir):
+    """The image that was built before the tests, for the test user to read."""
+    cache = workdir + "/cache"
+    os.makedirs(cache + "/bot-bottle")
+    shutil.copytree(image_cache(), cache + "/bot-bottle/images", symlinks=True)
+    pw = products.make_user()
+    subprocess.run(["chown", "-R", "%d:%d" % (pw.pw_uid, pw.pw_gid), cache], check=True)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def product(workdir, internet, exe, user_cache):
+    p = products.Product(exe, workdir + "/home", internet.host, products.make_user().pw_uid, user_cache)
+    p.write("bottles/demo.md", BOTTLE)
+    p.write("config.yaml", "resolvers: [203.0.113.53]\nupstream_ca_files: [%s/ca.pem]\n" % workdir)
+    return p
+
+
+@pytest.fixture(scope="session")
+def bottle(product):
+    """One boot that many assertions share."""
+    b = product.bottle("--bottle", "demo")
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def evidence(internet, bottle):
+    return Evidence(internet, bottle)
+
+
+class Evidence:
+    """The four parts of a denial: the client failed, the wire and the capture server saw nothing, the
+    audit has it, and the allowed control still works."""
+
+    def __init__(self, internet, bottle):
+        self.internet, self.bottle = internet, bottle
+        self.packets = len(internet.packets())
+        self.captured = len(internet.capture())
+        self.records = len(bottle.audit())
+
+    def new_records(self):
+        return self.bottle.audit()[self.records:]
+
+    def nothing_left(self):
+        packets = [p for p in self.internet.packets()[self.packets:] if "ARP" not in p and "ICMP6" not in p
+                   and "IP6" not in p]
+        assert packets == [], packets
+        assert self.internet.capture()[self.captured:] == []
+
+    def denied(self, **fields):
+        records = self.new_records()
+        for r in records:
+            if r.get("verdict") == "deny" and all(r.get(k) == v for k, v in fields.items()):
+                return r
+        raise AssertionError("no denial with %r in the audit: %r" % (fields, records))
+
+    def control(self):
+        r = self.bottle.sh("curl -sS -m 20 https://allowed.test/hello")
+        assert r.code == 0 and r.out == b"hello from the world\n", r

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting, ending, dying; choosing a backend; manifests that must not start."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import product as products
+from test_bottle import RAW_FLOW, proxy_of
+
+
+def test_backend_choice(product):
+    def chosen(*args, env=None):
+        r = product.run("run", *args, "--", "true", env=dict({"PATH": "/nonexistent"}, **(env or {})))
+        return r.err.decode()
+    docker, smol = "docker backend (legacy)", "smolmachines backend cannot run here"
+    # without QEMU in PATH the choice shows in what is missed, and nothing falls back
+    assert smol in chosen()
+    assert smol in chosen(env={"BOT_BOTTLE_BACKEND": ""})
+    assert docker in chosen(env={"BOT_BOTTLE_BACKEND": "docker"})
+    assert docker in chosen("--backend=docker")
+    assert smol in chosen("--backend", "smolmachines", env={"BOT_BOTTLE_BACKEND": "docker"})
+    text = chosen("--backend=podman")
+    assert "podman" in text and "smolmachines" in text and "docker" in text
+    text = chosen(env={"BOT_BOTTLE_BACKEND": "x"})
+    assert "BOT_BOTTLE_BACKEND" in text
+
+
+def test_backend_choice_from_config(product, internet):
+    path = product.home + "/.bot-bottle/config.yaml"
+    old = open(path).read()
+    try:
+        product.write("config.yaml", old + "backend: docker\n")
+        r = product.run("run", "--", "true")
+        assert r.code == 1 and b"legacy" in r.err, r
+        r = product.run("run", "--", "true", env={"BOT_BOTTLE_BACKEND": "smolmachines", "PATH": "/nonexistent"})
+        assert b"smolmachines backend cannot run" in r.err, r
+    finally:
+        product.write("config.yaml", old)
+
+
+def test_preflight_missing_engine(product):
+    r = product.run("run", "--", "true", env={"PATH": "/nonexistent"})
+    text = r.err.decode()
+    assert r.code == 1
+    for part in ("qemu-system-x86", "apt-get install", "curl -sSL https://smolmachines.com/install.sh | sh",
+                 "BOT_BOTTLE_BACKEND=docker", "legacy", "not in this build yet"):
+        assert part in text, (part, text)
+
+
+def test_run_exit_code_and_streams(product):
+    r = product.run("run", "--bottle", "demo", "--", "sh", "-c", "echo out; echo err >&2; exit 42")
+    assert r.code == 42 and r.out == b"out\n" and b"err\n" in r.err, r
+    assert b"does not scan content yet" in r.err
+    assert not [b for b in product.list() if b["status"] == "up"]
+
+
+def test_run_without_rules_lets_nothing_out(product, internet):
+    n = len(internet.packets())
+    r = product.run("run", "--", "sh", "-c", "curl -sS -m 10 https://allowed.test/; curl -m 5 203.0.113.20:7000; true")
+    assert r.code == 0 and b"nothing may leave" in r.err, r
+    assert [p for p in internet.packets()[n:] if " IP " in p] == []
+
+
+def test_allow_flags(product):
+    r = product.run("run", "--allow-host", "other.test:443", "--allow-cidr", "203.0.113.20/32:7000", "--",
+                    "bash", "-c", "curl -sS -m 20 https://other.test/hello; curl -s -o /dev/null -m 20 -w '%{http_connect}' "
+                    "https://allowed.test/; exec 3<>/dev/tcp/203.0.113.20/7000; echo tcp >&3; head -1 <&3")
+    assert r.out == b"hello from the world\n403tcp\n", r
+
+
+def test_cwd_is_copied(product, workdir):
+    src = product.home + "/project"
+    os.makedirs(src + "/sub", exist_ok=True)
+    open(src + "/sub/file", "w").write("content")
+    open(src + "/.env", "w").write("SECRET=1")
+    subprocess.run(["git", "init", "-q", src], check=True)
+    product._own()
+    r = product.run("run", "--cwd", "--", "sh", "-c", "pwd; cat sub/file; git status --short", cwd=src)
+    assert r.code == 0 and r.out.startswith(b"/workspace\ncontent"), r
+    assert b"?? sub/" in r.out, r
+    assert b".env looks like a secret" in r.err, r
+
+
+def test_cp(product):
+    b = product.bottle()
+    try:
+        src = product.home + "/a.bin"
+        open(src, "wb").write(os.urandom(3000000))
+        product._own()
+        assert product.run("cp", src, b.identity + ":/tmp/b.bin").code == 0
+        out = product.home + "/out"
+        os.makedirs(out, exist_ok=True)
+        product._own()
+        r = product.run("cp", b.identity + ":/tmp/b.bin", out)
+        assert r.code == 0, r
+        assert open(out + "/b.bin", "rb").read() == open(src, "rb").read()
+        r = product.run("cp", "/nonexistent", b.identity + ":/tmp/x")
+        assert r.code == 1 and b"No such file" in r.err, r
+    finally:
+        b.close()
+
+
+def test_two_bottles_isolated(product, bottle):
+    other = product.bottle("--bottle", "demo")
+    try:
+        mine, theirs = proxy_of(bottle), proxy_of(other)
+        assert mine != theirs
+        script = RAW_FLOW + "print(flow(%r, 9099), flow(%r, 80), flow('203.0.113.20', 7000, b'c'), flow(%r, 9099))"
+        r = other.py(script % (mine, mine, theirs), user="root")
+        assert r.out == b"1 1 0 0\n", r
+        assert [x for x in other.audit() if x.get("verdict") == "deny" and x["kind"] == "flow"]
+    finally:
+        other.close()
+
+
+def pids_of(bottle):
+    return bottle.status()["pids"]
+
+
+@pytest.mark.parametrize("role", ["vmm", "gate", "egress", "dialer", "keyd", "recorder", "bottled"])
+def test_guard_death_kills_vm(product, role):
+    b = product.bottle("--bottle", "demo")
+    try:
+        pids = pids_of(b)
+        assert set(pids) >= {"vmm", "gate", "egress", "dialer", "keyd", "recorder", "bottled"}, pids
+        os.kill(pids[role], signal.SIGKILL)
+        end = time.time() + 1.0
+        while time.time() < end and any(products.alive(p) for p in pids.values()):
+            time.sleep(0.02)
+        left = {r: p for r, p in pids.items() if products.alive(p)}
+        assert left == {}, left
+        assert b.proc.wait(10) == 125
+        assert [x for x in product.list() if x["identity"] == b.identity][0]["status"] == "ended"
+    finally:
+        b.close()
+
+
+def test_cleanup_finds_the_rest(product, bottle):
+    ended = [b["identity"] for b in product.list() if b["status"] != "up"]
+    assert ended
+    r = product.run("cleanup", "--older-than", "0", "--yes")
+    assert r.code == 0, r
+    left = {b["identity"] for b in product.list()}
+    assert not left & set(ended), (left, ended)
+    assert bottle.identity in left  # never a live one
+    assert bottle.sh("echo alive").out == b"alive\n"
+
+
+def test_policy_missing_refuses_start(exe, tmp_path):
+    """Each deciding role without a policy blob says why and does not start."""
+    import socket
+    import struct
+    for role in ("gate", "egress", "dialer", "keyd"):
+        path = os.path.join(os.path.dirname(exe), "src/proc", role, role)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # START and no policy before it; fd 3 is the socket
+        p = subprocess.Popen([path], pass_fds=(theirs.fileno(),), stderr=subprocess.DEVNULL,
+                             preexec_fn=lambda fd=theirs.fileno(): os.dup2(fd, 3)) if theirs.fileno() != 3 else None
+        theirs.close()
+        ours.send(struct.pack("<HHIQ", 4, 1, 0, 0))
+        ours.settimeout(10)
+        reply = ours.recv(65536)
+        assert struct.unpack("<H", reply[:2])[0] == 6 and b"policy" in reply, (role, reply)  # FAILED
+        assert p.wait(10) != 0
+        ours.close()
+
+
+def test_ctrl_c_while_booting_leaves_nothing(product):
+    p = product.popen("run", "--", "sleep", "1000", start_new_session=True)
+    time.sleep(0.7)
+    os.killpg(p.pid, signal.SIGINT)
+    p.wait(15)
+    time.sleep(1)
+    assert not [b for b in product.list() if b["status"] == "up" and not b.get("bottles")]
+
+
+def test_second_ctrl_c_ends(product):
+    p = product.popen("run", "--", "sh", "-c", "trap '' INT; echo ready; sleep 1000", start_new_session=True)
+    assert p.stdout.readline() == b"ready\n"
+    p.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    p.send_signal(signal.SIGINT)
+    # the signal goes to setpriv's child, which is bot-bottle itself (exec)
+    assert p.wait(15) == 130
+
+
+def test_bad_manifest_does_not_start(product):
+    product.write("bottles/bad.md", "---\negress:\n  routes: null\n  tpc: []\n---\n")
+    r = product.run("run", "--bottle", "bad", "--", "true")
+    assert r.code == 1 and b"bad.md:3:" in r.err and b"did you mean 'tcp'" in r.err, r
+    r = product.run("check", "bad")
+    assert r.code == 1 and re.search(rb"bad\.md:\d+:\d+: ", r.out), r
+
+
+def test_missing_token_names_only_the_variable(product):
+    product.write("bottles/token.md", "---\nenv: {KEY: \"${BB_NO_SUCH_TOKEN}\"}\n---\n")
+    r = product.run("run", "--bottle", "token", "--", "true")
+    assert r.code == 1 and b"BB_NO_SUCH_TOKEN" in r.err, r
+
+
+def test_not_built_keys_refuse_start(product):
+    for key in ("matches: [{methods: [GET]}]", "auth: {scheme: Bearer, token_ref: T}", "git: {fetch: true}",
+                "limits: {requests_per_minute: 5}", "minted_by: [a.test]", "credentials: pass",
+                "dlp: {outbound_detectors: [token_patterns]}"):
+        product.write("bottles/later.md", "---\negress:\n  routes:\n    - host: allowed.test\n      %s\n---\n" % key)
+        r = product.run("run", "--bottle", "later", "--", "true")
+        assert r.code == 1 and b"not built yet" in r.err, (key, r)
+
+
+def test_unreadable_image(product):
+    r = product.run("run", "--image", "nothing", "--", "true")
+    assert r.code in (1, 125) and b"image build" in r.err, r
+
+
+@pytest.mark.parametrize("n", range(10))
+def test_ten_boots(product, n):
+    r = product.run("run", "--", "echo", "boot", str(n))
+    assert r.code == 0 and r.out == b"boot %d\n" % n, r
+    newest = product.list()[0]["identity"]
+    assert not [x for x in product.audit(newest) if x.get("method") == "boot_retry" or x.get("event") == "boot_retry"]
+
+
+def test_root_smoke(exe, internet, workdir):
+    """The same as root, with root's own image."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    p = products.Product(exe, workdir + "/root-home", internet.host, 0, cache)
+    p.write("config.yaml", "resolvers: [203.0.113.53]\nupstream_ca_files: [%s/ca.pem]\n" % workdir)
+    r = p.run("run", "--allow-host", "allowed.test", "--", "curl", "-sS", "-m", "20", "https://allowed.test/hello")
+    assert r.code == 0 and r.out == b"hello from the world\n", r
