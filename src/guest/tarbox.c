@@ -117,21 +117,22 @@ static void finish_file(struct box *b, int *fd)
 	*fd = -1;
 }
 
+/* Like mkdir -p: the session's user named it, links on the way are theirs */
 static int make_dir_all(const char *dir)
 {
-	bb_auto_close int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char path[TAR_PATH_MAX];
-	const char *base;
 
-	while (*dir == '/')
-		dir++;
-	if (!*dir)
-		return open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if ((size_t)snprintf(path, sizeof(path), "%s/x", dir) >= sizeof(path)) {
+	if ((size_t)snprintf(path, sizeof(path), "%s", dir) >= sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	return open_parent(slash, path, &base);
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(path, 0755);
+		*slash = '/';
+	}
+	(void)mkdir(path, 0755);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void unpack_events(struct box *b, struct tar_reader *r, int root, int *file,
