@@ -5,11 +5,8 @@
 # The package is found through the signed index (gpgv with Debian's keyring), checked against its
 # SHA-256, and unpacked without root. MODULES lists module names; dependencies go before each.
 set -eu
+. "$(dirname "$0")/debian.sh"
 out=$1 wanted=$2
-mirror=${BB_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-security=${BB_DEBIAN_SECURITY:-http://deb.debian.org/debian-security}
-suite=${BB_DEBIAN_SUITE:-bookworm}
-arch=amd64
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 tmp=$out/tmp
 mkdir -p "$tmp" "$out/modules"

@@ -105,27 +105,6 @@ static int run_command(struct build *b, char *const argv[], struct bb_err *err)
 	return 0;
 }
 
-/* Files of a plain user's build belong to subordinate ids: only their namespace can remove them */
-static void remove_stage(struct build *b)
-{
-	char *root[] = { (char[]){ "rm" }, (char[]){ "-rf" }, (char[]){ "--" }, b->stage, NULL };
-	char *user[] = { (char[]){ "unshare" },
-			 (char[]){ "--map-root-user" },
-			 (char[]){ "--map-auto" },
-			 root[0],
-			 root[1],
-			 root[2],
-			 root[3],
-			 NULL };
-	struct bb_err ignored = { 0 };
-	int keep = interrupted;
-
-	interrupted = 0;
-	if (access(b->stage, F_OK) == 0)
-		(void)!run_command(b, getuid() == 0 ? root : user, &ignored);
-	interrupted = keep;
-}
-
 static int run_script(struct build *b, const char *script, const char *extra, struct bb_err *err)
 {
 	char path[PATHS_MAX], extra_path[PATHS_MAX] = "";
@@ -138,6 +117,18 @@ static int run_script(struct build *b, const char *script, const char *extra, st
 	char *argv[] = { (char[]){ "sh" }, path, b->stage, extra ? extra_path : NULL, NULL };
 
 	return run_command(b, argv, err);
+}
+
+/* Also what lies outside the staging directory or belongs to subordinate ids */
+static void remove_stage(struct build *b)
+{
+	struct bb_err ignored = { 0 };
+	int keep = interrupted;
+
+	interrupted = 0;
+	if (access(b->stage, F_OK) == 0)
+		(void)!run_script(b, "data/images/clean.sh", NULL, &ignored);
+	interrupted = keep;
 }
 
 /* modules/ and modules.list become modules.cpio */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/io.h"
 #include "image/image.h"
+#include <pwd.h>
 #include <stdio.h>
 
 static const struct {
@@ -31,30 +32,42 @@ static bool in_path(const char *program)
 	return false;
 }
 
+/* Does @path ("/etc/subuid") give this user ids? By name or by number, and enough of them */
+static bool has_subids(const char *path)
+{
+	bb_auto_buf struct bb_buf text;
+	const struct passwd *pw = getpwuid(getuid());
+	struct bb_err err = { 0 };
+	char uid[32], *save = NULL;
+
+	bb_buf_init(&text, 1u << 20);
+	if (bb_read_file(path, &text, &err) < 0 || !bb_buf_str(&text))
+		return false;
+	(void)snprintf(uid, sizeof(uid), "%u", (unsigned int)getuid());
+	for (char *line = strtok_r((char *)text.p, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *start = strchr(line, ':'), *count = start ? strchr(start + 1, ':') : NULL;
+
+		if (!count || strtoul(count + 1, NULL, 10) < 65536)
+			continue;
+		*start = '\0';
+		if (strcmp(line, uid) == 0 || (pw && strcmp(line, pw->pw_name) == 0))
+			return true;
+	}
+	return false;
+}
+
 /* A plain user needs subordinate ids for a root file system with more than one owner */
 static const char *subid_obstacle(void)
 {
-	bb_auto_buf struct bb_buf text;
-	struct bb_err err = { 0 };
-	const char *user = getenv("USER"), *line;
-	char want[128], uid[32];
-
 	if (getuid() == 0)
 		return NULL;
 	if (!in_path("newuidmap"))
 		return "newuidmap (package uidmap)";
-	bb_buf_init(&text, 1u << 20);
-	if (bb_read_file("/etc/subuid", &text, &err) < 0)
-		return "subordinate ids: /etc/subuid cannot be read";
-	(void)snprintf(want, sizeof(want), "%s:", user ? user : "?");
-	(void)snprintf(uid, sizeof(uid), "%u:", (unsigned int)getuid());
-	for (line = bb_buf_str(&text); line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, want, strlen(want)) == 0 || strncmp(line, uid, strlen(uid)) == 0)
-			return NULL;
-	}
-	return "subordinate ids (run: sudo usermod --add-subuids 100000-165535 "
-	       "--add-subgids 100000-165535 $USER)";
+	if (!has_subids("/etc/subuid") || !has_subids("/etc/subgid"))
+		return "subordinate ids (run: sudo usermod --add-subuids 100000-165535 "
+		       "--add-subgids 100000-165535 $USER)";
+	return NULL;
 }
 
 int image_missing_tools(bool for_build, char *ret, size_t size)
