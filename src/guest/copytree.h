@@ -2,6 +2,8 @@
 #ifndef BB_GUEST_COPYTREE_H
 #define BB_GUEST_COPYTREE_H
 
+/** DOC: copytree - copy a directory of the image to the bottle's disk; layer: guest */
+
 /**
  * copytree() - Copy what is in directory @from into directory @to, owners and modes kept
  *

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+#include "base/log.h"
+#include "ipc/boot.h"
+#include "ipc/policy_json.h"
+#include "jail/jail.h"
+#include "policy/reason.h"
+#include "proc/gate/gate.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+/* Beyond jail_common: socket pairs for services, guest memory, signals to the guest's rings */
+static const struct jail_rule gate_rules[] = {
+	JAIL_IF(socketpair, JAIL_INT(0, AF_UNIX)),
+	JAIL_IF(mmap, JAIL_BITS(2, PROT_EXEC, 0)),
+	JAIL_ALLOW(munmap),
+	JAIL_ALLOW(fstat),
+	JAIL_ALLOW(newfstatat),
+	JAIL_ALLOW(fcntl),
+	JAIL_ALLOW(shutdown),
+};
+
+bool bucket_take(struct bucket *b, uint64_t now_ms)
+{
+	uint64_t full = (uint64_t)b->burst * 1000;
+
+	b->tokens_m += (now_ms - b->last_ms) * b->per_second;
+	b->last_ms = now_ms;
+	if (b->tokens_m > full)
+		b->tokens_m = full;
+	if (b->tokens_m < 1000)
+		return false;
+	b->tokens_m -= 1000;
+	return true;
+}
+
+void gate_stop(struct gate *g, const char *why)
+{
+	bb_log("%s", why);
+	g->failed = true;
+	(void)event_base_loopbreak(g->base);
+}
+
+void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r)
+{
+	struct ipc_msg msg = { .type = IPC_RECORD, .fd = -1, .flow = flow };
+
+	r->ack = ack;
+	r->seq = flow;
+	msg.u.record = *r;
+	if (ipc_peer_send(g->recorder, &msg) < 0)
+		gate_stop(g, "a record could not be sent");
+}
+
+static bool on_accept(struct stream *s, uint32_t port, void *arg)
+{
+	struct gate *g = arg;
+
+	switch (port) {
+	case GATE_PORT_FLOW:
+		return flow_accept(g, s);
+	case GATE_PORT_DNS:
+		return dns_service_accept(g, s);
+	case GATE_PORT_LOG:
+		return guest_log_accept(g, s);
+	default:
+		return false;
+	}
+}
+
+static void on_limit(uint32_t port, void *arg)
+{
+	struct ipc_record r = { .kind = IPC_RECORD_FLOW,
+				.verdict = POLICY_DENY,
+				.reason = REASON_LIMIT,
+				.method = BB_SPAN_STR("vsock"),
+				.port = (uint16_t)port };
+
+	gate_record(arg, 0, false, &r);
+}
+
+static void on_device_dead(const char *why, void *arg)
+{
+	struct gate *g = arg;
+	struct ipc_record r = { .kind = IPC_RECORD_LIFE,
+				.method = BB_SPAN_STR("device_ended"),
+				.text = BB_SPAN_STR(why) };
+
+	gate_record(g, 0, false, &r);
+	gate_stop(g, why);
+}
+
+static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
+{
+	struct gate *g = arg;
+
+	(void)peer;
+	switch ((int)msg->type) {
+	case IPC_STREAM_OPEN:
+		control_stream_open(g, msg);
+		break;
+	case IPC_PROBE_FLOW:
+		control_probe_flow(g, msg);
+		break;
+	case IPC_PROBE_DNS:
+		control_probe_dns(g, msg);
+		break;
+	case IPC_FLOW_READY:
+	case IPC_FLOW_REFUSED:
+	case IPC_DIAL_OK:
+	case IPC_DIAL_FAIL:
+	case IPC_RECORD_ACK:
+		flow_on_msg(g, msg);
+		break;
+	default:
+		gate_stop(g, "a message that belongs to start-up");
+	}
+}
+
+static void on_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
+{
+	char line[200];
+
+	(void)why;
+	(void)snprintf(line, sizeof(line), "%s: %s", ipc_role_str[ipc_peer_remote(peer)], text);
+	gate_stop(arg, line);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct gate *g = arg;
+
+	(void)fd;
+	(void)what;
+	vsock_tick(g->vsock);
+}
+
+static struct ipc_peer *peer_of(struct gate *g, struct ipc_boot *boot, enum ipc_role role)
+{
+	if (boot->peers[role] < 0)
+		return NULL;
+	return ipc_peer_new(g->base, IPC_ROLE_GATE, role, boot->peers[role], on_msg, on_dead, g);
+}
+
+static int init_peers(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
+{
+	g->base = event_base_new();
+	if (!g->base)
+		return bb_err_set(err, -ENOMEM, "no event loop");
+	g->bottled = peer_of(g, boot, IPC_ROLE_BOTTLED);
+	g->egress = peer_of(g, boot, IPC_ROLE_EGRESS);
+	g->dialer = peer_of(g, boot, IPC_ROLE_DIALER);
+	g->recorder = peer_of(g, boot, IPC_ROLE_RECORDER);
+	if (!g->bottled || !g->egress || !g->dialer || !g->recorder)
+		return bb_err_set(err, -EINVAL, "a peer was not given");
+	return 0;
+}
+
+static int init_device(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
+{
+	static const struct vsock_user user = { .accept = on_accept,
+						.on_limit = on_limit,
+						.on_dead = on_device_dead };
+	const struct timeval second = { .tv_sec = 1 };
+
+	if (boot->fds[IPC_FD_VHOST] < 0)
+		return bb_err_set(err, -EINVAL, "no vhost-user socket was given");
+	g->vsock =
+		vsock_new(g->base, BB_TAKE_FD(boot->fds[IPC_FD_VHOST]), GATE_CONNS_MAX, &user, g);
+	g->tick = event_new(g->base, -1, EV_PERSIST, on_tick, g);
+	if (!g->vsock || !g->tick || event_add(g->tick, &second) < 0)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	return 0;
+}
+
+static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
+{
+	uint64_t key;
+	int r = ipc_boot_receive(IPC_ROLE_GATE, boot, err);
+
+	if (r == 0)
+		r = policy_from_memfd(boot->blobs[IPC_BLOB_POLICY], &g->policy, err);
+	if (r < 0)
+		return r;
+	g->filter = calloc(1, sizeof(*g->filter));
+	if (!g->filter || getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return bb_err_set(err, -ENOMEM, "no memory or random numbers");
+	dns_filter_init(g->filter, &g->policy, key);
+	g->dns_rate = (struct bucket){ GATE_DNS_PER_S, GATE_DNS_BURST, GATE_DNS_BURST * 1000ull,
+				       bb_now_ms() };
+	g->line_rate = (struct bucket){ GATE_LINES_PER_S, GATE_LINES_PER_S,
+					GATE_LINES_PER_S * 1000ull, bb_now_ms() };
+	r = init_peers(g, boot, err);
+	return r == 0 ? init_device(g, boot, err) : r;
+}
+
+int main(void)
+{
+	static const int keep[] = { IPC_BOOT_FD };
+	const struct jail_table tables[] = { jail_common, JAIL_TABLE(gate_rules) };
+	static struct gate g;
+	struct bb_err err = { 0 };
+	struct ipc_boot boot;
+
+	bb_log_init("gate");
+	ipc_boot_init(&boot);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&g, &boot, &err) < 0 ||
+	    jail_lock(tables, BB_ARRAY_LEN(tables), &err) < 0 || ipc_boot_ready(&err) < 0) {
+		ipc_boot_failed(&err);
+		bb_log("%s", err.msg);
+		return 1;
+	}
+	(void)event_base_dispatch(g.base);
+	return g.failed ? 1 : 0;
+}

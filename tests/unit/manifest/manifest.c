@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "manifest/manifest.h"
+#include "tests/unit/unit.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static char home[] = "/tmp/bb-manifest-XXXXXX";
+
+static void put(const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", home, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* First error of a bottle with this frontmatter, without its path; "" = none */
+static const char *first_error(const char *front)
+{
+	static char line[1200];
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+	struct bb_err err = { 0 };
+	struct bottle b;
+	struct diag diag;
+	char text[4096];
+	const char *at;
+
+	(void)snprintf(text, sizeof(text), "---\n%s\n---\nnotes\n", front);
+	put("bottles/x.md", text);
+	diag_init(&diag);
+	if (manifest_bottle(&dirs, "x", &b, &diag, &err) == 0)
+		bottle_release(&b);
+	at = diag.text.len ? strstr(bb_buf_str(&diag.text), "x.md:") : NULL;
+	(void)snprintf(line, sizeof(line), "%.*s", at ? (int)strcspn(at + 5, "\n") : 0,
+		       at ? at + 5 : "");
+	diag_release(&diag);
+	return line;
+}
+
+/* Every refusal has its place and says what is allowed */
+static void refusals(void **state)
+{
+	static const struct {
+		const char *front;
+		const char *error; /* beginning */
+	} cases[] = {
+		{ "", "" },
+		{ "egress: {}", "" },
+		{ "egress:\n  routes: []", "" },
+		{ "egres: {}", "2:1: bottle: unknown key 'egres' (did you mean 'egress'?)" },
+		{ "egress:\n  routes: null", "3:11: routes is nothing; it has to be a list" },
+		{ "egress:\n  routes:", "3:10: routes is nothing; it has to be a list" },
+		{ "egress:\n  routes: {}", "3:11: routes is a map; it has to be a list" },
+		{ "egress: null", "2:9: egress is nothing; it has to be a map" },
+		{ "egress:\n  tcp: all", "3:8: tcp is a value; it has to be a list" },
+		{ "egress:\n  routes: [{host: \"\"}]", "3:19: host is empty" },
+		{ "egress:\n  routes: [{}]", "3:12: routes: host is missing" },
+		{ "egress:\n  routes: [{host: a.test, port: 0}]", "3:33: port has to be a number" },
+		{ "egress:\n  routes: [{host: a.test, port: \"443\"}]", "3:33: port has to be" },
+		{ "egress:\n  routes: [{host: \"a.test:80\"}]", "3:18: host: 'a.test:80'" },
+		{ "egress:\n  routes: [{host: 192.0.2.1}]",
+		  "3:18: host: '192.0.2.1' is an address" },
+		{ "egress:\n  routes: [{host: 0x7f.1}]", "3:18: host: '0x7f.1' is an address" },
+		{ "egress:\n  routes: [{host: \"*.co.uk\"}]", "3:18: host: *.co.uk would match" },
+		{ "egress:\n  routes: [{host: \"*\"}]", "3:18: host: '*' is not a host name" },
+		{ "egress:\n  routes: [{host: \"a.*.test\"}]", "3:18: host: 'a.*.test' is not" },
+		{ "egress:\n  routes: [{host: a..test}]", "3:18: host: 'a..test' is not" },
+		{ "egress:\n  routes: [{host: b\xc3\xbc"
+		  "cher.test}]",
+		  "3:18: host: write the ASCII form of this name: xn--bcher-kva.test" },
+		{ "egress:\n  routes: [{host: A.test}, {host: a.test.}]",
+		  "3:28: routes: a.test is listed twice" },
+		{ "egress:\n  routes: [{host: a.test, auth: {}}]", "3:33: auth needs both" },
+		{ "egress:\n  routes: [{host: a.test, auth: {scheme: bearer, token_ref: T}}]",
+		  "3:42: scheme is 'bearer'; allowed are: Bearer, token, Basic, header" },
+		{ "egress:\n  routes: [{host: a.test, dlp: true}]", "3:32: dlp is a value" },
+		{ "egress:\n  routes: [{host: a.test, dlp: {outbound_detectors: [magic]}}]",
+		  "3:55: outbound_detectors is 'magic'" },
+		{ "egress:\n  routes: [{host: a.test, matches: []}]", "3:36: matches is empty" },
+		{ "egress:\n  routes: [{host: a.test, upstream: ftp://x}]", "3:37: upstream:" },
+		{ "egress:\n  routes: [{host: a.test, path_allowlist: [/]}]",
+		  "3:27: routes: 'path_allowlist' is no longer a key; use egress.routes" },
+		{ "egress: {log: 3}", "2:15: log has to be a number from 0 to 2" },
+		{ "egress: {dns: open}", "2:15: dns is 'open'; allowed are: synthetic, forward" },
+		{ "egress: {transparent: yes}", "2:23: transparent has to be true or false" },
+		{ "egress:\n  tcp: [{cidr: 10.0.0.1/8, port: 22}]", "3:16: cidr: '10.0.0.1/8'" },
+		{ "egress:\n  tcp: [{port: 22}]", "3:9: tcp: one of host and cidr" },
+		{ "egress:\n  tcp: [{host: a.test, cidr: 10.0.0.0/8, port: 22}]",
+		  "3:9: tcp: one of host and cidr" },
+		{ "resources: {memory: 4G}", "2:21: memory has to be a size such as" },
+		{ "resources: {memory: 1MiB}", "2:21: memory has to be a size such as" },
+		{ "resources: {cpus: 0}", "2:19: cpus has to be a number from 1 to 64" },
+		{ "env: {1X: a}", "2:7: env has to be the name of a variable" },
+		{ "env: {X: }", "2:10: env.X: a text" },
+		{ "git-gate: {repos: {a: {}}}", "2:23: repos: url is missing" },
+		{ "git-gate: {repos: {a: {url: \"file:///x\"}}}", "2:29: url: ssh:// or https://" },
+		{ "supervise: 1", "2:12: supervise has to be true or false" },
+		{ "role: x", "2:1: bottle: 'role' is no longer a key" },
+		{ "extends: x", "" /* a cycle: reported without a line */ },
+		{ "a: &x 1\nb: *x", "2:4: anchors, aliases and tags are not allowed" },
+		{ "a: !!str 1", "2:4: anchors, aliases and tags are not allowed" },
+		{ "env: {A: x}\nenv: {}", "3:1: this key stands twice in its map" },
+		{ "<<: {}", "2:1: merge keys (<<) are not allowed" },
+		{ "a:\n\tb: 1", "3:1: tab in indentation" },
+		{ "a: [", "3:1: " },
+		{ "- a", "x" /* not a map: reported for the file */ },
+		{ "a: \xff", "2:" },
+		{ "a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: "
+		  "{}}}}}}}}}}}}}}}}",
+		  "2:64: nested deeper than 16" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		const char *got = first_error(cases[i].front);
+
+		if (cases[i].error[0] == 'x')
+			continue;
+		if (strncmp(got, cases[i].error, strlen(cases[i].error)) != 0 ||
+		    (!*cases[i].error && *got))
+			fail_msg("%s\n  gives \"%s\"\n  wants \"%s\"", cases[i].front, got,
+				 cases[i].error);
+	}
+}
+
+static int load(const char *name, struct bottle *b)
+{
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+	struct bb_err err = { 0 };
+	struct diag diag;
+	int r;
+
+	diag_init(&diag);
+	r = manifest_bottle(&dirs, name, b, &diag, &err);
+	diag_release(&diag);
+	return r;
+}
+
+static void extends_folds(void **state)
+{
+	struct bottle b;
+
+	(void)state;
+	put("bottles/one.md",
+	    "---\nenv: {A: one, B: one}\nresources: {cpus: 4}\negress:\n  log: 2\n"
+	    "  routes: [{host: a.test}, {host: b.test}]\n---\n");
+	put("bottles/two.md", "---\nenv: {B: two}\negress:\n  routes: [{host: c.test}]\n---\n");
+	put("bottles/child.md",
+	    "---\nextends: [one, two]\nenv: {C: child}\negress:\n"
+	    "  routes: [{host: b.test, port: 443, upstream: \"http://127.0.0.1:8080\"}]\n---\n");
+	assert_int_equal(load("child", &b), 0);
+	assert_int_equal(b.n_env, 3);
+	assert_string_equal(b.env[1].value, "two");
+	assert_int_equal(b.cpus, 4);
+	assert_int_equal(b.log_level, 2);
+	assert_int_equal(b.n_routes, 3); /* a, c, and the child's b */
+	assert_string_equal(b.routes[2].route.host, "b.test");
+	assert_string_equal(b.routes[2].route.upstream.host, "127.0.0.1");
+	assert_int_equal(b.routes[2].route.upstream.port, 8080);
+	assert_string_equal(b.name, "child");
+	bottle_release(&b);
+
+	put("bottles/clear.md", "---\nextends: one\negress: {routes: []}\n---\n");
+	assert_int_equal(load("clear", &b), 0);
+	assert_int_equal(b.n_routes, 0);
+	bottle_release(&b);
+}
+
+static void cycles_and_missing_parents_die(void **state)
+{
+	struct bottle b;
+
+	(void)state;
+	put("bottles/ping.md", "---\nextends: pong\n---\n");
+	put("bottles/pong.md", "---\nextends: ping\n---\n");
+	put("bottles/self.md", "---\nextends: self\n---\n");
+	put("bottles/orphan.md", "---\nextends: nobody\n---\n");
+	assert_int_equal(load("ping", &b), -EINVAL);
+	assert_int_equal(load("self", &b), -EINVAL);
+	assert_int_equal(load("orphan", &b), -EINVAL);
+	assert_int_equal(load("nobody", &b), -ENOENT);
+	assert_int_equal(load("../../etc/passwd", &b), -ENOENT);
+}
+
+static void not_built_is_noted(void **state)
+{
+	struct bottle b;
+
+	(void)state;
+	put("bottles/later.md", "---\negress:\n  routes:\n    - host: a.test\n      dlp: false\n"
+				"    - host: b.test\n      matches: [{methods: [GET]}]\n---\n");
+	assert_int_equal(load("later", &b), 0);
+	assert_int_equal(json_array_size(b.not_built), 1);
+	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),
+			       "later.md:7:7: matches is not built yet"));
+	bottle_release(&b);
+}
+
+static void agents_widen_nothing(void **state)
+{
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+	struct bb_err err = { 0 };
+	struct agent a;
+	struct diag diag;
+
+	(void)state;
+	diag_init(&diag);
+	put("agents/good.md",
+	    "---\nname: x\nmodel: y\ntools: Read\nbottle: one\nskills: [a-b]\n---\n\n Do it. \n");
+	assert_int_equal(manifest_agent(&dirs, "good", &a, &diag, &err), 0);
+	assert_string_equal(a.bottle, "one");
+	assert_string_equal(a.prompt, "Do it.");
+	agent_release(&a);
+	put("agents/bad.md", "---\ngit-gate: {repos: {}}\negress: {}\n---\n");
+	assert_int_equal(manifest_agent(&dirs, "bad", &a, &diag, &err), -EINVAL);
+	assert_int_equal(diag.n, 2);
+	diag_release(&diag);
+}
+
+static int set_up(void **state)
+{
+	char path[256];
+
+	(void)state;
+	if (!mkdtemp(home))
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/bottles", home);
+	if (mkdir(path, 0700) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/agents", home);
+	return mkdir(path, 0700);
+}
+
+static int tear_down(void **state)
+{
+	static const char *const names[] = {
+		"bottles/x.md",     "bottles/one.md",   "bottles/two.md",
+		"bottles/child.md", "bottles/clear.md", "bottles/ping.md",
+		"bottles/pong.md",  "bottles/self.md",  "bottles/orphan.md",
+		"bottles/later.md", "agents/good.md",   "agents/bad.md",
+		"bottles",          "agents",           ""
+	};
+	char path[256];
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", home, names[i]);
+		(void)remove(path);
+	}
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(extends_folds),
+		cmocka_unit_test(cycles_and_missing_parents_die),
+		cmocka_unit_test(not_built_is_noted),
+		cmocka_unit_test(agents_widen_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
