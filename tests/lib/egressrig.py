@@ -194,10 +194,10 @@ class Rig:
             self.records.append({
                 "flow": flow, "kind": {3: "verdict", 4: "end"}[values["kind"]],
                 "verdict": ("allow", "deny")[values["verdict"]],
-                "reason": REASONS[values["reason"]], "host": values["host"].decode(),
+                "reason": REASONS[values["reason"]], "host": values["host"].decode(errors="replace"),
                 "port": values["port"], "status": values["status"],
-                "method": values["method"].decode(), "path": values["path"].decode(),
-                "rule": values["rule"].decode(), "text": values["text"].decode(),
+                "method": values["method"].decode(errors="replace"), "path": values["path"].decode(errors="replace"),
+                "rule": values["rule"].decode(errors="replace"), "text": values["text"].decode(errors="replace"),
                 "out": values["bytes_out"], "in": values["bytes_in"], "addr": values["addr"],
                 "dials_before": len(self.dials)})
         if values["ack"]:

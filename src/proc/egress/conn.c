@@ -12,14 +12,23 @@ static bool step_dead(struct conn *c)
 	return false;
 }
 
+bool conn_guest_left(struct conn *c)
+{
+	/* With a full buffer its end cannot be read, but the socket knows */
+	if (!c->guest.eof && c->guest.in.len < STREAM_CHUNK)
+		return false;
+	if (!stream_peer_gone(&c->guest))
+		return false;
+	conn_abort(c, REASON_CLOSED, "guest closed");
+	return true;
+}
+
 /* Nothing to do but wait for a message or the timer, and see the guest leave */
 static bool step_wait(struct conn *c)
 {
 	bool any = stream_fill(&c->guest, STREAM_CHUNK);
 
-	if (c->guest.eof && stream_peer_gone(&c->guest))
-		conn_abort(c, REASON_CLOSED, "guest closed");
-	return any;
+	return conn_guest_left(c) || any;
 }
 
 static bool (*const steps[CONN_NUM_STATES])(struct conn *c) = {

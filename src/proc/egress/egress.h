@@ -192,6 +192,8 @@ uint64_t conn_call_id(struct conn *c);
 #define CONN_CALL_BITS 24
 /** conn_next() - The request is over: read the next head */
 void conn_next(struct conn *c);
+/** conn_guest_left() - Both directions closed: nobody waits for an answer. Aborts then */
+bool conn_guest_left(struct conn *c);
 /** conn_abort() - End at once, without an answer; records the end of an admitted request */
 void conn_abort(struct conn *c, enum policy_reason reason, const char *text);
 void request_free(struct request *rq);

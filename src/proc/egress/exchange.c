@@ -182,21 +182,12 @@ void exchange_timeout(struct conn *c)
 		    c->state == CONN_EXCHANGE ? "no response in time" : "no connection in time");
 }
 
-/* The guest is gone, in both directions: nobody waits for this any more */
-static bool guest_is_gone(struct conn *c)
-{
-	if (!c->guest.eof || !stream_peer_gone(&c->guest))
-		return false;
-	conn_abort(c, REASON_CLOSED, "guest closed");
-	return true;
-}
-
 bool step_up_tls(struct conn *c)
 {
 	bool any = stream_fill(&c->guest, STREAM_CHUNK);
 	int r;
 
-	if (guest_is_gone(c))
+	if (conn_guest_left(c))
 		return true;
 	r = stream_handshake(&c->up);
 	if (r == 0)
@@ -273,11 +264,11 @@ static bool pump_request(struct conn *c)
 
 	if (c->rq->sent) {
 		any = stream_fill(&c->guest, STREAM_CHUNK);
-		return guest_is_gone(c) || any;
+		return conn_guest_left(c) || any;
 	}
 	/* An upstream that takes no more may still have answered: pump_response() finds out */
 	if (stream_out_full(&c->up) || c->up.write_error || c->up.error)
-		return false;
+		return conn_guest_left(c);
 	any = stream_fill(&c->guest, STREAM_CHUNK);
 	if (c->guest.in.len == 0) {
 		if (c->guest.eof)
