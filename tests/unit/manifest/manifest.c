@@ -101,14 +101,14 @@ static void refusals(void **state)
 		{ "git-gate: {repos: {a: {url: \"file:///x\"}}}", "2:29: url: ssh:// or https://" },
 		{ "supervise: 1", "2:12: supervise has to be true or false" },
 		{ "role: x", "2:1: bottle: 'role' is no longer a key" },
-		{ "extends: x", "" /* a cycle: reported without a line */ },
+		{ "extends: x", " extends goes in a circle: x → x" },
 		{ "a: &x 1\nb: *x", "2:4: anchors, aliases and tags are not allowed" },
 		{ "a: !!str 1", "2:4: anchors, aliases and tags are not allowed" },
 		{ "env: {A: x}\nenv: {}", "3:1: this key stands twice in its map" },
 		{ "<<: {}", "2:1: merge keys (<<) are not allowed" },
 		{ "a:\n\tb: 1", "3:1: tab in indentation" },
 		{ "a: [", "3:1: " },
-		{ "- a", "x" /* not a map: reported for the file */ },
+		{ "- a", " the frontmatter has to be a map" },
 		{ "a: \xff", "2:" },
 		{ "a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: "
 		  "{}}}}}}}}}}}}}}}}",
@@ -119,8 +119,6 @@ static void refusals(void **state)
 	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
 		const char *got = first_error(cases[i].front);
 
-		if (cases[i].error[0] == 'x')
-			continue;
 		if (strncmp(got, cases[i].error, strlen(cases[i].error)) != 0 ||
 		    (!*cases[i].error && *got))
 			fail_msg("%s\n  gives \"%s\"\n  wants \"%s\"", cases[i].front, got,
