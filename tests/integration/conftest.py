@@ -91,7 +91,7 @@ class Evidence:
 
     def __init__(self, internet, bottle):
         self.internet, self.bottle = internet, bottle
-        self.packets = len(internet.packets())
+        self.packets = len(internet.quiet())
         self.captured = len(internet.capture())
         self.records = len(bottle.audit())
 

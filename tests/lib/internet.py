@@ -164,7 +164,7 @@ class Internet:
         open(d + "/unbound.conf", "w").write(UNBOUND.format(d=d, data=data))
         self.spawn(self.world, ["unbound", "-d", "-c", d + "/unbound.conf"])
         self.pcap = d + "/veth.pcap"
-        self.tcpdump = self.spawn(self.world, ["tcpdump", "-i", "bbv", "-U", "-n", "-s", "0", "-w", self.pcap],
+        self.tcpdump = self.spawn(self.world, ["tcpdump", "-i", "bbv", "--immediate-mode", "-U", "-n", "-s", "256", "-w", self.pcap],
                                   stderr=subprocess.PIPE)
         self.tcpdump.stderr.readline()
         self.captured = d + "/captured"
@@ -184,13 +184,34 @@ class Internet:
         raise RuntimeError("%s:%d does not answer" % (addr, port))
 
     def packets(self, expression=""):
-        """What the wire saw between host and world, one line a packet."""
-        time.sleep(0.3)  # tcpdump writes each packet as it comes (-U)
-        argv = ["tcpdump", "-n", "-r", self.pcap]
-        if expression:
-            argv.append(expression)
+        """What the wire saw between host and world, one line a packet. A marker of our own goes the same
+        way first: when the capture has it, it has everything from before."""
+        self._mark()
+        argv = ["tcpdump", "-n", "-r", self.pcap, "not (udp and dst host 198.51.100.1 and dst port 9) "
+                "and not (icmp and src host 198.51.100.1)" + (" and (%s)" % expression if expression else "")]
         out = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return out.stdout.decode("latin-1").splitlines()
+
+    def _mark(self):
+        mark = "mark-%d-%f" % (os.getpid(), time.time())
+        run("ip", "netns", "exec", self.host, sys.executable, "-c", "import socket, sys;"
+            "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ('198.51.100.1', 9))", mark)
+        end = time.time() + 10
+        while mark.encode() not in open(self.pcap, "rb").read():
+            if time.time() > end:
+                raise RuntimeError("the packet capture stands still")
+            time.sleep(0.02)
+
+    def quiet(self):
+        """Wait until nothing more of earlier work is on the wire; returns the packets so far."""
+        before = self.packets()
+        for _ in range(50):
+            time.sleep(0.2)
+            after = self.packets()
+            if len(after) == len(before):
+                return after
+            before = after
+        raise RuntimeError("the wire does not become quiet")
 
     def capture(self):
         """Lines of the capture and echo servers."""
