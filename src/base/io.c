@@ -102,6 +102,28 @@ int bb_memfd_sealed(const char *name, struct bb_span data, struct bb_err *err)
 	return BB_TAKE_FD(fd);
 }
 
+int bb_memfd_read(int fd, struct bb_buf *b)
+{
+	uint8_t chunk[16384];
+	off_t at = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, chunk, sizeof(chunk), at);
+		int r;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		r = bb_buf_add(b, chunk, (size_t)n);
+		if (r < 0)
+			return r;
+		at += n;
+	}
+}
+
 static uint64_t clock_ms(clockid_t id)
 {
 	struct timespec ts;

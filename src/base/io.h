@@ -35,6 +35,14 @@ int bb_set_nonblock(int fd, bool on);
  */
 BB_MUST_USE int bb_memfd_sealed(const char *name, struct bb_span data, struct bb_err *err);
 
+/**
+ * bb_memfd_read() - Append the whole content of a memfd to @b
+ *
+ * One memfd is given to several processes, which share its file offset: this neither uses nor moves
+ * it. Return: 0 or -errno (-ENOBUFS past the cap)
+ */
+BB_MUST_USE int bb_memfd_read(int fd, struct bb_buf *b);
+
 /** bb_now_ms() - CLOCK_BOOTTIME in milliseconds: goes on during sleep */
 uint64_t bb_now_ms(void);
 

@@ -240,9 +240,7 @@ int policy_from_memfd(int fd, struct policy *ret, struct bb_err *err)
 	int r;
 
 	bb_buf_init(&buf, POLICY_JSON_MAX);
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return bb_err_set(err, -errno, "policy: %s", strerror(errno));
-	r = bb_read_all(fd, &buf);
+	r = bb_memfd_read(fd, &buf);
 	if (r < 0)
 		return bb_err_set(err, r, "policy: %s", strerror(-r));
 	json = json_loadb((const char *)buf.p, buf.len, JSON_REJECT_DUPLICATES, &je);

@@ -134,6 +134,7 @@ def test_guard_death_kills_vm(product, role):
         left = {r: p for r, p in pids.items() if products.alive(p)}
         assert left == {}, left
         assert b.proc.wait(10) == 125
+        assert (role if role != "bottled" else "went away").encode() in b.proc.stderr.read()
         assert [x for x in product.list() if x["identity"] == b.identity][0]["status"] == "ended"
     finally:
         b.close()
@@ -158,7 +159,7 @@ def test_policy_missing_refuses_start(exe, tmp_path):
         path = os.path.join(os.path.dirname(exe), "src/proc", role, role)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # START and no policy before it; fd 3 is the socket
-        p = subprocess.Popen([path], pass_fds=(theirs.fileno(),), stderr=subprocess.DEVNULL,
+        p = subprocess.Popen([path], pass_fds=(theirs.fileno(), 3), stderr=subprocess.DEVNULL,
                              preexec_fn=lambda fd=theirs.fileno(): os.dup2(fd, 3)) if theirs.fileno() != 3 else None
         theirs.close()
         ours.send(struct.pack("<HHIQ", 4, 1, 0, 0))

@@ -12,6 +12,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROLES = ("bottled", "gate", "egress", "dialer", "keyd", "recorder", "porter")
 USER = "bbtest"
+# by path: a test may give bot-bottle a PATH without anything
+IP, SETPRIV = shutil.which("ip") or "/usr/sbin/ip", shutil.which("setpriv") or "/usr/bin/setpriv"
 
 
 def make_user():
@@ -67,8 +69,8 @@ class Product:
 
     def argv(self, *args):
         # the namespace first, then the user: `ip netns exec` needs root
-        return (["ip", "netns", "exec", self.netns] if self.netns else []) + [
-            "setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "--",
+        return ([IP, "netns", "exec", self.netns] if self.netns else []) + [
+            SETPRIV, "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "--",
             self.exe] + list(args)
 
     def popen(self, *args, env=None, **kw):

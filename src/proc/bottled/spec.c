@@ -21,9 +21,7 @@ static int read_json(int fd, json_t **ret, struct bb_err *err)
 	int r;
 
 	bb_buf_init(&buf, SPEC_MAX);
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return bb_err_set(err, -errno, "bottle settings: %s", strerror(errno));
-	r = bb_read_all(fd, &buf);
+	r = bb_memfd_read(fd, &buf);
 	if (r < 0)
 		return bb_err_set(err, r, "bottle settings: %s", strerror(-r));
 	*ret = json_loadb((const char *)buf.p, buf.len, JSON_REJECT_DUPLICATES, &je);

@@ -8,9 +8,18 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* A bottle that failed, or went away without a word, against what the user can set right */
 static int exit_code_of(const struct bb_err *err)
 {
-	return err->code == -ECHILD || err->code == -EPIPE ? CLI_BROKEN : CLI_FAILED;
+	switch (-err->code) {
+	case ECHILD:
+	case EPIPE:
+	case ECONNRESET:
+	case ENODATA:
+		return CLI_BROKEN;
+	default:
+		return CLI_FAILED;
+	}
 }
 
 /* In the running bottle: the copied directory, then the command; the bottle ends in any case */

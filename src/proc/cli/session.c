@@ -114,16 +114,30 @@ static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	}
 }
 
+/* bottled did not say why the bottle ended */
+static void on_reason_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (!s->err.code)
+		(void)bb_err_set(&s->err, -EPIPE, "the bottle went away");
+	finish(s, 125);
+}
+
+/* bottled says why on its own socket, perhaps a moment later */
 static void on_porter_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 {
 	struct session *s = arg;
 
+	(void)why;
 	(void)text;
 	ipc_peer_free(peer);
 	s->porter = NULL;
-	if (!s->finished)
-		(void)bb_err_set(&s->err, why, "the bottle went away");
-	finish(s, 125);
+	if (s->finished || event_base_once(s->base, -1, EV_TIMEOUT, on_reason_late, s,
+					   &(struct timeval){ .tv_sec = 1 }) < 0)
+		finish(s, 125);
 }
 
 static void send_simple(struct session *s, enum ipc_type type)

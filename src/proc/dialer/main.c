@@ -90,9 +90,7 @@ static int load_hosts(struct dialer *dl, int fd, struct bb_err *err)
 	bb_buf_init(&text, HOSTS_FILE_MAX);
 	if (fd < 0)
 		return 0;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return bb_err_set(err, -errno, "hosts file: %s", strerror(errno));
-	r = bb_read_all(fd, &text);
+	r = bb_memfd_read(fd, &text);
 	if (r == 0)
 		r = hosts_parse(&dl->hosts, bb_buf_span(&text));
 	return r < 0 ? bb_err_set(err, r, "hosts file: %s", strerror(-r)) : 0;

@@ -99,9 +99,7 @@ static int load_roots(struct egress *eg, int fd, struct bb_err *err)
 	bb_buf_init(&pem, CA_STORE_MAX);
 	if (fd < 0)
 		return bb_err_set(err, -EINVAL, "no root certificates were given");
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return bb_err_set(err, -errno, "root certificates: %s", strerror(errno));
-	r = bb_read_all(fd, &pem);
+	r = bb_memfd_read(fd, &pem);
 	if (r < 0)
 		return bb_err_set(err, r, "root certificates: %s", strerror(-r));
 	eg->upstream_tls = tls_upstream_new(bb_buf_span(&pem), err);

@@ -43,6 +43,16 @@ static void memfd_is_sealed(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
+	for (int i = 0; i < 2; i++) { /* whatever others that hold it do with the offset */
+		bb_auto_buf struct bb_buf all;
+
+		bb_buf_init(&all, 5);
+		assert_int_equal(lseek(fd, 3, SEEK_SET), 3);
+		assert_int_equal(bb_memfd_read(fd, &all), 0);
+		assert_string_equal(bb_buf_str(&all), "hello");
+		assert_int_equal(lseek(fd, 0, SEEK_CUR), 3);
+	}
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	assert_int_equal(bb_read_full(fd, text, 5), 0);
 	assert_string_equal(text, "hello");
 	assert_int_equal(write(fd, "x", 1), -1);
