@@ -90,10 +90,13 @@ json_t *manifest_names(const struct manifest_dirs *dirs, const char *kind)
 bool manifest_has_repo_bottles(const struct manifest_dirs *dirs)
 {
 	char path[4096];
-	struct stat st;
+	struct stat st, own;
 
 	(void)snprintf(path, sizeof(path), "%s/.bot-bottle/bottles", dirs->cwd);
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/bottles", dirs->home);
+	return stat(path, &own) < 0 || own.st_dev != st.st_dev || own.st_ino != st.st_ino;
 }
 
 static int no_such(const struct manifest_dirs *dirs, const char *kind, const char *name,

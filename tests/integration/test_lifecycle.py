@@ -134,7 +134,8 @@ def test_guard_death_kills_vm(product, role):
         left = {r: p for r, p in pids.items() if products.alive(p)}
         assert left == {}, left
         assert b.proc.wait(10) == 125
-        assert (role if role != "bottled" else "went away").encode() in b.proc.stderr.read()
+        err = b.proc.stderr.read().decode()
+        assert (role if role != "bottled" else "went away") in err.splitlines()[-1], err
         assert [x for x in product.list() if x["identity"] == b.identity][0]["status"] == "ended"
     finally:
         b.close()

@@ -35,16 +35,62 @@ static const enum ipc_role start_order[] = {
 	IPC_ROLE_RECORDER, IPC_ROLE_KEYD, IPC_ROLE_DIALER, IPC_ROLE_EGRESS, IPC_ROLE_GATE,
 };
 
+/* How a child ended, without reaping it. Return: whether it has */
+static bool child_ended(const struct child *c, siginfo_t *ret)
+{
+	*ret = (siginfo_t){ 0 };
+	return c->pidfd >= 0 &&
+	       waitid(P_PIDFD, (id_t)c->pidfd, ret, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       ret->si_pid != 0;
+}
+
+/* The one of the others that was killed by a signal, NULL: none (yet) */
+static struct child *killed_one(struct bottle *b, const struct child *except)
+{
+	siginfo_t info;
+
+	for (int role = 0; role < IPC_NUM_ROLES; role++) {
+		struct child *c = &b->children[role];
+
+		if (c != except && child_ended(c, &info) && info.si_code != CLD_EXITED)
+			return c;
+	}
+	return NULL;
+}
+
+/*
+ * Guards leave when a peer is gone, often before the kernel tells the end of that peer: the one to
+ * name is who was killed. The machine does not run on meanwhile.
+ */
+static struct child *who_ended_first(struct child *c)
+{
+	struct child *vmm = &c->bottle->children[IPC_ROLE_VMM], *found = NULL;
+	siginfo_t info;
+
+	if (!child_ended(c, &info) || info.si_code != CLD_EXITED)
+		return c;
+	found = killed_one(c->bottle, NULL);
+	if (!found && vmm->pid > 0)
+		(void)kill(vmm->pid, SIGKILL);
+	for (int i = 0; !found && i < 40; i++) {
+		(void)usleep(5000);
+		found = killed_one(c->bottle, vmm);
+	}
+	return found ? found : c;
+}
+
 static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
 	struct bb_err why = { 0 };
-	siginfo_t info = { 0 };
+	siginfo_t info;
 
 	(void)fd;
 	(void)what;
-	if (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+	c = c->bottle->phase == BOTTLE_ENDING ? c : who_ended_first(c);
+	if (!child_ended(c, &info))
 		return;
+	(void)waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG);
 	c->dead = true;
 	if (c->bottle->phase == BOTTLE_ENDING)
 		return;

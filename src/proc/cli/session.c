@@ -36,6 +36,7 @@ struct session {
 	uint64_t interrupted_ms;
 	int code;
 	struct bb_err err;
+	char porter_said[256]; /* why the stream ended, unless bottled knows better */
 };
 
 static void finish(struct session *s, int code)
@@ -86,6 +87,28 @@ static void outlet_add(struct outlet *o, struct bb_span data)
 		ipc_peer_pause(o->session->porter, true);
 }
 
+/* bottled did not say why the bottle ended */
+static void on_reason_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (!s->err.code)
+		(void)bb_err_set(&s->err, -EPIPE, "%s",
+				 *s->porter_said ? s->porter_said : "the bottle went away");
+	finish(s, 125);
+}
+
+/* The stream to the command is gone: bottled says why on its own socket, perhaps a moment later */
+static void wait_for_reason(struct session *s)
+{
+	struct timeval tv = { .tv_sec = 1 };
+
+	if (s->finished || event_base_once(s->base, -1, EV_TIMEOUT, on_reason_late, s, &tv) < 0)
+		finish(s, 125);
+}
+
 static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct session *s = arg;
@@ -104,29 +127,15 @@ static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		finish(s, msg->u.exit.signo ? 128 + msg->u.exit.signo : msg->u.exit.code);
 		break;
 	case IPC_FAILED:
-		if (!s->finished)
-			(void)bb_err_set(&s->err, -EPIPE, "%.*s", (int)msg->u.text.text.len,
-					 (const char *)msg->u.text.text.p);
-		finish(s, 125);
+		(void)snprintf(s->porter_said, sizeof(s->porter_said), "%.*s",
+			       (int)msg->u.text.text.len, (const char *)msg->u.text.text.p);
+		wait_for_reason(s);
 		break;
 	default:
 		break;
 	}
 }
 
-/* bottled did not say why the bottle ended */
-static void on_reason_late(evutil_socket_t fd, short what, void *arg)
-{
-	struct session *s = arg;
-
-	(void)fd;
-	(void)what;
-	if (!s->err.code)
-		(void)bb_err_set(&s->err, -EPIPE, "the bottle went away");
-	finish(s, 125);
-}
-
-/* bottled says why on its own socket, perhaps a moment later */
 static void on_porter_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 {
 	struct session *s = arg;
@@ -135,9 +144,7 @@ static void on_porter_dead(struct ipc_peer *peer, int why, const char *text, voi
 	(void)text;
 	ipc_peer_free(peer);
 	s->porter = NULL;
-	if (s->finished || event_base_once(s->base, -1, EV_TIMEOUT, on_reason_late, s,
-					   &(struct timeval){ .tv_sec = 1 }) < 0)
-		finish(s, 125);
+	wait_for_reason(s);
 }
 
 static void send_simple(struct session *s, enum ipc_type type)
