@@ -200,8 +200,8 @@ def test_private_and_loopback_names_refused(bottle, evidence):
         r = bottle.sh("curl -sS -m 15 -o /dev/null -w '%%{http_code}' http://%s/" % host)
         assert r.out in (b"502", b"403"), (host, r)
     assert evidence.internet.packets("dst host 10.1.2.3") == []
-    assert [x["host"] for x in evidence.new_records() if x["kind"] == "end"
-            and x["verdict"] == "deny"] or evidence.denied(reason="floor")
+    evidence.denied(kind="flow", host="private.test", reason="private_range", addr="10.1.2.3")
+    evidence.denied(kind="flow", host="loop.test", reason="floor", addr="127.0.0.1")
     evidence.control()
 
 
