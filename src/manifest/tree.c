@@ -229,11 +229,11 @@ static struct tree *read_document(struct reader *r)
 {
 	struct tree *root = NULL;
 	yaml_event_t ev;
-	yaml_event_type_t type;
+	yaml_event_type_t type = YAML_NO_EVENT;
 
 	do {
 		if (!next_event(r, &ev))
-			return NULL;
+			break;
 		type = ev.type;
 		if (type == YAML_DOCUMENT_START_EVENT && ev.data.document_start.version_directive)
 			refuse(r, place(r, ev.start_mark), "directives are not allowed");

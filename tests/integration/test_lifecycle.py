@@ -52,10 +52,12 @@ def test_preflight_missing_engine(product):
 
 
 def test_run_exit_code_and_streams(product):
+    before = {b["identity"] for b in product.list()}
     r = product.run("run", "--bottle", "demo", "--", "sh", "-c", "echo out; echo err >&2; exit 42")
     assert r.code == 42 and r.out == b"out\n" and b"err\n" in r.err, r
     assert b"does not scan content yet" in r.err
-    assert not [b for b in product.list() if b["status"] == "up"]
+    new = [b for b in product.list() if b["identity"] not in before]
+    assert [b["status"] for b in new] == ["ended"], new
 
 
 def test_run_without_rules_lets_nothing_out(product, internet):
