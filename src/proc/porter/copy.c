@@ -173,9 +173,9 @@ static int send_entry(struct porter *p, int dir, const char *name)
 		return 0;
 	}
 	fd = *name ? open_beneath(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
-		   : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		   : open_beneath(dir, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
-		return *name ? fd : -errno;
+		return fd;
 	if (fstat(fd, &st) < 0)
 		r = -errno;
 	else

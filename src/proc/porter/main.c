@@ -5,6 +5,7 @@
 #include "proc/porter/porter.h"
 #include <errno.h>
 #include <event2/buffer.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -192,25 +193,68 @@ static void on_cli_drain(struct ipc_peer *peer, void *arg)
 	struct porter *p = arg;
 
 	(void)peer;
+	if (!p->started)
+		return;
 	(void)bufferevent_enable(p->stream, EV_READ);
 	on_stream_read(p->stream, p);
 }
 
-static void on_exec(struct porter *p, struct ipc_msg *msg)
+/*
+ * Before the first octet of the guest: a command needs no files, a copy those beneath the directory
+ * it was given. No kernel argument can be compared there (openat2 takes a structure): what the
+ * names may reach is decided in copy.c, and after a takeover by file permissions alone.
+ */
+static int lock_in(bool files, struct bb_err *err)
+{
+	static const struct jail_rule copies[] = {
+		JAIL_ALLOW(openat2),   JAIL_ALLOW(newfstatat), JAIL_ALLOW(readlinkat),
+		JAIL_ALLOW(mkdirat),   JAIL_ALLOW(unlinkat),   JAIL_ALLOW(getdents64),
+		JAIL_ALLOW(symlinkat),
+	};
+	const struct jail_table tables[] = { jail_common, JAIL_TABLE(copies) };
+
+	return jail_lock(tables, files ? 2 : 1, err);
+}
+
+static void listen_to_guest(struct porter *p)
+{
+	p->started = true;
+	(void)bufferevent_enable(p->stream, EV_READ);
+}
+
+static int on_exec(struct porter *p, struct ipc_msg *msg, struct bb_err *err)
 {
 	struct bb_span json = msg->u.data.data;
 
-	if (p->started || porter_frame(p, EXEC_TYPE_EXEC, json.p, json.len) < 0)
-		porter_fail(p, "only one command per stream");
-	p->started = true;
+	if (lock_in(false, err) < 0)
+		return err->code;
+	if (porter_frame(p, EXEC_TYPE_EXEC, json.p, json.len) < 0)
+		return bb_err_set(err, -ENOMEM, "no memory");
 	send_ping(p);
+	return 0;
+}
+
+/* The one use of this stream */
+static void on_use(struct porter *p, struct ipc_msg *msg)
+{
+	struct bb_err err = { 0 };
+
+	if (p->started)
+		(void)bb_err_set(&err, -EBUSY, "only one use per stream");
+	else if (msg->type == IPC_EXEC)
+		(void)on_exec(p, msg, &err);
+	else if (lock_in(true, &err) == 0 && copy_start(p, msg, &err) < 0)
+		err.code = err.code ? err.code : -EIO;
+	if (err.code)
+		porter_fail(p, err.msg);
+	else
+		listen_to_guest(p);
 }
 
 static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct porter *p = arg;
 	uint8_t payload[EXEC_RESIZE_BYTES];
-	struct bb_err err = { 0 };
 	int r = 0;
 
 	(void)peer;
@@ -218,7 +262,9 @@ static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		return;
 	switch ((int)msg->type) {
 	case IPC_EXEC:
-		on_exec(p, msg);
+	case IPC_COPY_IN:
+	case IPC_COPY_OUT:
+		on_use(p, msg);
 		break;
 	case IPC_STDIN:
 		if (msg->u.data.data.len)
@@ -235,15 +281,6 @@ static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		break;
 	case IPC_SIGNAL:
 		r = porter_frame(p, EXEC_TYPE_SIGNAL, &msg->u.signal.signo, 1);
-		break;
-	case IPC_COPY_IN:
-	case IPC_COPY_OUT:
-		if (p->started)
-			(void)bb_err_set(&err, -EBUSY, "only one use per stream");
-		else if (copy_start(p, msg, &err) == 0)
-			p->started = true;
-		if (err.code)
-			porter_fail(p, err.msg);
 		break;
 	default:
 		break;
@@ -296,25 +333,32 @@ static int porter_init(struct porter *p, const struct ipc_boot *boot, struct bb_
 	}
 	bufferevent_setcb(p->stream, on_stream_read, on_stream_write, on_stream_event, p);
 	bufferevent_setwatermark(p->stream, EV_READ, 0, PORTER_QUEUE_MAX);
-	(void)bufferevent_enable(p->stream, EV_READ | EV_WRITE);
+	(void)bufferevent_disable(p->stream, EV_READ); /* until the filter is in place */
+	(void)bufferevent_enable(p->stream, EV_WRITE);
 	return 0;
 }
 
 int main(void)
 {
+	static const int keep[] = { IPC_BOOT_FD };
 	static struct porter p;
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;
 
 	bb_log_init("porter");
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (ipc_boot_receive(IPC_ROLE_PORTER, &boot, &err) < 0 ||
-	    porter_init(&p, &boot, &err) < 0 || ipc_boot_ready(&err) < 0) {
+	json_object_seed(0); /* reads /dev/urandom: now, not behind the filter */
+	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 ||
+	    ipc_boot_receive(IPC_ROLE_PORTER, &boot, &err) < 0 ||
+	    porter_init(&p, &boot, &err) < 0 || (!p.cli && lock_in(false, &err) < 0) ||
+	    ipc_boot_ready(&err) < 0) {
 		ipc_boot_failed(&err);
 		return 1;
 	}
-	if (!p.cli)
+	if (!p.cli) {
 		send_ping(&p);
+		listen_to_guest(&p);
+	}
 	(void)event_base_dispatch(p.base);
 	return 0;
 }
