@@ -69,7 +69,27 @@ static int spec_memfd(const struct backend_start *s, struct bb_err *err)
 	return fd;
 }
 
-/* In the child: bottled with the socket as fd 3 and nothing else of ours but stderr */
+/* What bottled finds its directories by. The rest of the user's environment may hold secrets, and
+ * an environment can be read in /proc for as long as the process lives. */
+static void exec_with_few_variables(const char *path, char *const *argv)
+{
+	static const char *const names[] = { "PATH",           "HOME",           "TMPDIR",
+					     "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR",
+					     "BOT_BOTTLE_HOME" };
+	char *env[BB_ARRAY_LEN(names) + 1] = { NULL };
+	size_t n = 0;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && asprintf(&env[n], "%s=%s", names[i], value) >= 0)
+			n++;
+	}
+	env[n] = NULL;
+	(void)execve(path, argv, env);
+}
+
+/* In the child: bottled with the socket as fd 3 and nothing else of ours */
 _Noreturn static void exec_bottled(const char *path, int sock)
 {
 	char *argv[] = { (char[]){ "bottled" }, NULL };
@@ -86,7 +106,7 @@ _Noreturn static void exec_bottled(const char *path, int sock)
 	(void)dup2(null, 1);
 	(void)dup2(null, 2); /* it writes to the bottle's host.log; the terminal is the CLI's */
 	(void)syscall(SYS_close_range, BOTTLED_FD + 1, ~0u, 0u);
-	(void)execv(path, argv);
+	exec_with_few_variables(path, argv);
 	_exit(127);
 }
 

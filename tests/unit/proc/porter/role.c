@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* porter's real executable; this file plays the guest on its stream and the CLI on its socket */
+#include "base/io.h"
+#include "tests/unit/proc/role.h"
+#include "wire/exec.h"
+#include "wire/tar.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static const char *exe;
+static char top[64]; /* holds "in", what the guest may write to, and "out", what it may not */
+
+static void start(struct role *r, int *ret_stream)
+{
+	const struct timeval limit = { .tv_sec = 5 };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	role_spawn(r, exe);
+	role_give_peer(r, IPC_ROLE_CLI);
+	role_give_fd(r, IPC_FD_STREAM, fds[1]);
+	role_send(r->bottled, &(struct ipc_msg){ .type = IPC_START, .fd = -1 });
+	assert_int_equal(role_recv(r, r->bottled), IPC_READY);
+	*ret_stream = fds[0];
+}
+
+static void guest_says(int stream, enum exec_type type, const void *data, size_t len)
+{
+	uint8_t header[EXEC_HEADER_BYTES];
+
+	exec_header_write(header, type, (uint32_t)len);
+	assert_int_equal(bb_write_full(stream, header, sizeof(header)), 0);
+	assert_int_equal(bb_write_full(stream, data, len), 0);
+}
+
+/* Reads and drops one frame of porter. Return: its type */
+static uint8_t host_said(int stream)
+{
+	static uint8_t payload[EXEC_JSON_MAX];
+	uint8_t h[EXEC_HEADER_BYTES];
+	uint32_t len;
+
+	assert_int_equal(bb_read_full(stream, h, sizeof(h)), 0);
+	len = (uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
+	assert_true(len <= sizeof(payload));
+	assert_int_equal(bb_read_full(stream, payload, len), 0);
+	return h[4];
+}
+
+/* ---- archives ---- */
+
+/* A ustar header with any name and type, also those that tar_header_write() would refuse */
+static void raw_header(uint8_t out[static TAR_BLOCK], const char *name, char type, const char *target,
+		       size_t size)
+{
+	unsigned int sum = 0;
+	char number[16];
+
+	memset(out, 0, TAR_BLOCK);
+	memcpy(out, name, strnlen(name, 100));
+	memcpy(out + 100, "0004777", 7); /* set-user-ID as well */
+	memcpy(out + 108, "0000000", 7);
+	memcpy(out + 116, "0000000", 7);
+	(void)snprintf(number, sizeof(number), "%011zo", size);
+	memcpy(out + 124, number, 11);
+	memcpy(out + 136, "00000000000", 11);
+	memset(out + 148, ' ', 8);
+	out[156] = (uint8_t)type;
+	memcpy(out + 157, target, strnlen(target, 100));
+	memcpy(out + 257, "ustar\00000", 8);
+	for (size_t i = 0; i < TAR_BLOCK; i++)
+		sum += out[i];
+	(void)snprintf(number, sizeof(number), "%06o", sum);
+	memcpy(out + 148, number, 7);
+}
+
+struct member {
+	const char *name;
+	char type; /* 0 ends the list */
+	const char *target;
+};
+
+static void send_archive(int stream, const struct member *m)
+{
+	static uint8_t block[TAR_BLOCK], zeros[TAR_END_BYTES];
+	uint8_t payload[EXEC_EXIT_BYTES];
+
+	for (; m->type; m++) {
+		raw_header(block, m->name, m->type, m->target, m->type == '0' ? 4 : 0);
+		guest_says(stream, EXEC_TYPE_TAR_OUT, block, TAR_BLOCK);
+		if (m->type == '0') {
+			memset(block, 0, TAR_BLOCK);
+			memcpy(block, "evil", 4);
+			guest_says(stream, EXEC_TYPE_TAR_OUT, block, TAR_BLOCK);
+		}
+	}
+	guest_says(stream, EXEC_TYPE_TAR_OUT, zeros, sizeof(zeros));
+	guest_says(stream, EXEC_TYPE_TAR_OUT, NULL, 0);
+	exec_exit_write(payload, &(struct exec_exit){ 0 });
+	guest_says(stream, EXEC_TYPE_EXIT, payload, sizeof(payload));
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void make_world(void)
+{
+	char path[128];
+
+	(void)snprintf(top, sizeof(top), "/tmp/bb-porter-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	(void)snprintf(path, sizeof(path), "%s/out", top);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/out/file", top);
+	{
+		bb_auto_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		assert_int_equal(bb_write_full(fd, "kept", 4), 0);
+	}
+	(void)snprintf(path, sizeof(path), "%s/in", top);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/in/door", top); /* a link of the user's own */
+	assert_int_equal(symlink("../out", path), 0);
+	(void)snprintf(path, sizeof(path), "%s/in/window", top);
+	assert_int_equal(symlink("../out/file", path), 0);
+}
+
+static size_t entries_of(const char *name)
+{
+	char dir[160];
+	size_t n = 0;
+
+	(void)snprintf(dir, sizeof(dir), "%s/%s", top, name);
+	for (const char *const *at = (const char *const[]){ "file", "x", "evil", "sub/x", NULL }; *at;
+	     at++) {
+		char path[256];
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, *at);
+		n += lstat(path, &st) == 0;
+	}
+	return n;
+}
+
+/* What is outside "in" is as it was */
+static void assert_outside_untouched(void)
+{
+	char path[128], text[8] = "";
+	bb_auto_close int fd = -1;
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/out/file", top);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(bb_read_full(fd, text, 4), 0);
+	assert_string_equal(text, "kept");
+	assert_int_equal(entries_of("out"), 1);
+	assert_int_equal(entries_of("."), 0);
+	(void)snprintf(path, sizeof(path), "%s/evil", top);
+	assert_int_equal(lstat(path, &st), -1);
+}
+
+static void copy_out(struct role *r, int *ret_stream)
+{
+	struct ipc_msg m = { .type = IPC_COPY_OUT };
+	char path[128];
+
+	start(r, ret_stream);
+	(void)snprintf(path, sizeof(path), "%s/in", top);
+	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	m.u.copy.path = BB_SPAN_STR("/workspace/x");
+	role_send(r->peers[IPC_ROLE_CLI], &m);
+	(void)close(m.fd);
+	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
+}
+
+static void hostile_archive_stays_inside(void **state)
+{
+	static const struct {
+		struct member members[4];
+		bool refused; /* with an error; otherwise entries are left out and counted */
+	} cases[] = {
+		{ { { "../evil", '0', "" } }, true },
+		{ { { "a/../../evil", '0', "" } }, true },
+		{ { { "/tmp/evil", '0', "" } }, true },
+		{ { { "..", '5', "" } }, true },
+		{ { { "door/x", '0', "" } }, true },             /* through the user's link */
+		{ { { "door", '5', "" }, { "door/x", '0', "" } }, true },
+		{ { { "sub", '2', "../out" }, { "sub/x", '0', "" } }, false }, /* link left out */
+		{ { { "sub", '2', "/tmp" } }, false },
+		{ { { "d", '5', "" }, { "sub", '2', "d" }, { "sub/x", '0', "" } }, true },
+		{ { { "evil", '1', "door/file" } }, true },      /* hard link */
+		{ { { "evil", '3', "" } }, true },               /* device */
+		{ { { "evil", '6', "" } }, true },               /* fifo */
+		{ { { "evil", 'S', "" } }, true },               /* GNU sparse */
+		{ { { "evil", 'L', "" } }, true },
+		{ { { "window", '0', "" } }, false },            /* replaces the link, not its target */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct role r;
+		int stream;
+
+		make_world();
+		copy_out(&r, &stream);
+		send_archive(stream, cases[i].members);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+		if ((r.msg.u.copy_done.err != 0) != cases[i].refused)
+			fail_msg("case %zu: error %u, %.*s", i, r.msg.u.copy_done.err,
+				 (int)r.msg.u.copy_done.text.len,
+				 (const char *)r.msg.u.copy_done.text.p);
+		assert_outside_untouched();
+		(void)close(stream);
+		(void)role_end(&r);
+		assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	}
+}
+
+static void plain_archive_arrives(void **state)
+{
+	const struct member members[] = {
+		{ "sub", '5', "" }, { "sub/x", '0', "" }, { "file", '2', "sub/x" }, { 0 } };
+	char path[128], text[8] = "";
+	struct role r;
+	struct stat st;
+	int stream;
+
+	(void)state;
+	make_world();
+	copy_out(&r, &stream);
+	send_archive(stream, members);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+	assert_int_equal(r.msg.u.copy_done.err, 0);
+	assert_int_equal(r.msg.u.copy_done.bytes, 4);
+	(void)snprintf(path, sizeof(path), "%s/in/file", top);
+	{
+		bb_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		assert_int_equal(bb_read_full(fd, text, 4), 0);
+		assert_string_equal(text, "evil");
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_mode & 07000, 0); /* the guest's set-user-ID bit is gone */
+	}
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+	assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* ---- commands ---- */
+
+static void begin_command(struct role *r, int *ret_stream)
+{
+	start(r, ret_stream);
+	role_send(r->peers[IPC_ROLE_CLI], &(struct ipc_msg){ .type = IPC_EXEC,
+							     .fd = -1,
+							     .u.data.data = BB_SPAN_STR("{}") });
+	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
+	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_PING);
+}
+
+static void bad_frames_end_only_this_use(void **state)
+{
+	static const struct {
+		uint8_t octets[8];
+		size_t len;
+	} cases[] = {
+		{ { 0, 0, 0, 0, 99 }, 5 },                     /* unknown type */
+		{ { 0xff, 0xff, 0xff, 0xff, EXEC_TYPE_STDOUT }, 5 },
+		{ { 0, 0, 0, 0, EXEC_TYPE_STDIN_EOF }, 5 },    /* only the host sends it */
+		{ { 0, 0, 0, 1, EXEC_TYPE_EXIT, 0 }, 6 },      /* too short */
+		{ { 0, 0, 0, 1, EXEC_TYPE_TAR_OUT, 0 }, 6 },   /* nobody asked for it */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct role r;
+		int stream;
+
+		begin_command(&r, &stream);
+		assert_int_equal(bb_write_full(stream, cases[i].octets, cases[i].len), 0);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_FAILED);
+		assert_true(r.msg.u.text.text.len > 0);
+		(void)close(stream);
+		assert_int_equal(role_end(&r), 0);
+	}
+}
+
+static void filter_is_in_place(void **state)
+{
+	char path[64], text[4096] = "";
+	bb_auto_close int fd = -1;
+	struct role r;
+	int stream;
+
+	(void)state;
+	begin_command(&r, &stream);
+	guest_says(stream, EXEC_TYPE_STDOUT, "hi", 2);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_STDOUT);
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)r.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, "Seccomp:\t2"));
+	assert_non_null(strstr(text, "NoNewPrivs:\t1"));
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
+/* What a guest sends before there is a command is not even read */
+static void silent_until_used(void **state)
+{
+	struct role r;
+	int stream;
+
+	(void)state;
+	start(&r, &stream);
+	guest_says(stream, EXEC_TYPE_STDOUT, "early", 5);
+	assert_int_equal(setsockopt(r.peers[IPC_ROLE_CLI], SOL_SOCKET, SO_RCVTIMEO,
+				    &(struct timeval){ .tv_usec = 300000 }, sizeof(struct timeval)),
+			 0);
+	{
+		uint8_t octet;
+
+		assert_int_equal(recv(r.peers[IPC_ROLE_CLI], &octet, 1, 0), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hostile_archive_stays_inside),
+		cmocka_unit_test(plain_archive_arrives),
+		cmocka_unit_test(bad_frames_end_only_this_use),
+		cmocka_unit_test(filter_is_in_place),
+		cmocka_unit_test(silent_until_used),
+	};
+
+	if (argc != 2)
+		return 2;
+	exe = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
