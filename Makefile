@@ -42,9 +42,12 @@ bench: all
 fuzz:
 	@scripts/fuzz $(T) $(S)
 
-install: all
-	@meson configure $(BUILD) --prefix=$(PREFIX)
-	@meson install -C $(BUILD) --no-rebuild
+# The prefix is compiled in: a build directory of its own, so that the tree's stays as it is
+install:
+	@test -f build-install/build.ninja || meson setup build-install --libexecdir=libexec >/dev/null
+	@meson configure build-install --prefix=$(PREFIX)
+	@ninja -C build-install
+	@meson install -C build-install --no-rebuild
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 format:
@@ -54,4 +57,4 @@ format-check:
 	@clang-format --dry-run -Werror $(SOURCES)
 
 clean:
-	@rm -rf $(BUILD) build-asan build-fuzz
+	@rm -rf $(BUILD) build-asan build-clang build-fuzz build-install

@@ -26,6 +26,13 @@ static int image_build_cmd(const struct cli_args *args)
 	time_t start = time(NULL);
 	struct image image;
 
+	if (!cli_has(args, OPT_REBUILD) && image_open(name, &image, &err) == 0) {
+		(void)fprintf(stderr, "%s is there, built %s; --rebuild makes it anew\n", name,
+			      image.built);
+		(void)printf("%s %s\n", image.name, image.digest);
+		return CLI_OK;
+	}
+	err = (struct bb_err){ 0 };
 	if (image_build(name, cli_opt(args, OPT_MIRROR), on_progress, &start, &image, &err) < 0)
 		return cli_error(err.code == -EINTR ? CLI_INTERRUPTED : CLI_FAILED, "%s", err.msg);
 	(void)printf("%s %s\n", image.name, image.digest);

@@ -28,7 +28,7 @@ const struct cli_opt cli_opts[] = {
 	[OPT_OLDER_THAN] = { "older-than", "DAYS", "ended bottles made before (default: 30)",
 			     false },
 	[OPT_PROMPT] = { "prompt", "TEXT", "what the agent is to do", false },
-	[OPT_RECURSIVE] = { "recursive", NULL, "directories with what is in them", false },
+	[OPT_REBUILD] = { "rebuild", NULL, "make it anew although it is there", false },
 	[OPT_URL] = { "url", "URL", "explain the decision about this URL", false },
 	[OPT_USER] = { "user", "NAME", "user in the bottle (default: node)", false },
 	[OPT_WORKDIR] = { "workdir", "PATH", "directory in the bottle to start in", false },
@@ -62,8 +62,9 @@ const struct cli_cmd cli_cmds[] = {
 	  NO_OPTS, 2, 2, -1, cmd_cp },
 	{ "image", "ls | build [NAME]", "what bottles boot",
 	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and, for\n"
-	  "\"base\", a Debian root with the tools that coding agents use.",
-	  OPTS(OPT_MIRROR), 1, 2, -1, cmd_image },
+	  "\"base\", a Debian root with the tools that coding agents use. An image that is there\n"
+	  "in full is left as it is.",
+	  OPTS(OPT_MIRROR, OPT_REBUILD), 1, 2, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
 	  "Says what is missing to run bottles and which accelerator would be used, and why.",
 	  NO_OPTS, 0, 0, -1, cmd_doctor },

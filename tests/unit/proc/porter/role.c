@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* porter's real executable; this file plays the guest on its stream and the CLI on its socket */
-#include "base/io.h"
 #include "tests/unit/proc/role.h"
+#include "base/io.h"
 #include "wire/exec.h"
 #include "wire/tar.h"
 #include <errno.h>
@@ -55,8 +55,8 @@ static uint8_t host_said(int stream)
 /* ---- archives ---- */
 
 /* A ustar header with any name and type, also those that tar_header_write() would refuse */
-static void raw_header(uint8_t out[static TAR_BLOCK], const char *name, char type, const char *target,
-		       size_t size)
+static void raw_header(uint8_t out[static TAR_BLOCK], const char *name, char type,
+		       const char *target, size_t size)
 {
 	unsigned int sum = 0;
 	char number[16];
@@ -141,8 +141,8 @@ static size_t entries_of(const char *name)
 	size_t n = 0;
 
 	(void)snprintf(dir, sizeof(dir), "%s/%s", top, name);
-	for (const char *const *at = (const char *const[]){ "file", "x", "evil", "sub/x", NULL }; *at;
-	     at++) {
+	for (const char *const *at = (const char *const[]){ "file", "x", "evil", "sub/x", NULL };
+	     *at; at++) {
 		char path[256];
 		struct stat st;
 
@@ -193,17 +193,17 @@ static void hostile_archive_stays_inside(void **state)
 		{ { { "a/../../evil", '0', "" } }, true },
 		{ { { "/tmp/evil", '0', "" } }, true },
 		{ { { "..", '5', "" } }, true },
-		{ { { "door/x", '0', "" } }, true },             /* through the user's link */
+		{ { { "door/x", '0', "" } }, true }, /* through the user's link */
 		{ { { "door", '5', "" }, { "door/x", '0', "" } }, true },
 		{ { { "sub", '2', "../out" }, { "sub/x", '0', "" } }, false }, /* link left out */
 		{ { { "sub", '2', "/tmp" } }, false },
 		{ { { "d", '5', "" }, { "sub", '2', "d" }, { "sub/x", '0', "" } }, true },
-		{ { { "evil", '1', "door/file" } }, true },      /* hard link */
-		{ { { "evil", '3', "" } }, true },               /* device */
-		{ { { "evil", '6', "" } }, true },               /* fifo */
-		{ { { "evil", 'S', "" } }, true },               /* GNU sparse */
+		{ { { "evil", '1', "door/file" } }, true }, /* hard link */
+		{ { { "evil", '3', "" } }, true },          /* device */
+		{ { { "evil", '6', "" } }, true },          /* fifo */
+		{ { { "evil", 'S', "" } }, true },          /* GNU sparse */
 		{ { { "evil", 'L', "" } }, true },
-		{ { { "window", '0', "" } }, false },            /* replaces the link, not its target */
+		{ { { "window", '0', "" } }, false }, /* replaces the link, not its target */
 	};
 
 	(void)state;
@@ -229,7 +229,8 @@ static void hostile_archive_stays_inside(void **state)
 static void plain_archive_arrives(void **state)
 {
 	const struct member members[] = {
-		{ "sub", '5', "" }, { "sub/x", '0', "" }, { "file", '2', "sub/x" }, { 0 } };
+		{ "sub", '5', "" }, { "sub/x", '0', "" }, { "file", '2', "sub/x" }, { 0 }
+	};
 	char path[128], text[8] = "";
 	struct role r;
 	struct stat st;
@@ -261,9 +262,9 @@ static void plain_archive_arrives(void **state)
 static void begin_command(struct role *r, int *ret_stream)
 {
 	start(r, ret_stream);
-	role_send(r->peers[IPC_ROLE_CLI], &(struct ipc_msg){ .type = IPC_EXEC,
-							     .fd = -1,
-							     .u.data.data = BB_SPAN_STR("{}") });
+	role_send(
+		r->peers[IPC_ROLE_CLI],
+		&(struct ipc_msg){ .type = IPC_EXEC, .fd = -1, .u.data.data = BB_SPAN_STR("{}") });
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_PING);
 }
@@ -274,11 +275,11 @@ static void bad_frames_end_only_this_use(void **state)
 		uint8_t octets[8];
 		size_t len;
 	} cases[] = {
-		{ { 0, 0, 0, 0, 99 }, 5 },                     /* unknown type */
+		{ { 0, 0, 0, 0, 99 }, 5 }, /* unknown type */
 		{ { 0xff, 0xff, 0xff, 0xff, EXEC_TYPE_STDOUT }, 5 },
-		{ { 0, 0, 0, 0, EXEC_TYPE_STDIN_EOF }, 5 },    /* only the host sends it */
-		{ { 0, 0, 0, 1, EXEC_TYPE_EXIT, 0 }, 6 },      /* too short */
-		{ { 0, 0, 0, 1, EXEC_TYPE_TAR_OUT, 0 }, 6 },   /* nobody asked for it */
+		{ { 0, 0, 0, 0, EXEC_TYPE_STDIN_EOF }, 5 },  /* only the host sends it */
+		{ { 0, 0, 0, 1, EXEC_TYPE_EXIT, 0 }, 6 },    /* too short */
+		{ { 0, 0, 0, 1, EXEC_TYPE_TAR_OUT, 0 }, 6 }, /* nobody asked for it */
 	};
 
 	(void)state;
