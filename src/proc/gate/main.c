@@ -7,21 +7,18 @@
 #include "policy/reason.h"
 #include "proc/gate/gate.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
-/* Beyond jail_common: socket pairs for services, guest memory, signals to the guest's rings */
+/* Beyond jail_common: socket pairs for services, resets passed on, the seals of guest memory */
 static const struct jail_rule gate_rules[] = {
 	JAIL_IF(socketpair, JAIL_INT(0, AF_UNIX)),
-	JAIL_IF(mmap, JAIL_BITS(2, PROT_EXEC, 0)),
-	JAIL_ALLOW(munmap),
-	JAIL_ALLOW(fstat),
-	JAIL_ALLOW(newfstatat),
-	JAIL_ALLOW(fcntl),
-	JAIL_ALLOW(shutdown),
+	JAIL_IF2(setsockopt, JAIL_INT(1, SOL_SOCKET), JAIL_INT(2, SO_LINGER)),
+	JAIL_IF(fcntl, JAIL_INT(1, F_GET_SEALS)),
 };
 
 bool bucket_take(struct bucket *b, uint64_t now_ms)

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RINGS_AT(q)  ((uint64_t)(q) * 0x10000u)
+#define RINGS_AT(q)  ((uint64_t)(q)*0x10000u)
 #define AVAIL_OFFSET 0x4000u
 #define USED_OFFSET  0x8000u
 #define RX_AT        0x100000u
@@ -142,7 +142,8 @@ uint64_t driver_negotiate(struct driver *d)
 
 	if (driver_message(d, VHOST_USER_GET_FEATURES, NULL, 0, -1, true, &features) != 8 ||
 	    !tell(d, VHOST_USER_SET_OWNER, NULL, 0, -1) ||
-	    driver_message(d, VHOST_USER_GET_PROTOCOL_FEATURES, NULL, 0, -1, true, &protocol) != 8 ||
+	    driver_message(d, VHOST_USER_GET_PROTOCOL_FEATURES, NULL, 0, -1, true, &protocol) !=
+		    8 ||
 	    !tell(d, VHOST_USER_SET_PROTOCOL_FEATURES, &protocol, 8, -1))
 		return 0;
 	chosen = features & ~(1ull << 29); /* without EVENT_IDX: every packet interrupts */

@@ -69,7 +69,8 @@ struct vsock_header driver_header(const struct driver_conn *c, enum vsock_op op,
 BB_MUST_USE bool driver_connect(struct driver *d, struct driver_conn *c, uint32_t guest_port,
 				uint32_t host_port);
 /** driver_write() - Octets within gate's credit. Return: false on reset or silence */
-BB_MUST_USE bool driver_write(struct driver *d, struct driver_conn *c, const void *data, size_t len);
+BB_MUST_USE bool driver_write(struct driver *d, struct driver_conn *c, const void *data,
+			      size_t len);
 /** driver_read() - At least one octet. Return: octets (up to DRIVER_RX_BYTES), 0 at eof, reset or
  * after five seconds */
 size_t driver_read(struct driver *d, struct driver_conn *c, uint8_t *out);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gate's real executable: the driver plays VMM and guest kernel, this file the peers */
+#include "tests/unit/proc/role.h"
 #include "base/io.h"
 #include "policy/reason.h"
 #include "tests/unit/proc/gate/driver.h"
-#include "tests/unit/proc/role.h"
 #include "wire/dns.h"
 #include "wire/flow.h"
 #include <errno.h>
@@ -195,9 +195,9 @@ static void a_flow_to_the_guard(void **state)
 	{
 		int fd = BB_TAKE_FD(r.msg.fd);
 
-		role_send(r.peers[IPC_ROLE_EGRESS], &(struct ipc_msg){ .type = IPC_FLOW_READY,
-								       .fd = -1,
-								       .flow = r.msg.flow });
+		role_send(
+			r.peers[IPC_ROLE_EGRESS],
+			&(struct ipc_msg){ .type = IPC_FLOW_READY, .fd = -1, .flow = r.msg.flow });
 		assert_status(&d, &c, FLOW_STATUS_OK);
 		exchange(&d, &c, fd);
 	}
@@ -357,8 +357,9 @@ static void dns_is_answered_here(void **state)
 
 static void other_ports_are_reset(void **state)
 {
-	static const uint32_t ports[] = { 0,	1,    22,   5000,      5002, 6001,
-					  6004, 9099, 9418, UINT32_MAX };
+	static const uint32_t ports[] = {
+		0, 1, 22, 5000, 5002, 6001, 6004, 9099, 9418, UINT32_MAX
+	};
 	struct driver_conn c;
 	struct driver d;
 	struct role r;
@@ -425,6 +426,39 @@ static void false_packets_cost_only_themselves(void **state)
 	end(&r, &d);
 }
 
+/* A reset ends the flow on the host's side as a reset, and nothing else */
+static void a_reset_costs_one_flow(void **state)
+{
+	const struct timeval limit = { .tv_sec = 5 };
+	uint8_t header[FLOW_HEADER_BYTES], octet;
+	struct driver_conn c;
+	struct vsock_header h;
+	struct driver d;
+	struct role r;
+
+	(void)state;
+	start_device(&r, &d);
+	header_for(header, 127, 64, 0, 1, 9099);
+	for (uint32_t i = 0; i < 50; i++) {
+		int fd;
+
+		ask_flow(&d, &c, 700 + i, header);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_FLOW_OPEN);
+		fd = BB_TAKE_FD(r.msg.fd);
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+		role_send(
+			r.peers[IPC_ROLE_EGRESS],
+			&(struct ipc_msg){ .type = IPC_FLOW_READY, .fd = -1, .flow = r.msg.flow });
+		assert_status(&d, &c, FLOW_STATUS_OK);
+		h = driver_header(&c, VSOCK_OP_RST, 0);
+		assert_true(driver_send(&d, &h, NULL));
+		assert_true(recv(fd, &octet, 1, 0) <= 0);
+		(void)close(fd);
+	}
+	assert_true(driver_connect(&d, &c, 9, PORT_DNS)); /* control */
+	end(&r, &d);
+}
+
 static void memory_that_can_shrink_is_refused(void **state)
 {
 	struct driver d;
@@ -444,14 +478,14 @@ static void broken_rings_end_the_bottle(void **state)
 		uint16_t flags, next, head;
 		const char *why;
 	} cases[] = {
-		{ 0, 64, 1, 0, 0, "chain too long" },		       /* points to itself */
-		{ 0, 64, 1, 999, 0, "descriptor outside" },	       /* next outside */
-		{ 0, 64, 0, 0, 999, "descriptor outside" },	       /* head outside */
-		{ DRIVER_MEM, 64, 0, 0, 0, "segment outside" },	       /* behind memory */
-		{ DRIVER_MEM - 8, 64, 0, 0, 0, "segment outside" },    /* across its end */
-		{ UINT64_MAX - 8, 64, 0, 0, 0, "segment outside" },    /* wraps around */
-		{ 0, UINT32_MAX, 0, 0, 0, "" },			       /* 4 GiB long */
-		{ 0x200000, 24, 4, 0, 0, "indirect" },		       /* table of 1.5 */
+		{ 0, 64, 1, 0, 0, "chain too long" },               /* points to itself */
+		{ 0, 64, 1, 999, 0, "descriptor outside" },         /* next outside */
+		{ 0, 64, 0, 0, 999, "descriptor outside" },         /* head outside */
+		{ DRIVER_MEM, 64, 0, 0, 0, "segment outside" },     /* behind memory */
+		{ DRIVER_MEM - 8, 64, 0, 0, 0, "segment outside" }, /* across its end */
+		{ UINT64_MAX - 8, 64, 0, 0, 0, "segment outside" }, /* wraps around */
+		{ 0, UINT32_MAX, 0, 0, 0, "" },                     /* 4 GiB long */
+		{ 0x200000, 24, 4, 0, 0, "indirect" },              /* table of 1.5 */
 	};
 
 	(void)state;
@@ -487,11 +521,11 @@ static void a_vmm_that_lies_ends_the_bottle(void **state)
 		uint32_t len;
 	} cases[] = {
 		{ (enum vhost_user_request)99, { 0 }, 0 },
-		{ VHOST_USER_SET_FEATURES, { 1ull << 33 }, 8 },	 /* not offered */
-		{ VHOST_USER_SET_FEATURES, { 0 }, 4 },		 /* wrong length */
-		{ VHOST_USER_SET_VRING_NUM, { 7 }, 8 },		 /* no such queue */
-		{ VHOST_USER_SET_MEM_TABLE, { 1 }, 8 },		 /* fd and region missing */
-		{ VHOST_USER_SET_VRING_KICK, { 0 }, 8 },	 /* fd missing */
+		{ VHOST_USER_SET_FEATURES, { 1ull << 33 }, 8 }, /* not offered */
+		{ VHOST_USER_SET_FEATURES, { 0 }, 4 },          /* wrong length */
+		{ VHOST_USER_SET_VRING_NUM, { 7 }, 8 },         /* no such queue */
+		{ VHOST_USER_SET_MEM_TABLE, { 1 }, 8 },         /* fd and region missing */
+		{ VHOST_USER_SET_VRING_KICK, { 0 }, 8 },        /* fd missing */
 	};
 
 	(void)state;
@@ -516,6 +550,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(dns_is_answered_here),
 		cmocka_unit_test(other_ports_are_reset),
 		cmocka_unit_test(false_packets_cost_only_themselves),
+		cmocka_unit_test(a_reset_costs_one_flow),
 		cmocka_unit_test(memory_that_can_shrink_is_refused),
 		cmocka_unit_test(broken_rings_end_the_bottle),
 		cmocka_unit_test(an_index_that_jumps_ends_the_bottle),
