@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * baseline INIT: boots the image's kernel with bottled's own QEMU command line, but without the vsock
- * device and with INIT (bench/init.c) in place of ours. Prints seconds of CPU and wall time as JSON.
+ * baseline INIT: boots the image's kernel with bottled's own QEMU command line, but without the
+ * vsock device and with INIT (bench/init.c) in place of ours. Prints seconds of CPU and wall time
+ * as JSON.
  */
 #include "base/io.h"
 #include "image/cpio.h"
@@ -80,7 +81,9 @@ _Noreturn static void become(const char *path, char *const *argv, const int *fds
 
 int main(int argc, char **argv)
 {
-	struct vmm_config config = { .accel = VMM_ACCEL_TCG, .memory_bytes = 2ull << 30, .cpus = 2 };
+	struct vmm_config config = { .accel = VMM_ACCEL_TCG,
+				     .memory_bytes = 2ull << 30,
+				     .cpus = 2 };
 	struct vmm_accel_choice accel;
 	char path[PATHS_MAX], dir[] = "/tmp/bb-baseline-XXXXXX", seen[65536] = "";
 	int fds[VMM_FD_END], console[2], qmp[2], dirfd;

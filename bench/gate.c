@@ -51,9 +51,9 @@ static double cpu_of(pid_t pid)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
 	at = strrchr(text, ')');
-	assert_int_equal(sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-				&system),
-			 2);
+	assert_int_equal(
+		sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+		2);
 	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
@@ -111,8 +111,9 @@ static void throughput(void **state)
 		assert_true(driver_write(&d, &c, block, sizeof(block)));
 	wall = (double)(bb_now_ms() - t) / 1000;
 	cpu = cpu_of(r.pid) - cpu;
-	(void)printf("{\"what\": \"throughput\", \"bytes_per_s\": %.0f, \"bytes_per_cpu_s\": %.0f}\n",
-		     (double)BULK_BYTES / wall, (double)BULK_BYTES / cpu);
+	(void)printf(
+		"{\"what\": \"throughput\", \"bytes_per_s\": %.0f, \"bytes_per_cpu_s\": %.0f}\n",
+		(double)BULK_BYTES / wall, (double)BULK_BYTES / cpu);
 	driver_release(&d);
 	(void)role_end(&r);
 	(void)pthread_join(reader, NULL);
@@ -137,7 +138,8 @@ static void set_ups(void **state)
 		int fds[PIPELINE];
 		struct vsock_header h;
 
-		/* request and header together: the window is known from the specification's start */
+		/* request and header together: the window is known from the specification's start
+		 */
 		for (uint32_t i = 0; i < PIPELINE; i++) {
 			c[i] = (struct driver_conn){ .guest_port = 1000 + done + i,
 						     .host_port = PORT_FLOW };
@@ -163,8 +165,8 @@ static void set_ups(void **state)
 	}
 	wall = (double)(bb_now_ms() - t) / 1000;
 	cpu = cpu_of(r.pid) - cpu;
-	(void)printf("{\"what\": \"set_ups\", \"per_s\": %.0f, \"per_cpu_s\": %.0f}\n", SETUPS / wall,
-		     SETUPS / cpu);
+	(void)printf("{\"what\": \"set_ups\", \"per_s\": %.0f, \"per_cpu_s\": %.0f}\n",
+		     SETUPS / wall, SETUPS / cpu);
 	driver_release(&d);
 	(void)role_end(&r);
 }
