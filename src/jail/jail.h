@@ -12,7 +12,7 @@
  * Used by:   main() of every role; bottled between fork and exec of the vmm
  * Trust:     trusted input only; after jail_lock() the process may be taken over and still has no
  *            system call but those in its tables
- * Source:    seccomp(2), prctl(2), docs/protocol/ipc.md (start-up order)
+ * Source:    seccomp(2), landlock(7), prctl(2), docs/protocol/ipc.md (start-up order)
  *
  * Order in a role's main():
  *
@@ -96,6 +96,26 @@ BB_MUST_USE int jail_begin(const int *keep, size_t n_keep, struct bb_err *err);
  * Return: 0 or -errno with @err; on failure the process must exit
  */
 BB_MUST_USE int jail_lock(const struct jail_table *tables, size_t n_tables, struct bb_err *err);
+
+/** enum jail_access - What jail_files() leaves */
+enum jail_access {
+	JAIL_READ = 0, /* read files, list directories */
+	JAIL_CHANGE,   /* also make and remove files, make directories and symbolic links */
+};
+
+/**
+ * jail_files() - Landlock: no file can be opened, made or removed but beneath one directory
+ * @dir:	borrowed; -1: none at all
+ * @access:	what stays allowed beneath @dir
+ *
+ * The second layer for a process whose allow-list must have openat2: seccomp cannot look into its
+ * arguments. Descriptors that are open already keep working. For the calling thread and what it
+ * forks; before jail_lock(), whose tables do not have the calls this makes.
+ *
+ * Return: 1 when in force; 0 when this kernel has no Landlock (or BB_JAIL_LOG_ONLY); -errno with
+ * @err
+ */
+BB_MUST_USE int jail_files(int dir, enum jail_access access, struct bb_err *err);
 
 /**
  * jail_vmm() - The filter that QEMU inherits: no sockets, no other process, no foreign ABI

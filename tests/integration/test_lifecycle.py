@@ -248,6 +248,11 @@ def test_jail(product, bottle):
         status = proc_status(pids[role])
         assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1", (role, status)
         assert status["CapEff"] == "0000000000000000", (role, status)
+    children = open("/proc/%d/task/%d/children" % (pids["bottled"], pids["bottled"])).read().split()
+    porters = [p for p in children if open("/proc/%s/comm" % p).read() == "porter\n"]
+    assert len(porters) >= 2  # the clock's and that of the bottle's command
+    for pid in porters:
+        assert proc_status(pid)["Seccomp"] == "2", pid
     inodes = set()
     for pid in pids.values():
         for fd in os.listdir("/proc/%d/fd" % pid):

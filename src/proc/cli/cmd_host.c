@@ -103,12 +103,12 @@ int cmd_doctor(const struct cli_args *args)
 	(void)printf("%-8s %-18s %s\n", "info", "user namespaces",
 		     user_namespaces_work() ? "available (not used by this build)" : "refused");
 	(void)snprintf(text, sizeof(text), "%s",
-		       landlock > 0 ? "available (not used by this build)" : "not in this kernel");
+		       landlock > 0 ? "available (confines copies)" : "not in this kernel");
 	(void)printf("%-8s %-18s %s\n", "info", "Landlock", text);
 	(void)puts(
 		"info     seccomp            every guard process runs behind an allow-list; the\n"
-		"                            machine monitor without any socket call. Without\n"
-		"                            Landlock it could still write your files.");
+		"                            machine monitor without any socket call. It runs\n"
+		"                            without Landlock: it could still write your files.");
 	if (engine && tools && have_image)
 		return CLI_OK;
 	(void)puts("\nsudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs uidmap "

@@ -201,10 +201,10 @@ static void on_cli_drain(struct ipc_peer *peer, void *arg)
 
 /*
  * Before the first octet of the guest: a command needs no files, a copy those beneath the directory
- * it was given. No kernel argument can be compared there (openat2 takes a structure): what the
- * names may reach is decided in copy.c, and after a takeover by file permissions alone.
+ * @dir (-1: none) it was given. No kernel argument can be compared there (openat2 takes a
+ * structure): what the names may reach is decided in copy.c, and after a takeover by Landlock.
  */
-static int lock_in(bool files, struct bb_err *err)
+static int lock_in(int dir, enum jail_access access, struct bb_err *err)
 {
 	static const struct jail_rule copies[] = {
 		JAIL_ALLOW(openat2),   JAIL_ALLOW(newfstatat), JAIL_ALLOW(readlinkat),
@@ -212,8 +212,9 @@ static int lock_in(bool files, struct bb_err *err)
 		JAIL_ALLOW(symlinkat),
 	};
 	const struct jail_table tables[] = { jail_common, JAIL_TABLE(copies) };
+	int r = jail_files(dir, access, err);
 
-	return jail_lock(tables, files ? 2 : 1, err);
+	return r < 0 ? r : jail_lock(tables, dir >= 0 ? 2 : 1, err);
 }
 
 static void listen_to_guest(struct porter *p)
@@ -226,7 +227,7 @@ static int on_exec(struct porter *p, struct ipc_msg *msg, struct bb_err *err)
 {
 	struct bb_span json = msg->u.data.data;
 
-	if (lock_in(false, err) < 0)
+	if (lock_in(-1, JAIL_READ, err) < 0)
 		return err->code;
 	if (porter_frame(p, EXEC_TYPE_EXEC, json.p, json.len) < 0)
 		return bb_err_set(err, -ENOMEM, "no memory");
@@ -243,7 +244,8 @@ static void on_use(struct porter *p, struct ipc_msg *msg)
 		(void)bb_err_set(&err, -EBUSY, "only one use per stream");
 	else if (msg->type == IPC_EXEC)
 		(void)on_exec(p, msg, &err);
-	else if (lock_in(true, &err) == 0 && copy_start(p, msg, &err) < 0)
+	else if (lock_in(msg->fd, msg->type == IPC_COPY_OUT ? JAIL_CHANGE : JAIL_READ, &err) == 0 &&
+		 copy_start(p, msg, &err) < 0)
 		err.code = err.code ? err.code : -EIO;
 	if (err.code)
 		porter_fail(p, err.msg);
@@ -350,7 +352,7 @@ int main(void)
 	json_object_seed(0); /* reads /dev/urandom: now, not behind the filter */
 	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 ||
 	    ipc_boot_receive(IPC_ROLE_PORTER, &boot, &err) < 0 ||
-	    porter_init(&p, &boot, &err) < 0 || (!p.cli && lock_in(false, &err) < 0) ||
+	    porter_init(&p, &boot, &err) < 0 || (!p.cli && lock_in(-1, JAIL_READ, &err) < 0) ||
 	    ipc_boot_ready(&err) < 0) {
 		ipc_boot_failed(&err);
 		return 1;

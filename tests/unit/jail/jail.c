@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -330,13 +332,113 @@ static void begin_and_vmm(void **state)
 	assert_int_equal(in_child(orphan_is_refused), OK);
 }
 
+/* ---- Landlock ---- */
+
+static char land[64]; /* holds "in/file" and "out/file" */
+
+static int try_open(const char *name, int flags)
+{
+	char path[96];
+	bb_auto_close int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", land, name);
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : 0;
+}
+
+/* Return: OK, the number of the expectation that failed, or 98 where there is no Landlock */
+static int confined(enum jail_access access)
+{
+	bool change = access == JAIL_CHANGE;
+	bb_auto_close int dir = -1, before = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	struct bb_err err = { 0 };
+	char path[96], octet;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/in", land);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = jail_files(dir, access, &err);
+	if (r != 1)
+		return r < 0 ? 97 : 98;
+	if (try_open("in/file", O_RDONLY) != 0 || try_open("in/link", O_RDONLY) != -EACCES)
+		return 1;
+	if (try_open("out/file", O_RDONLY) != -EACCES || try_open("out", O_RDONLY) != -EACCES)
+		return 2;
+	if (try_open("in/new", O_WRONLY | O_CREAT) != (change ? 0 : -EACCES))
+		return 3;
+	if (try_open("out/new", O_WRONLY | O_CREAT) != -EACCES)
+		return 4;
+	if (mkdirat(dir, "sub", 0700) != (change ? 0 : -1) || mkdirat(dir, "../sub", 0700) != -1)
+		return 5;
+	if (unlinkat(dir, "new", 0) != (change ? 0 : -1) || unlinkat(dir, "../out/file", 0) != -1)
+		return 6;
+	if (mknodat(dir, "pipe", S_IFIFO | 0600, 0) != -1) /* never */
+		return 7;
+	if (open("/proc/self/mem", O_RDWR) >= 0 || open("/etc/passwd", O_RDONLY) >= 0)
+		return 8;
+	return read(before, &octet, 1) == 1 ? OK : 9;
+}
+
+static int confined_read(void)
+{
+	return confined(JAIL_READ);
+}
+
+static int confined_change(void)
+{
+	return confined(JAIL_CHANGE);
+}
+
+static int confined_all(void)
+{
+	struct bb_err err = { 0 };
+	int r = jail_files(-1, JAIL_READ, &err);
+
+	if (r != 1)
+		return r < 0 ? 97 : 98;
+	return try_open("in/file", O_RDONLY) == -EACCES ? OK : 1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void files_beneath_only(void **state)
+{
+	static const child_fn cases[] = { confined_read, confined_change, confined_all };
+	char path[96];
+
+	(void)state;
+	(void)snprintf(land, sizeof(land), "/tmp/bb-jail-XXXXXX");
+	assert_non_null(mkdtemp(land));
+	for (size_t i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", land, i ? "out" : "in");
+		assert_int_equal(mkdir(path, 0700), 0);
+		assert_int_equal(try_open(i ? "out/file" : "in/file", O_WRONLY | O_CREAT), 0);
+	}
+	(void)snprintf(path, sizeof(path), "%s/in/link", land);
+	assert_int_equal(symlink("../out/file", path), 0);
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		int code = in_child(cases[i]);
+
+		if (code == 98)
+			print_message("this kernel has no Landlock\n");
+		else if (code != OK)
+			fail_msg("case %zu: expectation %d", i, code);
+	}
+	assert_int_equal(nftw(land, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(common_table),
-		cmocka_unit_test(own_table),
-		cmocka_unit_test(begin_and_vmm),
-		cmocka_unit_test(dies_with_parent),
+		cmocka_unit_test(common_table),       cmocka_unit_test(own_table),
+		cmocka_unit_test(begin_and_vmm),      cmocka_unit_test(dies_with_parent),
+		cmocka_unit_test(files_beneath_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
