@@ -41,12 +41,15 @@ int bb_read_full(int fd, void *p, size_t len)
 	return 0;
 }
 
-int bb_read_all(int fd, struct bb_buf *b)
+/* Everything up to the end: from the fd's own offset, or from the start by pread */
+static int append_all(int fd, struct bb_buf *b, bool from_start)
 {
 	uint8_t chunk[16384];
+	off_t at = 0;
 
 	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof(chunk));
+		ssize_t n = from_start ? pread(fd, chunk, sizeof(chunk), at)
+				       : read(fd, chunk, sizeof(chunk));
 		int r;
 
 		if (n < 0 && errno == EINTR)
@@ -58,7 +61,18 @@ int bb_read_all(int fd, struct bb_buf *b)
 		r = bb_buf_add(b, chunk, (size_t)n);
 		if (r < 0)
 			return r;
+		at += n;
 	}
+}
+
+int bb_read_all(int fd, struct bb_buf *b)
+{
+	return append_all(fd, b, false);
+}
+
+int bb_memfd_read(int fd, struct bb_buf *b)
+{
+	return append_all(fd, b, true);
 }
 
 int bb_read_file(const char *path, struct bb_buf *b, struct bb_err *err)
@@ -100,28 +114,6 @@ int bb_memfd_sealed(const char *name, struct bb_span data, struct bb_err *err)
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return bb_err_set(err, -errno, "memfd %s: %s", name, strerror(errno));
 	return BB_TAKE_FD(fd);
-}
-
-int bb_memfd_read(int fd, struct bb_buf *b)
-{
-	uint8_t chunk[16384];
-	off_t at = 0;
-
-	for (;;) {
-		ssize_t n = pread(fd, chunk, sizeof(chunk), at);
-		int r;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		r = bb_buf_add(b, chunk, (size_t)n);
-		if (r < 0)
-			return r;
-		at += n;
-	}
 }
 
 static uint64_t clock_ms(clockid_t id)

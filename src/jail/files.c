@@ -32,8 +32,7 @@ static int fail(struct bb_err *err, const char *what)
 
 int jail_files(int dir, enum jail_access access, struct bb_err *err)
 {
-	long abi =
-		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	struct landlock_ruleset_attr attr = { .handled_access_fs = handled(abi) };
 	struct landlock_path_beneath_attr rule = {
 		.allowed_access = access == JAIL_CHANGE ? ACCESS_READ | ACCESS_CHANGE : ACCESS_READ,
