@@ -252,7 +252,7 @@ def test_jail(product, bottle):
     porters = [p for p in children if open("/proc/%s/comm" % p).read() == "porter\n"]
     assert len(porters) >= 2  # the clock's and that of the bottle's command
     for pid in porters:
-        assert proc_status(pid)["Seccomp"] == "2", pid
+        assert proc_status(int(pid))["Seccomp"] == "2", pid
     inodes = set()
     for pid in pids.values():
         for fd in os.listdir("/proc/%d/fd" % pid):
