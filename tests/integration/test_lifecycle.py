@@ -300,3 +300,41 @@ def test_secret_values_stay_inside(product):
         p.kill()
         p.stdout.close()
         p.stderr.close()
+
+
+def test_terminal_goes_away(product):
+    """The window is closed: SIGHUP, the command's bottle ends, nothing is left."""
+    import fcntl
+    import pty
+    import termios
+    before = {b["identity"] for b in product.list()}
+    master, slave = pty.openpty()
+
+    def own_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    p = product.popen("run", "--yes", "--", "sh", "-c", "echo ready; sleep 1000", stdin=slave, stdout=slave, stderr=slave,
+                      start_new_session=True, preexec_fn=own_terminal)
+    os.close(slave)
+    out = b""
+    while b"ready" not in out:
+        out += os.read(master, 4096)
+    os.close(master)
+    assert p.wait(15) == 128 + signal.SIGHUP
+    new = [b for b in product.list() if b["identity"] not in before]
+    assert [b["status"] for b in new] == ["ended"], new
+
+
+def test_image_as_a_plain_user(exe, internet, workdir):
+    """Root, kernel and file system built with subordinate ids only; the bottle boots from it."""
+    cache = workdir + "/user-image-cache"
+    os.makedirs(cache)
+    pw = products.make_user()
+    os.chown(cache, pw.pw_uid, pw.pw_gid)
+    p = products.Product(exe, workdir + "/user-image-home", None, pw.pw_uid, cache)
+    p.write("config.yaml", "resolvers: [203.0.113.53]\n")
+    r = p.run("image", "build", "base", timeout=280)
+    assert r.code == 0 and r.out.startswith(b"base "), r
+    r = p.run("run", "--", "sh", "-c", "id -un; ls -ld /root /home/node | cut -d' ' -f3")
+    assert r.code == 0 and r.out == b"node\nnode\nroot\n", r
+    again = p.run("image", "build", "base")
+    assert again.code == 0 and b"--rebuild" in again.err, again
