@@ -5,7 +5,6 @@
  * and the rename that makes the result visible.
  */
 #include "base/io.h"
-#include "image/cpio.h"
 #include "image/image.h"
 #include "image/store.h"
 #include <dirent.h>
@@ -129,49 +128,6 @@ static void remove_stage(struct build *b)
 	if (access(b->stage, F_OK) == 0)
 		(void)!run_script(b, "data/images/clean.sh", NULL, &ignored);
 	interrupted = keep;
-}
-
-/* modules/ and modules.list become modules.cpio */
-static int pack_modules(struct build *b, struct bb_err *err)
-{
-	bb_auto_buf struct bb_buf cpio, list, file;
-	char path[PATHS_MAX], *save = NULL;
-	int r;
-
-	bb_buf_init(&cpio, IMAGE_INITRD_MAX);
-	bb_buf_init(&list, 1u << 20);
-	bb_buf_init(&file, 64u << 20);
-	r = paths_join(b->stage, "modules.list", path, err);
-	if (r == 0)
-		r = bb_read_file(path, &list, err);
-	if (r < 0)
-		return r;
-	r = cpio_file(&cpio, "modules.list", 0644, bb_buf_span(&list));
-	if (r == 0)
-		r = cpio_dir(&cpio, "modules");
-	if (!bb_buf_str(&list))
-		r = -ENOMEM;
-	for (char *line = r == 0 ? strtok_r((char *)list.p, "\n", &save) : NULL; line && r == 0;
-	     line = strtok_r(NULL, "\n", &save)) {
-		file.len = 0;
-		r = paths_join(b->stage, line + 1, path, err);
-		if (r == 0)
-			r = bb_read_file(path, &file, err);
-		if (r < 0)
-			return r;
-		r = cpio_file(&cpio, line + 1, 0644, bb_buf_span(&file));
-	}
-	if (r == 0)
-		r = cpio_end(&cpio);
-	if (r < 0)
-		return bb_err_set(err, r, "modules: %s", strerror(-r));
-	r = paths_join(b->stage, "modules.cpio", path, err);
-	if (r < 0)
-		return r;
-	bb_auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	r = fd < 0 ? -errno : bb_write_full(fd, cpio.p, cpio.len);
-	return r < 0 ? bb_err_set(err, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
 static void hex(const uint8_t *p, size_t n, char *out)
@@ -343,7 +299,7 @@ static int build_locked(struct build *b, struct bb_err *err)
 	if (r == 0)
 		r = run_script(b, recipe, NULL, err);
 	if (r == 0)
-		r = pack_modules(b, err);
+		r = image_pack_modules(b->stage, err);
 	if (r == 0)
 		r = write_manifest(b, digest, err);
 	if (r == 0)

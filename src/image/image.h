@@ -16,7 +16,7 @@
  * manifest.json; <cache>/images/by-name/NAME is a symbolic link to it. The digest is over the
  * files' digests, a directory appears by one rename and never changes. Builders take a lock.
  */
-#define IMAGE_NAME_MAX   64
+#define IMAGE_NAME_MAX   65 /* with NUL: a digest is a name too */
 #define IMAGE_INITRD_MAX (256u << 20)
 
 struct image {

@@ -162,7 +162,7 @@ int image_list(void (*fn)(const struct image *image, const struct bb_err *broken
 		struct bb_err broken = { 0 };
 		struct image image = { 0 };
 
-		(void)snprintf(image.name, sizeof(image.name), "%.63s", list[i]->d_name);
+		(void)snprintf(image.name, sizeof(image.name), "%.64s", list[i]->d_name);
 		(void)!image_open(list[i]->d_name, &image, &broken);
 		fn(&image, broken.code ? &broken : NULL, arg);
 		free(list[i]);

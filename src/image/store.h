@@ -3,7 +3,7 @@
 #define BB_IMAGE_STORE_H
 #include "image/image.h"
 
-/** DOC: store - what reading and building images share (private to src/image) */
+/** DOC: store - what reading and building images share (private to src/image and its tests) */
 #define IMAGE_NUM_FILES 4
 extern const char *const image_files[IMAGE_NUM_FILES];
 
@@ -11,4 +11,13 @@ extern const char *const image_files[IMAGE_NUM_FILES];
 BB_MUST_USE int image_store_dir(char ret[static PATHS_MAX], struct bb_err *err);
 /** image_name_is_ok() - May it be a file name in by-name? */
 bool image_name_is_ok(const char *name);
+/**
+ * image_pack_modules() - Of a staging directory, modules.list and what it names become modules.cpio
+ *
+ * Each line is the absolute path that a module has in the archive; below @stage it is read from the
+ * same path. Comments (#) and empty lines stay in the list and have no file.
+ *
+ * Return: 0; -EINVAL for a line that is not an absolute path without ".."; -errno with @err
+ */
+BB_MUST_USE int image_pack_modules(const char *stage, struct bb_err *err);
 #endif

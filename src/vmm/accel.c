@@ -17,8 +17,7 @@ const char *const vmm_accel_str[] = {
 };
 static_assert(BB_ARRAY_LEN(vmm_accel_str) == VMM_NUM_ACCELS, "vmm_accel_str[]");
 
-/* Does the first "flags" line list @flag as a word? */
-static bool cpu_has_flag(const char *cpuinfo, const char *flag)
+bool vmm_cpu_has_flag(const char *cpuinfo, const char *flag)
 {
 	const char *line = strstr(cpuinfo, "\nflags"), *end, *at;
 	size_t len = strlen(flag);
@@ -53,11 +52,9 @@ static const char *kvm_obstacle(void)
 	if (bb_read_file("/proc/cpuinfo", &cpuinfo, &err) < 0)
 		return "/proc/cpuinfo cannot be read";
 #if defined(__x86_64__)
-	if (!cpu_has_flag(bb_buf_str(&cpuinfo), "vmx") &&
-	    !cpu_has_flag(bb_buf_str(&cpuinfo), "svm"))
+	if (!vmm_cpu_has_flag(bb_buf_str(&cpuinfo), "vmx") &&
+	    !vmm_cpu_has_flag(bb_buf_str(&cpuinfo), "svm"))
 		return "/dev/kvm is there, but the CPU shows neither vmx nor svm";
-#else
-	(void)cpu_has_flag;
 #endif
 	return NULL;
 }

@@ -41,6 +41,9 @@ struct vmm_accel_choice {
 BB_MUST_USE int vmm_accel_choose(const char *want, struct vmm_accel_choice *ret,
 				 struct bb_err *err);
 
+/** vmm_cpu_has_flag() - Does the first "flags" line of /proc/cpuinfo's text have the word @flag? */
+bool vmm_cpu_has_flag(const char *cpuinfo, const char *flag);
+
 /**
  * vmm_tsc_khz() - Rate of the host's time stamp counter
  *
