@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ipc/policy_json.h"
 #include "base/io.h"
+#include "ipc/content_json.h"
 #include <errno.h>
 
 #define POLICY_JSON_MAX (8u << 20)
@@ -32,8 +33,9 @@ static json_t *route_to_json(const struct policy_route *r)
 	if (r->upstream.host[0])
 		upstream = json_pack("{s:s, s:i, s:b}", "host", r->upstream.host, "port",
 				     r->upstream.port, "tls", r->upstream.tls);
-	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "host", r->host, "wildcard", r->wildcard,
-			 "ports", ports, "upstream", upstream, "addresses", addresses);
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "host", r->host, "wildcard", r->wildcard,
+			 "ports", ports, "upstream", upstream, "addresses", addresses, "content",
+			 content_to_json(r->content));
 }
 
 static json_t *tcp_to_json(const struct policy_tcp *t)
@@ -119,7 +121,7 @@ static int get_route(const json_t *j, struct policy_route *ret, struct bb_err *e
 	const json_t *addresses = json_object_get(j, "addresses");
 	int r;
 
-	if (json_object_size(j) != 5 || !json_is_boolean(json_object_get(j, "wildcard")) ||
+	if (json_object_size(j) != 6 || !json_is_boolean(json_object_get(j, "wildcard")) ||
 	    json_array_size(ports) < 1 || json_array_size(ports) > POLICY_PORTS_MAX ||
 	    !json_is_array(addresses) || json_array_size(addresses) > POLICY_CIDRS_MAX)
 		return bb_err_set(err, -EINVAL, "policy: bad route");
@@ -134,6 +136,8 @@ static int get_route(const json_t *j, struct policy_route *ret, struct bb_err *e
 			     err);
 	if (r == 0)
 		r = get_upstream(json_object_get(j, "upstream"), &ret->upstream, err);
+	if (r == 0)
+		r = content_from_json(json_object_get(j, "content"), &ret->content, err);
 	return r;
 }
 

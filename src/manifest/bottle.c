@@ -19,6 +19,7 @@ static void env_release(struct bottle_env *e)
 	free(e->name);
 	free(e->value);
 	free(e->source);
+	json_decref(e->to);
 	*e = (struct bottle_env){ 0 };
 }
 
@@ -26,8 +27,10 @@ void bottle_release(struct bottle *b)
 {
 	for (size_t i = 0; i < b->n_env; i++)
 		env_release(&b->env[i]);
-	for (size_t i = 0; i < b->n_routes; i++)
+	for (size_t i = 0; i < b->n_routes; i++) {
 		free(b->routes[i].source);
+		content_unref(b->routes[i].route.content);
+	}
 	for (size_t i = 0; i < b->n_tcp; i++)
 		free(b->tcp[i].source);
 	free(b->env);
@@ -64,8 +67,7 @@ static struct bottle_env *env_slot(struct bottle *b, const char *name)
 }
 
 /* {from: HOST_VAR, secret: true, to: [host]} */
-static void parse_env_map(const struct tree *n, struct bottle *b, struct bottle_env *e,
-			  struct diag *diag)
+static void parse_env_map(const struct tree *n, struct bottle_env *e, struct diag *diag)
 {
 	static const char *const keys[] = { "from", "secret", "to", NULL };
 	const struct tree *k = tree_get(n, "from");
@@ -82,23 +84,24 @@ static void parse_env_map(const struct tree *n, struct bottle *b, struct bottle_
 	if ((k = tree_get(n, "secret")))
 		e->secret = schema_bool(k, "secret", diag) == 1;
 	if ((k = tree_get(n, "to")) && schema_is_seq(k, "to", diag)) {
+		e->secret = true;
+		e->to = json_array();
 		for (const struct tree *c = k->first; c; c = c->next) {
 			char host[POLICY_NAME_MAX];
 			bool wild;
 
-			(void)schema_host(c, true, host, &wild, diag);
+			if (schema_host(c, false, host, &wild, diag))
+				(void)json_array_append_new(e->to, json_string(host));
 		}
-		schema_not_built(b, k, "env: to");
 	}
 }
 
-static void parse_env_value(const struct tree *n, struct bottle *b, struct bottle_env *e,
-			    struct diag *diag)
+static void parse_env_value(const struct tree *n, struct bottle_env *e, struct diag *diag)
 {
 	size_t len;
 
 	if (n->kind == TREE_MAP) {
-		parse_env_map(n, b, e, diag);
+		parse_env_map(n, e, diag);
 		return;
 	}
 	if (n->kind != TREE_SCALAR || tree_is_null(n)) {
@@ -138,7 +141,7 @@ static void parse_env(const struct tree *map, struct bottle *b, struct diag *dia
 			diag_add(diag, c->key_at, "env: more than %d variables", BOTTLE_ENV_MAX);
 			return;
 		}
-		parse_env_value(c, b, e, diag);
+		parse_env_value(c, e, diag);
 		if (asprintf(&e->source, "%s:%u", c->at.file, c->at.line) < 0)
 			e->source = NULL;
 	}
@@ -367,14 +370,17 @@ static void fold_routes(struct bottle *parent, struct bottle *child)
 
 		for (size_t j = 0; j < child->n_routes && !replaced; j++)
 			replaced = routes_meet(&parent->routes[i].route, &child->routes[j].route);
-		if (replaced)
-			free(parent->routes[i].source);
-		else
+		if (!replaced) {
 			all[at++] = parent->routes[i];
+			continue;
+		}
+		free(parent->routes[i].source);
+		content_unref(parent->routes[i].route.content);
 	}
 	for (size_t j = 0; all && j < child->n_routes; j++) {
 		all[at++] = child->routes[j];
 		child->routes[j].source = NULL;
+		child->routes[j].route.content = NULL;
 	}
 	if (!all)
 		return;
@@ -454,10 +460,14 @@ int bottle_to_policy(const struct bottle *b, struct policy *policy, struct bb_er
 		free(tcp);
 		return bb_err_set(err, -ENOMEM, "no memory");
 	}
-	for (size_t i = 0; i < b->n_routes; i++)
+	for (size_t i = 0; i < b->n_routes; i++) {
 		routes[i] = b->routes[i].route;
+		(void)content_ref(routes[i].content);
+	}
 	for (size_t i = 0; i < b->n_tcp; i++)
 		tcp[i] = b->tcp[i].rule;
+	for (size_t i = 0; i < policy->n_routes; i++)
+		content_unref(policy->routes[i].content);
 	free(policy->routes);
 	free(policy->tcp);
 	policy->routes = routes;

@@ -30,6 +30,7 @@ struct bottle_env {
 	char *value;
 	enum bottle_env_kind kind;
 	bool secret;
+	json_t *to;   /* array of hosts it may leave to, or NULL */
 	char *source; /* "file:line" */
 };
 
@@ -123,6 +124,8 @@ const char *schema_variable(const struct tree *n, const char *what, struct diag 
 /** schema_host() - Host name, maybe "*.", into @ret; false after a complaint */
 bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
 		 bool *ret_wildcard, struct diag *diag);
+/** bottle_parse_content() - A route's keys about requests, into @c */
+void bottle_parse_content(const struct tree *n, struct content *c, struct diag *diag);
 /** schema_not_built() - Note a key that this build cannot honour */
 void schema_not_built(struct bottle *b, const struct tree *n, const char *key);
 #endif

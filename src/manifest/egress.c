@@ -78,208 +78,24 @@ static void parse_addresses(const struct tree *n, struct policy_route *route, st
 	}
 }
 
-static void parse_auth(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "scheme", "token_ref", "header", NULL };
-	static const char *const schemes[] = { "Bearer", "token", "Basic", "header", NULL };
-	const struct tree *scheme, *token, *header;
-
-	if (!schema_is_map(n, "auth", diag))
-		return;
-	schema_keys(n, "auth", keys, diag);
-	scheme = tree_get(n, "scheme");
-	token = tree_get(n, "token_ref");
-	header = tree_get(n, "header");
-	if (!scheme || !token) {
-		diag_add(diag, n->at, "auth needs both scheme and token_ref");
-		return;
-	}
-	(void)schema_variable(token, "token_ref", diag);
-	if (schema_one_of(scheme, "scheme", schemes, diag) == 3 && !header)
-		diag_add(diag, n->at, "auth: scheme header needs `header: NAME`");
-	else if (header)
-		(void)schema_text(header, "header", diag);
-}
-
-static void parse_match_paths(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "type", "value", NULL };
-	static const char *const types[] = { "prefix", "exact", "regex", NULL };
-
-	if (!schema_is_seq(n, "paths", diag))
-		return;
-	for (const struct tree *c = n->first; c; c = c->next) {
-		if (!schema_is_map(c, "a path", diag))
-			continue;
-		schema_keys(c, "paths", keys, diag);
-		if (!tree_get(c, "value"))
-			diag_add(diag, c->at, "paths: value is missing");
-		else
-			(void)schema_text(tree_get(c, "value"), "value", diag);
-		if (tree_get(c, "type"))
-			(void)schema_one_of(tree_get(c, "type"), "type", types, diag);
-	}
-}
-
-static void parse_match_headers(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "name", "value", "type", NULL };
-	static const char *const types[] = { "exact", "regex", NULL };
-
-	if (!schema_is_seq(n, "headers", diag))
-		return;
-	for (const struct tree *c = n->first; c; c = c->next) {
-		if (!schema_is_map(c, "a header", diag))
-			continue;
-		schema_keys(c, "headers", keys, diag);
-		if (!tree_get(c, "name") || !tree_get(c, "value"))
-			diag_add(diag, c->at, "headers: name and value are needed");
-		if (tree_get(c, "type"))
-			(void)schema_one_of(tree_get(c, "type"), "type", types, diag);
-	}
-}
-
-static void parse_matches(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "paths", "methods", "headers", NULL };
-
-	if (!schema_is_seq(n, "matches", diag))
-		return;
-	if (!n->first)
-		diag_add(diag, n->at, "matches is empty: it would match nothing; remove it");
-	for (const struct tree *c = n->first; c; c = c->next) {
-		if (!schema_is_map(c, "a match", diag))
-			continue;
-		schema_keys(c, "matches", keys, diag);
-		if (tree_get(c, "paths"))
-			parse_match_paths(tree_get(c, "paths"), diag);
-		if (tree_get(c, "headers"))
-			parse_match_headers(tree_get(c, "headers"), diag);
-		if (tree_get(c, "methods") &&
-		    schema_is_seq(tree_get(c, "methods"), "methods", diag)) {
-			for (const struct tree *m = tree_get(c, "methods")->first; m; m = m->next)
-				(void)schema_text(m, "methods", diag);
-		}
-	}
-}
-
-static void parse_detectors(const struct tree *n, const char *what, const char *const *words,
-			    struct diag *diag)
-{
-	if (n->kind == TREE_SCALAR && n->plain && strcmp(n->text, "false") == 0)
-		return;
-	if (!schema_is_seq(n, what, diag))
-		return;
-	for (const struct tree *c = n->first; c; c = c->next)
-		(void)schema_one_of(c, what, words, diag);
-}
-
-/* Return: true when it is `false` */
-static bool parse_dlp(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "outbound_detectors", "inbound_detectors",
-					    "outbound_on_match", NULL };
-	static const char *const outbound[] = { "token_patterns", "known_secrets", "entropy",
-						NULL };
-	static const char *const inbound[] = { "naive_injection_detection", NULL };
-	static const char *const on_match[] = { "supervise", "redact", "block", NULL };
-
-	if (n->kind == TREE_SCALAR && n->plain && strcmp(n->text, "false") == 0)
-		return true;
-	if (!schema_is_map(n, "dlp", diag))
-		return false;
-	schema_keys(n, "dlp", keys, diag);
-	if (tree_get(n, "outbound_detectors"))
-		parse_detectors(tree_get(n, "outbound_detectors"), "outbound_detectors", outbound,
-				diag);
-	if (tree_get(n, "inbound_detectors"))
-		parse_detectors(tree_get(n, "inbound_detectors"), "inbound_detectors", inbound,
-				diag);
-	if (tree_get(n, "outbound_on_match"))
-		(void)schema_one_of(tree_get(n, "outbound_on_match"), "outbound_on_match", on_match,
-				    diag);
-	return false;
-}
-
-static void parse_limits(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "request_bytes", "requests_per_minute",
-					    "upload_per_session", NULL };
-	uint64_t v;
-
-	if (!schema_is_map(n, "limits", diag))
-		return;
-	schema_keys(n, "limits", keys, diag);
-	if (tree_get(n, "request_bytes"))
-		(void)schema_bytes(tree_get(n, "request_bytes"), "request_bytes", 0, 1ull << 40, &v,
-				   diag);
-	if (tree_get(n, "upload_per_session"))
-		(void)schema_bytes(tree_get(n, "upload_per_session"), "upload_per_session", 0,
-				   1ull << 40, &v, diag);
-	if (tree_get(n, "requests_per_minute"))
-		(void)schema_number(tree_get(n, "requests_per_minute"), "requests_per_minute", 1,
-				    1000000, &v, diag);
-}
-
-static void parse_route_git(const struct tree *n, struct diag *diag)
-{
-	static const char *const keys[] = { "fetch", NULL };
-
-	if (!schema_is_map(n, "git", diag))
-		return;
-	schema_keys(n, "git", keys, diag);
-	if (tree_get(n, "fetch"))
-		(void)schema_bool(tree_get(n, "fetch"), "fetch", diag);
-}
-
-/* Keys that decide what the guard does with a request; valid, but this build has not got them */
-static void parse_route_content(const struct tree *n, struct bottle *b, struct diag *diag)
-{
-	static const char *const modes[] = { "pin", "minted", "pass", NULL };
-	const struct tree *k;
-
-	if ((k = tree_get(n, "auth"))) {
-		parse_auth(k, diag);
-		schema_not_built(b, k, "auth");
-	}
-	if ((k = tree_get(n, "matches"))) {
-		parse_matches(k, diag);
-		schema_not_built(b, k, "matches");
-	}
-	if ((k = tree_get(n, "git"))) {
-		parse_route_git(k, diag);
-		schema_not_built(b, k, "git");
-	}
-	if ((k = tree_get(n, "limits"))) {
-		parse_limits(k, diag);
-		schema_not_built(b, k, "limits");
-	}
-	if ((k = tree_get(n, "credentials"))) {
-		(void)schema_one_of(k, "credentials", modes, diag);
-		schema_not_built(b, k, "credentials");
-	}
-	if ((k = tree_get(n, "minted_by"))) {
-		char host[POLICY_NAME_MAX];
-		bool wild;
-
-		if (schema_is_seq(k, "minted_by", diag)) {
-			for (const struct tree *c = k->first; c; c = c->next)
-				(void)schema_host(c, false, host, &wild, diag);
-		}
-		schema_not_built(b, k, "minted_by");
-	}
-	if ((k = tree_get(n, "cookies"))) {
-		(void)schema_bool(k, "cookies", diag);
-		schema_not_built(b, k, "cookies");
-	}
-	if ((k = tree_get(n, "dlp")) && !parse_dlp(k, diag))
-		schema_not_built(b, k, "dlp");
-}
-
 static bool same_route(const struct policy_route *x, const struct policy_route *y)
 {
 	return x->wildcard == y->wildcard && strcmp(x->host, y->host) == 0 &&
 	       x->n_ports == y->n_ports && x->ports[0] == y->ports[0];
+}
+
+/* A credential is put in over TLS only: such a route has port 443, or the one it names, and port 80
+ * only where its upstream was written out */
+static void restrict_ports(const struct tree *port, struct policy_route *route, struct diag *diag)
+{
+	if (route->upstream.host[0])
+		return;
+	if (!port)
+		route->n_ports = 1;
+	else if (route->ports[0] == 80)
+		diag_add(diag, port->at,
+			 "port: a route with auth needs TLS; port 80 has none (`upstream: http://…` "
+			 "says that you want it in the clear)");
 }
 
 static void parse_route(const struct tree *n, struct bottle *b, struct diag *diag)
@@ -310,13 +126,25 @@ static void parse_route(const struct tree *n, struct bottle *b, struct diag *dia
 		parse_upstream(k, &r.route, diag);
 	if ((k = tree_get(n, "addresses")))
 		parse_addresses(k, &r.route, diag);
-	parse_route_content(n, b, diag);
-	if (diag->n != before)
+	r.route.content = content_new();
+	if (!r.route.content) {
+		diag_add(diag, n->at, "routes: no memory");
 		return;
+	}
+	bottle_parse_content(n, r.route.content, diag);
+	if (tree_get(n, "dlp") && !(tree_get(n, "dlp")->kind == TREE_SCALAR))
+		schema_not_built(b, tree_get(n, "dlp"), "dlp");
+	if (r.route.content->auth.scheme != CONTENT_AUTH_NONE)
+		restrict_ports(tree_get(n, "port"), &r.route, diag);
+	if (diag->n != before) {
+		content_unref(r.route.content);
+		return;
+	}
 	for (size_t i = 0; i < b->n_routes; i++) {
 		if (same_route(&b->routes[i].route, &r.route)) {
 			diag_add(diag, n->at, "routes: %s is listed twice (first at %s)",
 				 r.route.host, b->routes[i].source);
+			content_unref(r.route.content);
 			return;
 		}
 	}
@@ -324,6 +152,7 @@ static void parse_route(const struct tree *n, struct bottle *b, struct diag *dia
 					    : NULL;
 	if (!p) {
 		diag_add(diag, n->at, "routes: more than %d", POLICY_ROUTES_MAX);
+		content_unref(r.route.content);
 		return;
 	}
 	b->routes = p;

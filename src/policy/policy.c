@@ -3,6 +3,8 @@
 
 void policy_release(struct policy *p)
 {
+	for (size_t i = 0; i < p->n_routes; i++)
+		content_unref(p->routes[i].content);
 	free(p->routes);
 	free(p->tcp);
 	*p = (struct policy){ 0 };

@@ -2,6 +2,7 @@
 #ifndef BB_POLICY_POLICY_H
 #define BB_POLICY_POLICY_H
 #include "base/base.h"
+#include "policy/content.h"
 #include "policy/ip.h"
 
 /**
@@ -47,6 +48,7 @@ struct policy_upstream {
  * @ports:	Allowed ports, @n_ports of them (443 and 80 unless the manifest names one)
  * @upstream:	Fixed upstream or host ""
  * @addresses:	Private ranges its name may resolve to, @n_addresses of them
+ * @content:	What of a request it admits and how it is searched; one reference is the route's
  */
 struct policy_route {
 	char host[POLICY_NAME_MAX];
@@ -56,6 +58,7 @@ struct policy_route {
 	uint16_t ports[POLICY_PORTS_MAX];
 	struct policy_upstream upstream;
 	struct cidr addresses[POLICY_CIDRS_MAX];
+	struct content *content;
 };
 
 /**

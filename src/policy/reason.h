@@ -56,6 +56,26 @@ enum policy_reason {
 	REASON_GUEST_TLS, /* TLS with the guest failed, SNI included */
 	REASON_LEAF,      /* no certificate for this name */
 	REASON_NOT_PROXY, /* origin-form request to the proxy itself */
+	REASON_BAD_PATH,  /* decodes to dot segments, backslashes or control octets */
+	REASON_NO_MATCH,  /* none of the route's matches admits it */
+	REASON_GIT,       /* git over HTTPS that the route does not admit */
+	REASON_GIT_PUSH,  /* push or LFS upload over HTTPS: never */
+
+	/* credentials */
+	REASON_FOREIGN_CREDENTIAL, /* one that this route has not given, and that is not ours */
+	REASON_PLACEHOLDER_LEAK,   /* a placeholder where no credential is put in for it */
+	REASON_UNSUPPORTED_AUTH,   /* signed requests cannot be brokered */
+	REASON_TOKEN_UNSET,        /* the route's host variable is empty */
+	REASON_CLEAR_TEXT,         /* a credential would go over an unencrypted connection */
+
+	/* content */
+	REASON_KNOWN_SECRET,  /* a secret of this bottle */
+	REASON_TOKEN_PATTERN, /* looks like a vendor's token */
+	REASON_ENTROPY,       /* looks random */
+	REASON_CANARY,        /* the canary: something reads the environment and sends it */
+	REASON_CODING,        /* a coding that cannot be undone, so not be searched */
+	REASON_BUDGET,        /* more bytes or requests than the route's limits */
+	REASON_SUPERVISE,     /* held for the operator, who has not been asked yet */
 
 	POLICY_NUM_REASONS,
 };

@@ -18,9 +18,21 @@ import testca
 REASONS = bbipc.reasons()
 
 
-def route(host, ports=(443, 80), wildcard=False, upstream=None):
+def content(dlp=None, limits=None, **given):
+    """A route's content rules as the policy has them; without arguments they ask for nothing."""
+    c = {"matches": [], "git": 0, "auth": None, "credentials": "pass", "minted_by": [],
+         "cookies": False,
+         "dlp": dict({"token_patterns": False, "known_secrets": False, "entropy": False,
+                      "injection": False, "on_match": "block"}, **(dlp or {})),
+         "limits": dict({"request_bytes": 0, "upload_per_session": 0,
+                         "requests_per_minute": 0}, **(limits or {}))}
+    c.update(given)
+    return c
+
+
+def route(host, ports=(443, 80), wildcard=False, upstream=None, **given):
     return {"host": host, "wildcard": wildcard, "ports": list(ports), "upstream": upstream,
-            "addresses": []}
+            "addresses": [], "content": content(**given)}
 
 
 def policy(routes):

@@ -60,6 +60,9 @@ int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err)
 	if (!routes)
 		return bb_err_set(err, -E2BIG, "more than %d routes", POLICY_ROUTES_MAX);
 	policy->routes = routes;
+	route.content = content_new();
+	if (!route.content)
+		return bb_err_set(err, -ENOMEM, "no memory");
 	policy->routes[policy->n_routes++] = route;
 	return 0;
 }
