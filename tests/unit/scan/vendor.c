@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/vendor_int.h"
+#include "tests/unit/scan/vendor_expand.h"
+#include "tests/unit/unit.h"
+#include "vendor_examples.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static struct vendor_db *db;
+static struct vendor_stream *stream;
+
+static int setup(void **state)
+{
+	struct bb_err err = { 0 };
+
+	(void)state;
+	if (vendor_db_open(NULL, &db, &err) < 0) {
+		print_error("%s\n", err.msg);
+		return -1;
+	}
+	return vendor_stream_open(db, &stream);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	vendor_stream_close(stream);
+	vendor_db_free(db);
+	return 0;
+}
+
+/* What a scanner does: feeds pieces, keeps the end of each early match, asks until all is said */
+struct scan {
+	struct bb_span text;
+	unsigned int rule;
+	size_t early[64];
+	unsigned int num_early;
+};
+
+static void on_hit(void *arg, unsigned int rule, uint64_t end)
+{
+	struct scan *s = arg;
+
+	if (rule == s->rule && s->num_early < BB_ARRAY_LEN(s->early))
+		s->early[s->num_early++] = end;
+}
+
+/* Return: a match of the rule in the whole text, as if it ended there */
+static bool find(struct scan *s, struct vendor_match *ret)
+{
+	for (unsigned int i = 0; i < s->num_early; i++) {
+		enum vendor_verdict v = vendor_confirm(s->rule, s->text, s->early[i], ret);
+
+		if (v == VENDOR_YES || (v == VENDOR_MORE && ret->len))
+			return true;
+	}
+	return false;
+}
+
+static void feed_cut(struct scan *s, size_t cut)
+{
+	s->num_early = 0;
+	vendor_stream_reset(stream);
+	assert_int_equal(vendor_stream_feed(stream, (struct bb_span){ s->text.p, cut }, on_hit, s),
+			 0);
+	assert_int_equal(vendor_stream_feed(stream,
+					    (struct bb_span){ s->text.p + cut, s->text.len - cut },
+					    on_hit, s),
+			 0);
+}
+
+static void feed_octets(struct scan *s)
+{
+	s->num_early = 0;
+	vendor_stream_reset(stream);
+	for (size_t i = 0; i < s->text.len; i++)
+		assert_int_equal(
+			vendor_stream_feed(stream, (struct bb_span){ s->text.p + i, 1 }, on_hit, s),
+			0);
+}
+
+static bool found_in(unsigned int rule, const uint8_t *p, size_t len, struct vendor_match *ret)
+{
+	struct scan s = { .text = { p, len }, .rule = rule };
+
+	feed_cut(&s, 0);
+	return find(&s, ret);
+}
+
+static void rules_are_complete(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < vendor_rule_count(); i++) {
+		bool has_example = false;
+
+		for (size_t e = 0; e < BB_ARRAY_LEN(vendor_examples); e++)
+			has_example |= vendor_examples[e].rule == i;
+		if (!has_example || !vendor_rule_title(i)[0] ||
+		    strncmp(vendor_rule_source(i), "https://", 8) != 0)
+			fail_msg("%s: example, title or source is missing", vendor_rule_name(i));
+	}
+}
+
+/* Bounded, ends by itself, and as wide as the generator thinks */
+static void patterns_are_bounded(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < vendor_num_rules; i++) {
+		const struct vendor_rule *r = &vendor_rules[i];
+		unsigned int flags = VENDOR_HS_FLAGS | (r->caseless ? HS_FLAG_CASELESS : 0);
+		hs_compile_error_t *why = NULL;
+		hs_expr_info_t *info = NULL;
+
+		if (hs_expression_info(r->stream, flags, &info, &why) != HS_SUCCESS)
+			fail_msg("%s: %s", r->name, why->message);
+		if (info->min_width != r->stream_min || info->max_width != r->stream_max ||
+		    info->max_width > VENDOR_HISTORY_MAX || info->matches_at_eod ||
+		    info->unordered_matches)
+			fail_msg("%s: width %u to %u, tables say %u to %u", r->name,
+				 info->min_width, info->max_width, r->stream_min, r->stream_max);
+		free(info);
+	}
+}
+
+static void examples_are_found(void **state)
+{
+	uint64_t seed = 0x5eed;
+
+	(void)state;
+	for (size_t e = 0; e < BB_ARRAY_LEN(vendor_examples); e++) {
+		const struct vendor_example *x = &vendor_examples[e];
+		uint8_t text[VENDOR_EXPANDED_MAX + 16] = "key = ";
+		size_t len = 6 + vendor_expand(x->text, &seed, text + 6);
+		struct vendor_match whole = { 0 }, m;
+		struct scan s = { .text = { text, len }, .rule = x->rule };
+
+		feed_octets(&s);
+		if (!find(&s, &whole))
+			fail_msg("%s: not found: %s", vendor_rule_name(x->rule), x->text);
+		for (size_t cut = 0; cut <= len; cut++) {
+			feed_cut(&s, cut);
+			assert_true(find(&s, &m));
+			assert_memory_equal(&m, &whole, sizeof(m));
+		}
+		/* Something behind it ends it: no more to wait for */
+		text[len] = 0x01;
+		s.text.len = len + 1;
+		feed_cut(&s, len);
+		assert_int_equal(vendor_confirm(x->rule, s.text, s.early[0], &m), VENDOR_YES);
+		assert_int_equal(m.start, whole.start);
+		assert_false(m.open);
+	}
+}
+
+/* While a token arrives, the second pass may wait; it never says no and then yes */
+static void confirm_is_steady(void **state)
+{
+	uint64_t seed = 0xa11;
+
+	(void)state;
+	for (size_t e = 0; e < BB_ARRAY_LEN(vendor_examples); e++) {
+		const struct vendor_example *x = &vendor_examples[e];
+		uint8_t text[VENDOR_EXPANDED_MAX];
+		size_t len = vendor_expand(x->text, &seed, text);
+		struct scan s = { .text = { text, len }, .rule = x->rule };
+		struct vendor_match m;
+
+		feed_cut(&s, len);
+		assert_true(s.num_early > 0);
+		for (size_t n = s.early[0]; n <= len; n++) {
+			if (vendor_confirm(x->rule, (struct bb_span){ text, n }, s.early[0], &m) ==
+			    VENDOR_NO)
+				fail_msg("%s: no at %zu of %zu", vendor_rule_name(x->rule), n, len);
+		}
+	}
+}
+
+/* Cut off behind the early pattern, with a foreign octet, of one letter, of wrong check digits */
+static void near_misses_are_not(void **state)
+{
+	uint64_t seed = 0xbad;
+
+	(void)state;
+	for (size_t e = 0; e < BB_ARRAY_LEN(vendor_examples); e++) {
+		const struct vendor_example *x = &vendor_examples[e];
+		const struct vendor_rule *rule = &vendor_rules[x->rule];
+		const struct vendor_seq *seq = &vendor_seqs[rule->seq_first];
+		uint8_t text[VENDOR_EXPANDED_MAX], bad[VENDOR_EXPANDED_MAX];
+		size_t len = vendor_expand(x->text, &seed, text), least;
+		struct scan s = { .text = { text, len }, .rule = x->rule };
+		struct vendor_match m, no;
+
+		feed_cut(&s, len);
+		assert_true(find(&s, &m));
+		least = m.start + seq->sample;
+		for (unsigned int i = 1; i < rule->seq_num; i++)
+			least = m.start + seq[i].sample < least ? m.start + seq[i].sample : least;
+		memcpy(bad, text, len);
+		bad[least - 1] = 0x01;
+		if (found_in(x->rule, bad, len, &no))
+			fail_msg("%s: found when shorter than any", rule->name);
+		memcpy(bad, text, len);
+		memset(bad + s.early[0], 0x7f, len - s.early[0]);
+		if (s.early[0] < least && found_in(x->rule, bad, len, &no))
+			fail_msg("%s: the early pattern alone is found", rule->name);
+		memcpy(bad, text, len);
+		bad[least - 1] = bad[least - 1] == 'A' ? 'B' : 'A';
+		if (rule->crc && found_in(x->rule, bad, len, &no))
+			fail_msg("%s: check digits are not looked at", rule->name);
+	}
+}
+
+static void keep_octets(void **state, struct vendor_db **ret, struct bb_buf *b)
+{
+	struct bb_err err = { 0 };
+
+	(void)state;
+	bb_buf_init(b, VENDOR_SERIALIZED_MAX);
+	assert_int_equal(vendor_db_serialize(db, b, &err), 0);
+	assert_int_equal(vendor_db_from_bytes(bb_buf_span(b), ret, &err), 0);
+}
+
+static void octets_make_the_same_database(void **state)
+{
+	bb_auto_buf struct bb_buf b, again;
+	struct bb_err err = { 0 };
+	struct vendor_db *other = NULL, *none = NULL;
+
+	keep_octets(state, &other, &b);
+	bb_buf_init(&again, VENDOR_SERIALIZED_MAX);
+	assert_int_equal(vendor_db_serialize(other, &again, &err), 0);
+	assert_true(bb_span_eq(bb_buf_span(&b), bb_buf_span(&again)));
+	vendor_db_free(other);
+	b.p[b.len - 1] ^= 1;
+	assert_int_equal(vendor_db_from_bytes(bb_buf_span(&b), &none, &err), -EBADMSG);
+	err = (struct bb_err){ 0 };
+	b.p[20] ^= 1;
+	assert_int_equal(vendor_db_from_bytes(bb_buf_span(&b), &none, &err), -ESTALE);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(vendor_db_from_bytes((struct bb_span){ b.p, 10 }, &none, &err), -ESTALE);
+	assert_null(none);
+}
+
+static long cache_inode(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (long)st.st_ino;
+}
+
+static void open_and_close(const char *path)
+{
+	struct bb_err err = { 0 };
+	struct vendor_db *d = NULL;
+
+	assert_int_equal(vendor_db_open(path, &d, &err), 0);
+	vendor_db_free(d);
+}
+
+static void cache_is_used_and_replaced(void **state)
+{
+	char dir[] = "/tmp/vendor-test-XXXXXX", path[64];
+	long first;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/rules", dir);
+	open_and_close(path);
+	first = cache_inode(path);
+	open_and_close(path);
+	assert_int_equal(cache_inode(path), first);
+	/* Others could have written it: made anew */
+	assert_int_equal(chmod(path, 0666), 0);
+	open_and_close(path);
+	assert_int_not_equal(cache_inode(path), first);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs("something else", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	open_and_close(path);
+	first = cache_inode(path);
+	open_and_close(path);
+	assert_int_equal(cache_inode(path), first);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0); /* nothing is left beside it */
+	open_and_close("/proc/no/such/place");
+}
+
+static void public_prefixes(void **state)
+{
+	(void)state;
+	assert_int_equal(vendor_public_len(BB_SPAN_STR("ghp_abc")), 4);
+	assert_int_equal(vendor_public_len(BB_SPAN_STR("sk-proj-abc")), 8);
+	assert_int_equal(vendor_public_len(BB_SPAN_STR("sk-abc")), 3);
+	assert_int_equal(vendor_public_len(BB_SPAN_STR("ghp")), 0);
+	assert_int_equal(vendor_public_len(BB_SPAN_STR("")), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rules_are_complete),
+		cmocka_unit_test(patterns_are_bounded),
+		cmocka_unit_test(examples_are_found),
+		cmocka_unit_test(confirm_is_steady),
+		cmocka_unit_test(near_misses_are_not),
+		cmocka_unit_test(octets_make_the_same_database),
+		cmocka_unit_test(cache_is_used_and_replaced),
+		cmocka_unit_test(public_prefixes),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
