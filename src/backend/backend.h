@@ -22,6 +22,7 @@
  * @state_dir:	the bottle's state directory, existing, 0700: metadata, disk, audit
  * @runtime_dir: the bottle's runtime directory, existing, 0700: control socket, pid file
  * @env:	JSON object of the manifest's environment, already resolved (secret)
+ * @secrets:	JSON object for the egress guard alone (docs/protocol/secrets.md)
  * @upstream_ca_pem: additional roots for upstream TLS, PEM, or ""
  * @memory_bytes, @cpus, @disk_bytes, @pids: resources
  * @accel:	"auto", "kvm" or "tcg"
@@ -34,6 +35,7 @@ struct backend_start {
 	const char *state_dir;
 	const char *runtime_dir;
 	const json_t *env;
+	const json_t *secrets;
 	const char *upstream_ca_pem;
 	uint64_t memory_bytes;
 	uint64_t disk_bytes;

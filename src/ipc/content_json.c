@@ -19,10 +19,9 @@ static json_t *match_to_json(const struct content_match *m)
 		(void)json_array_append_new(methods, json_string(m->methods[i]));
 	for (size_t i = 0; i < m->n_headers; i++)
 		(void)json_array_append_new(
-			headers,
-			json_pack("{s:s, s:s, s:s}", "name", m->headers[i].name, "type",
-				  content_pattern_type_str[m->headers[i].value.type], "value",
-				  m->headers[i].value.text));
+			headers, json_pack("{s:s, s:s, s:s}", "name", m->headers[i].name, "type",
+					   content_pattern_type_str[m->headers[i].value.type],
+					   "value", m->headers[i].value.text));
 	return json_pack("{s:o, s:o, s:o}", "paths", paths, "methods", methods, "headers", headers);
 }
 
@@ -34,10 +33,23 @@ static json_t *auth_to_json(const struct content_auth *a)
 			 a->token_ref, "header", a->header ? a->header : "");
 }
 
+static json_t *defaults_to_json(void)
+{
+	struct content *c = content_new();
+	json_t *json = c ? content_to_json(c) : NULL;
+
+	content_unref(c);
+	return json;
+}
+
 json_t *content_to_json(const struct content *c)
 {
-	json_t *matches = json_array(), *minted_by = json_array();
+	json_t *matches, *minted_by;
 
+	if (!c)
+		return defaults_to_json();
+	matches = json_array();
+	minted_by = json_array();
 	for (size_t i = 0; i < c->n_matches; i++)
 		(void)json_array_append_new(matches, match_to_json(&c->matches[i]));
 	for (size_t i = 0; i < c->n_minted_by; i++)
@@ -181,8 +193,8 @@ static int get_auth(const json_t *j, struct content_auth *a, struct bb_err *err)
 {
 	const char *ref = json_string_value(json_object_get(j, "token_ref"));
 	const char *header = json_string_value(json_object_get(j, "header"));
-	int scheme = word_index(json_object_get(j, "scheme"), content_scheme_str,
-				CONTENT_NUM_SCHEMES);
+	int scheme =
+		word_index(json_object_get(j, "scheme"), content_scheme_str, CONTENT_NUM_SCHEMES);
 
 	if (json_is_null(j))
 		return 0;

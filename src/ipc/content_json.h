@@ -12,7 +12,7 @@
  * Source:    docs/protocol/policy.md
  */
 
-/** content_to_json() - New reference, or NULL without memory */
+/** content_to_json() - New reference, or NULL without memory; @c NULL: the defaults */
 BB_MUST_USE json_t *content_to_json(const struct content *c);
 
 /**

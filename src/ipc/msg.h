@@ -61,6 +61,7 @@ enum ipc_blob_kind {
 	IPC_BLOB_CA_STORE,   /* PEM: roots that upstream certificates are verified against */
 	IPC_BLOB_HOSTS,      /* the host's hosts file, for dialer */
 	IPC_BLOB_BOTTLE,     /* JSON: how to run it, from cli to bottled (backend/smolmachines) */
+	IPC_BLOB_SECRETS,    /* JSON, docs/protocol/secrets.md: for egress only */
 
 	IPC_NUM_BLOB_KINDS,
 };

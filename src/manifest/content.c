@@ -321,7 +321,8 @@ static void parse_credentials(const struct tree *n, struct content *c, struct di
 	if (i < 0)
 		return;
 	if (auth && i != CONTENT_PIN)
-		diag_add(diag, n->at, "credentials: a route with auth is `pin`; remove one of them");
+		diag_add(diag, n->at,
+			 "credentials: a route with auth is `pin`; remove one of them");
 	else if (!auth && i == CONTENT_PIN)
 		diag_add(diag, n->at, "credentials: pin needs `auth`");
 	else

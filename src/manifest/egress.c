@@ -93,9 +93,10 @@ static void restrict_ports(const struct tree *port, struct policy_route *route, 
 	if (!port)
 		route->n_ports = 1;
 	else if (route->ports[0] == 80)
-		diag_add(diag, port->at,
-			 "port: a route with auth needs TLS; port 80 has none (`upstream: http://…` "
-			 "says that you want it in the clear)");
+		diag_add(
+			diag, port->at,
+			"port: a route with auth needs TLS; port 80 has none (`upstream: http://…` "
+			"says that you want it in the clear)");
 }
 
 static void parse_route(const struct tree *n, struct bottle *b, struct diag *diag)

@@ -12,8 +12,8 @@ const char *const content_pattern_type_str[] = {
 };
 static_assert(BB_ARRAY_LEN(content_pattern_type_str) == CONTENT_NUM_PATTERN_TYPES, "types");
 const char *const content_scheme_str[] = {
-	[CONTENT_AUTH_NONE] = "none",   [CONTENT_AUTH_BEARER] = "Bearer",
-	[CONTENT_AUTH_TOKEN] = "token", [CONTENT_AUTH_BASIC] = "Basic",
+	[CONTENT_AUTH_NONE] = "none",     [CONTENT_AUTH_BEARER] = "Bearer",
+	[CONTENT_AUTH_TOKEN] = "token",   [CONTENT_AUTH_BASIC] = "Basic",
 	[CONTENT_AUTH_HEADER] = "header",
 };
 static_assert(BB_ARRAY_LEN(content_scheme_str) == CONTENT_NUM_SCHEMES, "schemes");

@@ -89,9 +89,21 @@ static const char *const parameters[] = {
 };
 
 static const char *const signature_schemes[] = {
-	"aws",       "aws4-hmac-sha256", "aws4-ecdsa-p256-sha256", "digest",    "goog1",
-	"goog4-rsa", "hawk",             "hmac",                   "negotiate", "ntlm",
-	"oauth",     "sharedkey",        "sharedkeylite",          "signature", "dpop",
+	"aws",
+	"aws4-hmac-sha256",
+	"aws4-ecdsa-p256-sha256",
+	"digest",
+	"goog1",
+	"goog4-rsa",
+	"hawk",
+	"hmac",
+	"negotiate",
+	"ntlm",
+	"oauth",
+	"sharedkey",
+	"sharedkeylite",
+	"signature",
+	"dpop",
 };
 
 static bool is_one_of(struct bb_span s, const char *const *names, size_t n)
@@ -196,9 +208,9 @@ static size_t unescape_name(struct bb_span name, uint8_t *out, size_t cap)
 		bool escape = name.p[i] == '%' && i + 2 < name.len &&
 			      hex_value(name.p[i + 1]) >= 0 && hex_value(name.p[i + 2]) >= 0;
 
-		out[n++] = escape ? (uint8_t)(hex_value(name.p[i + 1]) << 4 |
-					      hex_value(name.p[i + 2]))
-				  : name.p[i];
+		out[n++] =
+			escape ? (uint8_t)(hex_value(name.p[i + 1]) << 4 | hex_value(name.p[i + 2]))
+			       : name.p[i];
 		i += escape ? 2 : 0;
 	}
 	return n;

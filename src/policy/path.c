@@ -6,8 +6,8 @@ struct bb_span path_split(struct bb_span target, struct bb_span *ret_query)
 	const uint8_t *mark = target.len ? memchr(target.p, '?', target.len) : NULL;
 	size_t len = mark ? (size_t)(mark - target.p) : target.len;
 
-	*ret_query = mark ? (struct bb_span){ mark + 1, target.len - len - 1 }
-			  : (struct bb_span){ 0 };
+	*ret_query =
+		mark ? (struct bb_span){ mark + 1, target.len - len - 1 } : (struct bb_span){ 0 };
 	return (struct bb_span){ target.p, len };
 }
 

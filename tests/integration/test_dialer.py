@@ -15,6 +15,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
 import bbipc  # noqa: E402
+import egressrig  # noqa: E402
 
 BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
 EXE = os.path.join(BUILD, "src/proc/dialer/dialer")
@@ -162,7 +163,7 @@ class Net:
 def route(host, wildcard=False, upstream=None, addresses=(), ports=(443, 80)):
     return {"host": host, "wildcard": wildcard, "ports": list(ports),
             "upstream": upstream and {"host": upstream, "port": 5432, "tls": False},
-            "addresses": list(addresses)}
+            "addresses": list(addresses), "content": egressrig.content()}
 
 
 ROUTES = [route(n) for n in NAMES if n not in ("unlisted.test", "db.test", "dbpriv.test",

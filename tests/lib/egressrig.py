@@ -52,7 +52,11 @@ def role_start(exe):
 
 
 class Rig:
-    def __init__(self, exe, routes, upstream_roots, keyd=None, dialer=None):
+    def __init__(self, exe, routes, upstream_roots, keyd=None, dialer=None, tokens=(), known=()):
+        """@tokens: (variable, value, placeholder); @known: (name, value, hosts it may go to, canary)"""
+        self.secrets = {
+            "tokens": [dict(zip(("name", "value", "placeholder"), t)) for t in tokens],
+            "known": [dict(zip(("name", "value", "to", "canary"), k)) for k in known]}
         self.targets = {}      # (name, port) → (address, port) or a DIAL_FAIL dict
         self.records = []
         self.dials = []
@@ -87,7 +91,8 @@ class Rig:
             else:
                 self.socks[role] = mine
         for kind, data in (("POLICY", json.dumps(policy(routes)).encode()),
-                           ("CA_STORE", roots)):
+                           ("CA_STORE", roots),
+                           ("SECRETS", json.dumps(self.secrets).encode())):
             fd = bbipc.memfd(kind, data)
             bbipc.send(ours, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
             os.close(fd)

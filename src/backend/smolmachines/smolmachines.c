@@ -69,6 +69,18 @@ static int spec_memfd(const struct backend_start *s, struct bb_err *err)
 	return fd;
 }
 
+static int secrets_memfd(const struct backend_start *s, struct bb_err *err)
+{
+	bb_auto_free char *text = json_dumps(s->secrets, JSON_COMPACT);
+	int fd;
+
+	if (!text)
+		return bb_err_set(err, -ENOMEM, "no memory for the bottle's secrets");
+	fd = bb_memfd_sealed("secrets", BB_SPAN_STR(text), err);
+	explicit_bzero(text, strlen(text));
+	return fd;
+}
+
 /* What bottled finds its directories by. The rest of the user's environment may hold secrets, and
  * an environment can be read in /proc for as long as the process lives. */
 static void exec_with_few_variables(const char *path, char *const *argv)
@@ -113,7 +125,7 @@ _Noreturn static void exec_bottled(const char *path, int sock)
 static int hand_over(int sock, const struct backend_start *s, struct bb_err *err)
 {
 	struct ipc_msg msg = { .type = IPC_BLOB };
-	bb_auto_close int spec = spec_memfd(s, err), policy = -1;
+	bb_auto_close int spec = spec_memfd(s, err), policy = -1, secrets = -1;
 	int r;
 
 	if (spec < 0)
@@ -121,11 +133,18 @@ static int hand_over(int sock, const struct backend_start *s, struct bb_err *err
 	policy = policy_to_memfd(s->policy, err);
 	if (policy < 0)
 		return policy;
+	secrets = secrets_memfd(s, err);
+	if (secrets < 0)
+		return secrets;
 	msg.u.kind.kind = IPC_BLOB_BOTTLE;
 	msg.fd = spec;
 	r = ipc_send(sock, &msg, err);
 	msg.u.kind.kind = IPC_BLOB_POLICY;
 	msg.fd = policy;
+	if (r == 0)
+		r = ipc_send(sock, &msg, err);
+	msg.u.kind.kind = IPC_BLOB_SECRETS;
+	msg.fd = secrets;
 	if (r == 0)
 		r = ipc_send(sock, &msg, err);
 	if (r == 0)

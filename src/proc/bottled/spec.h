@@ -31,7 +31,8 @@ struct spec {
 	bool ephemeral;
 	bool keep_disk;
 	struct policy policy;
-	int policy_fd; /* the sealed memfd, handed on to the roles */
+	int policy_fd;  /* the sealed memfd, handed on to the roles */
+	int secrets_fd; /* the sealed memfd for egress; never read here */
 };
 
 /** spec_load() - From the two blobs; takes @policy_fd. Return: 0 or -errno with @err */

@@ -60,6 +60,7 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 				       .state_dir = state_dir,
 				       .runtime_dir = runtime_dir,
 				       .env = p->env,
+				       .secrets = p->secrets,
 				       .upstream_ca_pem = p->upstream_ca_pem,
 				       .memory_bytes = p->memory_bytes,
 				       .disk_bytes = p->disk_bytes,

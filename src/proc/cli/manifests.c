@@ -107,6 +107,13 @@ static int env_value(const struct bottle_env *e, char **ret, struct bb_err *err)
 	return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
 }
 
+/* Values that the manifest brings in from outside are secrets if they look like one; a literal is
+ * in a file that people show to each other */
+static bool is_secret(const struct bottle_env *e, const char *value)
+{
+	return e->secret || (e->kind != BOTTLE_ENV_LITERAL && plan_looks_secret(value));
+}
+
 static int resolve_env(const struct bottle *b, struct plan *p, struct bb_err *err)
 {
 	for (size_t i = 0; i < b->n_env; i++) {
@@ -115,12 +122,15 @@ static int resolve_env(const struct bottle *b, struct plan *p, struct bb_err *er
 
 		if (r < 0)
 			return r;
-		r = json_object_set_new(p->env, b->env[i].name, json_string(value));
+		if (is_secret(&b->env[i], value))
+			r = plan_know(p, b->env[i].name, value, b->env[i].to, false, err);
+		if (r == 0 && json_object_set_new(p->env, b->env[i].name, json_string(value)) < 0)
+			r = bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8",
+				       b->env[i].name);
 		explicit_bzero(value, strlen(value));
 		free(value);
 		if (r < 0)
-			return bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8",
-					  b->env[i].name);
+			return r;
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@ void plan_release(struct plan *p)
 {
 	policy_release(&p->policy);
 	json_decref(p->env);
+	json_decref(p->secrets);
 	json_decref(p->bottles);
 	json_decref(p->warnings);
 	free(p->image);
@@ -38,6 +39,7 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 		.memory_bytes = 2 * GIB, .disk_bytes = 8 * GIB, .cpus = 2, .pids = 4096
 	};
 	p->env = json_object();
+	p->secrets = json_pack("{s:[], s:[]}", "tokens", "known");
 	p->bottles = json_array();
 	p->warnings = json_array();
 	p->image = strdup("base");
@@ -46,7 +48,8 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 	p->policy.generation = 1;
 	p->policy.log_level = 1;
 	(void)snprintf(p->name, sizeof(p->name), "%s", name);
-	if (!p->env || !p->bottles || !p->warnings || !p->image || !p->accel || !p->upstream_ca_pem)
+	if (!p->env || !p->secrets || !p->bottles || !p->warnings || !p->image || !p->accel ||
+	    !p->upstream_ca_pem)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	return paths_get(&p->paths, err);
 }
@@ -118,6 +121,8 @@ static int make(const struct cli_args *args, const char *name, const char *agent
 		r = plan_from_manifests(args, agent, &p, err);
 	if (r == 0)
 		r = take_flags(args, &p, err);
+	if (r == 0)
+		r = plan_secrets(&p, err);
 	if (r < 0) {
 		plan_release(&p);
 		return r;

@@ -21,6 +21,7 @@ struct plan {
 	char name[STATE_NAME_MAX]; /* first part of the identity */
 	struct policy policy;
 	json_t *env;      /* object; may hold secrets */
+	json_t *secrets;  /* for the egress guard, docs/protocol/secrets.md */
 	json_t *bottles;  /* names, for the metadata */
 	json_t *warnings; /* lines for the preflight */
 	char *image;
@@ -45,6 +46,15 @@ BB_MUST_USE int plan_make(const struct cli_args *args, const char *name, struct 
 BB_MUST_USE int plan_for_agent(const struct cli_args *args, const char *agent, struct plan *ret,
 			       struct bb_err *err);
 void plan_release(struct plan *p);
+
+/** plan_know() - A value of the environment that must not leave; @to: hosts it may go to, or NULL
+ */
+BB_MUST_USE int plan_know(struct plan *p, const char *name, const char *value, const json_t *to,
+			  bool canary, struct bb_err *err);
+/** plan_looks_secret() - 16 characters or more, 3 bits of entropy or more in each */
+bool plan_looks_secret(const char *value);
+/** plan_secrets() - Tokens of the routes, their placeholders in the guest, and the canary */
+BB_MUST_USE int plan_secrets(struct plan *p, struct bb_err *err);
 
 /** plan_warn() - One more line for the preflight */
 BB_PRINTF(2, 3) void plan_warn(struct plan *p, const char *fmt, ...);

@@ -45,6 +45,11 @@ void request_free(struct request *rq)
 		return;
 	bb_buf_release(&rq->head);
 	bb_buf_release(&rq->own_path);
+	bb_buf_release(&rq->held);
+	bb_buf_release(&rq->tap);
+	if (rq->injected.len)
+		explicit_bzero(rq->injected.p, rq->injected.len);
+	bb_buf_release(&rq->injected);
 	free(rq);
 }
 

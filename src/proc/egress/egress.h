@@ -4,6 +4,9 @@
 #include "ipc/peer.h"
 #include "policy/authority.h"
 #include "proc/egress/leaf.h"
+#include "proc/egress/mask.h"
+#include "proc/egress/minted.h"
+#include "proc/egress/secrets.h"
 #include "proc/egress/stream.h"
 #include "wire/http1.h"
 #include <sys/queue.h>
@@ -46,7 +49,17 @@
 /* 1xx responses that one request may get */
 #define EGRESS_INFORMATIONAL_MAX 16
 
+/* Of a response, how much is looked at for tokens that it hands out */
+#define INBOUND_TAP_MAX (64u << 10)
+
 LIST_HEAD(conn_list, conn);
+
+/** struct route_use - What has gone through a route, against its limits */
+struct route_use {
+	uint64_t minute; /* bb_now_ms() / 60000 */
+	uint32_t requests;
+	uint64_t uploaded;
+};
 
 struct egress {
 	struct event_base *base;
@@ -57,6 +70,9 @@ struct egress {
 	struct ipc_peer *keyd;
 	struct ipc_peer *recorder;
 	struct leaf_store *leafs;
+	struct secrets secrets;
+	struct minted minted;
+	struct route_use *used; /* one per route */
 	SSL_CTX *upstream_tls;
 	uint64_t last_id;
 	size_t n_conns;
@@ -103,6 +119,8 @@ struct request {
 	size_t route;
 	bool admitted;
 	bool retried;
+	const struct secret_token *inject; /* put in on the way out, or NULL */
+	struct bb_buf injected;            /* the field's value; wiped at the end */
 	uint64_t started_ms;
 	uint64_t bytes_out;
 	uint64_t bytes_in;
@@ -122,6 +140,11 @@ struct request {
 	enum http1_body body_out;
 	uint64_t response_left;
 	struct http1_chunked response_chunks;
+	struct mask mask;
+	struct bb_buf held; /* end of the response that may begin a credential */
+	bool tapping;
+	bool coded;
+	struct bb_buf tap;
 };
 
 /**
@@ -222,8 +245,31 @@ struct judgement {
 	enum policy_reason reason;
 	const char *text;
 };
+/** route_is_tls() - judge.c: does a request of @c for this route go over TLS? */
+bool route_is_tls(const struct conn *c, size_t route);
 /** judge_request() - judge.c: every step that decides; fills @rq->to, path, route */
 struct judgement judge_request(const struct conn *c, struct request *rq);
+
+/* credential.c: step 6, and step 8 */
+
+/** credential_judge() - Takes fields out of @rq->http that must not go upstream */
+struct judgement credential_judge(const struct conn *c, struct request *rq);
+/** credential_add_field() - The route's own, as the head's last field, borrowing @text.
+ * Return: 0, or negative without room */
+BB_MUST_USE int credential_add_field(const struct conn *c, struct request *rq, struct bb_buf *text);
+
+/* inbound.c: what comes back */
+
+/** inbound_begin() - Before the first octet of the response */
+void inbound_begin(struct conn *c);
+/** inbound_mask_head() - The head, complete and not parsed yet */
+void inbound_mask_head(struct conn *c, uint8_t *head, size_t len);
+/** inbound_on_head() - Takes fields out that must not reach the guest */
+void inbound_on_head(struct conn *c, struct http1_response *h);
+/** inbound_tap() - Content of the response */
+void inbound_tap(struct conn *c, struct bb_span data);
+/** inbound_end() - The response is complete */
+void inbound_end(struct conn *c);
 
 /* exchange.c: upstream connection and bodies */
 void exchange_begin(struct conn *c);

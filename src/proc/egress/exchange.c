@@ -9,13 +9,6 @@
  * buffers of fixed size. What is sent on is always decoded and encoded again, never copied through.
  */
 
-static bool route_is_tls(const struct conn *c)
-{
-	const struct policy_upstream *u = &c->eg->policy.routes[c->rq->route].upstream;
-
-	return u->host[0] ? u->tls : c->tls;
-}
-
 /* Methods that may be sent again when a reused connection turns out to be closed (RFC 9110 9.2.2)
  */
 static bool may_retry(const struct request *rq)
@@ -56,20 +49,47 @@ static void dial(struct conn *c)
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 }
 
+/* Responses are looked at as they come, so they have to come as they are */
+static void ask_for_identity(const struct conn *c, struct http1_fields *f)
+{
+	static const struct http1_field identity = { { (const uint8_t *)"Accept-Encoding", 15 },
+						     { (const uint8_t *)"identity", 8 } };
+	size_t kept = 0;
+
+	if (c->eg->policy.routes[c->rq->route].content->credentials == CONTENT_PASS)
+		return;
+	for (size_t i = 0; i < f->n; i++) {
+		if (!http1_span_is(f->v[i].name, "accept-encoding"))
+			f->v[kept++] = f->v[i];
+	}
+	f->n = kept;
+	if (f->n < HTTP1_FIELDS_MAX)
+		f->v[f->n++] = identity;
+}
+
 /* The Host field: the port only where it is not the scheme's own */
 static int write_head(struct conn *c)
 {
 	struct request *rq = c->rq;
+	size_t fields = rq->http.fields.n;
 	char host[POLICY_NAME_MAX + 8];
 	bool plain_port = rq->to.port == (c->tls ? 443 : 80);
 	size_t len = 0;
 
 	(void)snprintf(host, sizeof(host), plain_port ? "%s" : "%s:%u", rq->to.name, rq->to.port);
+	rq->injected.len = 0;
+	if (rq->inject && credential_add_field(c, rq, &rq->injected) < 0)
+		return -1;
 	if (http1_request_write(&rq->http, rq->path, BB_SPAN_STR(host), c->eg->scratch,
 				sizeof(c->eg->scratch), &len) != HTTP1_OK)
 		return -1;
+	rq->http.fields.n = fields; /* again as it was, should the request be sent once more */
 	rq->bytes_out += len;
-	return bb_buf_add(&c->up.out, c->eg->scratch, len);
+	if (bb_buf_add(&c->up.out, c->eg->scratch, len) < 0)
+		return -1;
+	if (rq->inject)
+		explicit_bzero(c->eg->scratch, len);
+	return 0;
 }
 
 static void send_request(struct conn *c)
@@ -84,8 +104,11 @@ static void send_request(struct conn *c)
 	http1_chunked_init(&rq->chunks, false);
 	c->state = CONN_EXCHANGE;
 	conn_deadline(c, EGRESS_IDLE_MS);
+	ask_for_identity(c, &rq->http.fields);
 	if (write_head(c) < 0)
-		reply_error(c, 503, REASON_LIMIT, "out of memory");
+		reply_error(c, 503, REASON_LIMIT, "out of memory, or no room for the credential");
+	else
+		inbound_begin(c);
 }
 
 void exchange_watch_idle(struct conn *c)
@@ -102,8 +125,9 @@ void exchange_begin(struct conn *c)
 	struct request *rq = c->rq;
 
 	exchange_watch_idle(c);
-	if (stream_is_open(&c->up) && c->up_route == rq->route && c->up_tls == route_is_tls(c) &&
-	    c->up_name.port == rq->to.port && strcmp(c->up_name.name, rq->to.name) == 0) {
+	if (stream_is_open(&c->up) && c->up_route == rq->route &&
+	    c->up_tls == route_is_tls(c, rq->route) && c->up_name.port == rq->to.port &&
+	    strcmp(c->up_name.name, rq->to.name) == 0) {
 		c->up_used = true;
 		send_request(c);
 		return;
@@ -124,7 +148,7 @@ static void on_dialled(struct conn *c, struct ipc_msg *msg)
 	c->up_addr = msg->u.dial_ok.addr;
 	c->up_name = c->rq->to;
 	c->up_route = c->rq->route;
-	c->up_tls = route_is_tls(c);
+	c->up_tls = route_is_tls(c, c->rq->route);
 	if (stream_open(&c->up, c->eg->base, BB_TAKE_FD(msg->fd), on_up_ready, c) < 0) {
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 		return;
@@ -317,12 +341,39 @@ static const char *connection_value(const struct request *rq)
 	return rq->http.minor == 0 ? "keep-alive" : NULL;
 }
 
+static int put_body(struct conn *c, struct bb_span data)
+{
+	if (data.len == 0)
+		return 0;
+	if (c->rq->body_out == HTTP1_BODY_CHUNKED)
+		return put_chunk(&c->guest.out, data);
+	return bb_buf_add(&c->guest.out, data.p, data.len);
+}
+
+/* Through the mask; what may begin a credential waits in @held */
+static int put_masked(struct conn *c, struct bb_span data, bool last)
+{
+	struct bb_buf *held = &c->rq->held;
+	size_t keep;
+	int r = bb_buf_add(held, data.p, data.len);
+
+	if (r < 0)
+		return r;
+	keep = mask_apply(&c->rq->mask, held->p, held->len, last);
+	r = put_body(c, (struct bb_span){ held->p, held->len - keep });
+	bb_buf_drop(held, held->len - keep);
+	return r;
+}
+
 static void finish_body(struct conn *c)
 {
 	struct request *rq = c->rq;
+	int r = rq->held.len ? put_masked(c, (struct bb_span){ 0 }, true) : 0;
 
-	if (rq->body_out == HTTP1_BODY_CHUNKED &&
-	    bb_buf_add(&c->guest.out, HTTP1_CHUNK_LAST, 5) < 0) {
+	inbound_end(c);
+	if (r == 0 && rq->body_out == HTTP1_BODY_CHUNKED)
+		r = bb_buf_add(&c->guest.out, HTTP1_CHUNK_LAST, 5);
+	if (r < 0) {
 		conn_abort(c, REASON_LIMIT, "out of memory");
 		return;
 	}
@@ -360,8 +411,10 @@ static void on_response_head(struct conn *c, size_t len)
 {
 	struct request *rq = c->rq;
 	struct http1_response h;
-	enum http1_result r = http1_response_parse(c->up.in.p, len, rq->http.method, &h);
+	enum http1_result r;
 
+	inbound_mask_head(c, c->up.in.p, len);
+	r = http1_response_parse(c->up.in.p, len, rq->http.method, &h);
 	if (r != HTTP1_OK) {
 		reply_error(c, 502, REASON_UPSTREAM_PROTOCOL, http1_result_str[r]);
 		return;
@@ -371,6 +424,12 @@ static void on_response_head(struct conn *c, size_t len)
 		on_informational(c, &h);
 		if (stream_is_open(&c->up))
 			bb_buf_drop(&c->up.in, len);
+		return;
+	}
+	inbound_on_head(c, &h);
+	if (rq->coded && rq->mask.n && h.body != HTTP1_BODY_NONE) {
+		reply_error(c, 502, REASON_CODING,
+			    "the response is coded, though identity was asked");
 		return;
 	}
 	choose_framing(c, &h);
@@ -414,9 +473,8 @@ static bool pump_response_head(struct conn *c)
 static int deliver(struct conn *c, struct bb_span data)
 {
 	c->rq->bytes_in += data.len;
-	if (c->rq->body_out == HTTP1_BODY_CHUNKED)
-		return put_chunk(&c->guest.out, data);
-	return bb_buf_add(&c->guest.out, data.p, data.len);
+	inbound_tap(c, data);
+	return c->rq->mask.n ? put_masked(c, data, false) : put_body(c, data);
 }
 
 static void deliver_chunked(struct conn *c)

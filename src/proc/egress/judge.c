@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
 #include "proc/egress/egress.h"
 
 /*
  * The steps between a parsed head and the dial, in their order. Each either passes on or ends the
- * request with a status and a reason. Only names and routes are judged in this build; git, matches,
- * credentials and the outbound scan stand in the table as comments so that their order is settled.
+ * request with a status and a reason.
  */
 
 static const struct judgement go_on = { 0, REASON_OK, "" };
+
+bool route_is_tls(const struct conn *c, size_t route)
+{
+	const struct policy_upstream *u = &c->eg->policy.routes[route].upstream;
+
+	return u->host[0] ? u->tls : c->tls;
+}
 
 static struct judgement no(unsigned int status, enum policy_reason reason, const char *text)
 {
@@ -134,12 +141,69 @@ static struct judgement judge_built(const struct conn *c, struct request *rq)
 	return go_on;
 }
 
+static bool field_at(const void *arg, size_t i, struct bb_span *ret_name, struct bb_span *ret_value)
+{
+	const struct http1_fields *f = arg;
+
+	if (i >= f->n)
+		return false;
+	*ret_name = f->v[i].name;
+	*ret_value = f->v[i].value;
+	return true;
+}
+
+/* Steps 4 and 5. A CONNECT says nothing about the requests to come */
+static struct judgement judge_content(const struct conn *c, struct request *rq)
+{
+	struct content_request what = { .method = rq->http.method,
+					.path = rq->path,
+					.field = field_at,
+					.arg = &rq->http.fields };
+	enum policy_reason r;
+
+	if (rq->http.form == HTTP1_FORM_AUTHORITY)
+		return go_on;
+	r = content_judge(c->eg->policy.routes[rq->route].content, &what, NULL, NULL);
+	return r == REASON_OK ? go_on : no(403, r, "");
+}
+
+/* Step 6 */
+static struct judgement judge_credentials(const struct conn *c, struct request *rq)
+{
+	return rq->http.form == HTTP1_FORM_AUTHORITY ? go_on : credential_judge(c, rq);
+}
+
+/* So many requests a minute, and so many octets that the head announces */
+static struct judgement judge_limits(const struct conn *c, struct request *rq)
+{
+	const struct content_limits *l = &c->eg->policy.routes[rq->route].content->limits;
+	struct route_use *u = &c->eg->used[rq->route];
+	uint64_t minute = bb_now_ms() / 60000;
+
+	if (rq->http.form == HTTP1_FORM_AUTHORITY)
+		return go_on;
+	if (u->minute != minute) {
+		u->minute = minute;
+		u->requests = 0;
+	}
+	if (l->requests_per_minute && u->requests >= l->requests_per_minute)
+		return no(429, REASON_BUDGET, "requests_per_minute");
+	u->requests++;
+	if (rq->http.body != HTTP1_BODY_LENGTH)
+		return go_on;
+	if (l->request_bytes && rq->http.length > l->request_bytes)
+		return no(403, REASON_BUDGET, "request_bytes");
+	if (l->upload_per_session && rq->http.length > l->upload_per_session - u->uploaded)
+		return no(403, REASON_BUDGET, "upload_per_session");
+	return go_on;
+}
+
 struct judgement judge_request(const struct conn *c, struct request *rq)
 {
 	static struct judgement (*const order[])(const struct conn *c, struct request *rq) = {
-		judge_name, judge_route, judge_built,
-		/* 4: git over HTTPS. 5: matches. 6: credentials. 7: outbound scan of the head.
-		 * 8: our credential is put in by exchange.c when the head is written. */
+		judge_name,    judge_route,       judge_built,
+		judge_content, judge_credentials, judge_limits,
+		/* 7: the scan, outbound.c. 8: our credential is put in when the head is written */
 	};
 	struct judgement j = go_on;
 

@@ -129,14 +129,18 @@ static int set_up(struct egress *eg, struct ipc_boot *boot, struct bb_err *err)
 		r = bb_err_set(err, -ENOMEM, "OpenSSL");
 	if (r == 0)
 		r = load_roots(eg, boot->blobs[IPC_BLOB_CA_STORE], err);
+	if (r == 0)
+		r = secrets_load(boot->blobs[IPC_BLOB_SECRETS], &eg->secrets, err);
 	if (r < 0)
 		return r;
 	bb_closep(&boot->blobs[IPC_BLOB_POLICY]);
 	bb_closep(&boot->blobs[IPC_BLOB_CA_STORE]);
+	bb_closep(&boot->blobs[IPC_BLOB_SECRETS]);
+	eg->used = calloc(eg->policy.n_routes + 1, sizeof(*eg->used));
 	eg->leafs = leaf_store_new(eg->policy.generation, err);
 	eg->base = event_base_new();
 	eg->max_conns = max_conns();
-	if (!eg->leafs || !eg->base)
+	if (!eg->leafs || !eg->base || !eg->used || minted_init(&eg->minted) < 0)
 		return err->code ? err->code : bb_err_set(err, -ENOMEM, "out of memory");
 	r = connect_peer(eg, boot, IPC_ROLE_GATE, &eg->gate, err);
 	if (r == 0)

@@ -18,6 +18,7 @@ static const struct answer answers[] = {
 	{ 403, "Forbidden", "egress_denied" },
 	{ 408, "Request Timeout", "timeout" },
 	{ 417, "Expectation Failed", "bad_request" },
+	{ 429, "Too Many Requests", "egress_denied" },
 	{ 421, "Misdirected Request", "misdirected_request" },
 	{ 501, "Not Implemented", "not_built" },
 	{ 502, "Bad Gateway", "upstream_failed" },
@@ -47,6 +48,21 @@ static const struct hint hints[] = {
 	{ REASON_UPSTREAM_TLS, "The host's certificate or TLS handshake was not accepted." },
 	{ REASON_UPSTREAM_PROTOCOL, "The host's response is not well-formed HTTP/1.1." },
 	{ REASON_TIMEOUT, "It took too long." },
+	{ REASON_BAD_PATH, "The path decodes to dot segments, backslashes or control characters." },
+	{ REASON_NO_MATCH, "The host is listed, but not with this path, method or headers." },
+	{ REASON_GIT, "The route does not admit this use of git." },
+	{ REASON_GIT_PUSH, "Pushes and LFS uploads over HTTPS never pass." },
+	{ REASON_FOREIGN_CREDENTIAL,
+	  "Send no credential here: the guard puts the route's own in, or passes on what an "
+	  "earlier response of this host gave." },
+	{ REASON_PLACEHOLDER_LEAK,
+	  "A placeholder is replaced only in the header of the route that it belongs to." },
+	{ REASON_UNSUPPORTED_AUTH, "Signed requests cannot be given a credential by the guard." },
+	{ REASON_TOKEN_UNSET,
+	  "The operator's host variable for this route's credential is not set." },
+	{ REASON_CLEAR_TEXT, "This route's credential goes over TLS only." },
+	{ REASON_CODING, "The guard cannot look into this coding, so it does not pass." },
+	{ REASON_BUDGET, "The route's limit is used up." },
 };
 
 static const struct answer *find_answer(unsigned int status)

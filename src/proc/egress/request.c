@@ -12,6 +12,9 @@ static struct request *request_new(struct bb_span head)
 		return NULL;
 	bb_buf_init(&rq->head, HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->own_path, HTTP1_HEAD_MAX);
+	bb_buf_init(&rq->injected, 2 * SECRETS_VALUE_MAX);
+	bb_buf_init(&rq->held, 2 * SECRETS_VALUE_MAX + HTTP1_HEAD_MAX);
+	bb_buf_init(&rq->tap, INBOUND_TAP_MAX);
 	rq->started_ms = bb_now_ms();
 	if (bb_buf_add(&rq->head, head.p, head.len) == 0)
 		return rq;

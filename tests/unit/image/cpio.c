@@ -48,10 +48,10 @@ static void aligned_and_reproducible(void **state)
 			char name[16];
 
 			(void)snprintf(name, sizeof(name), "%.*s", (int)(1 + len % 5), "fghij");
-			assert_int_equal(cpio_file(both[i], name, 0755,
-						   (struct bb_span){ (const uint8_t *)"012345678",
-								     len }),
-					 0);
+			assert_int_equal(
+				cpio_file(both[i], name, 0755,
+					  (struct bb_span){ (const uint8_t *)"012345678", len }),
+				0);
 		}
 		assert_int_equal(cpio_end(both[i]), 0);
 	}
@@ -61,8 +61,8 @@ static void aligned_and_reproducible(void **state)
 	for (size_t len = 0; len < 9; len++) {
 		assert_true(newc_next(&n, &e));
 		assert_int_equal(strlen(e.path), 1 + len % 5);
-		assert_true(bb_span_eq(e.data,
-				       (struct bb_span){ (const uint8_t *)"012345678", len }));
+		assert_true(
+			bb_span_eq(e.data, (struct bb_span){ (const uint8_t *)"012345678", len }));
 	}
 	assert_false(newc_next(&n, &e));
 	assert_true(newc_at_end(&n));

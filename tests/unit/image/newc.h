@@ -16,7 +16,8 @@ struct newc_entry {
 	struct bb_span data;
 };
 
-/** newc_next() - Next entry. Return: false at the trailer, and then @n stands on the next archive */
+/** newc_next() - Next entry. Return: false at the trailer, and then @n stands on the next archive
+ */
 bool newc_next(struct newc *n, struct newc_entry *ret);
 
 /** newc_at_end() - Nothing is left */

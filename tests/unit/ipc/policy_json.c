@@ -4,10 +4,19 @@
 #include <errno.h>
 
 #define TOP "\"identity\":\"demo-a1b2c\",\"alias\":\"127.83.7.1\",\"generation\":1,\"log_level\":1,"
+#define CONTENT                                                                                    \
+	"{\"matches\":[{\"paths\":[{\"type\":\"regex\",\"value\":\"/v[0-9]+/.*\"}],"               \
+	"\"methods\":[\"GET\"],\"headers\":[{\"name\":\"x-kind\",\"type\":\"exact\","              \
+	"\"value\":\"a\"}]}],\"git\":1,\"auth\":{\"scheme\":\"Bearer\",\"token_ref\":\"T\","       \
+	"\"header\":\"\"},\"credentials\":\"pin\",\"minted_by\":[],\"cookies\":true,"              \
+	"\"dlp\":{\"token_patterns\":true,\"known_secrets\":true,\"entropy\":false,"               \
+	"\"injection\":true,\"on_match\":\"redact\"},\"limits\":{\"request_bytes\":1024,"          \
+	"\"upload_per_session\":0,\"requests_per_minute\":60}}"
 #define GOOD                                                                                       \
 	"{" TOP "\"transparent\":false,\"resolvers\":[\"192.0.2.53\"],"                            \
 	"\"routes\":[{\"host\":\"a.test\",\"wildcard\":true,\"ports\":[443,80],\"upstream\":"      \
-	"{\"host\":\"127.0.0.1\",\"port\":8080,\"tls\":false},\"addresses\":[\"10.0.0.0/8\"]}],"   \
+	"{\"host\":\"127.0.0.1\",\"port\":8080,\"tls\":false},\"addresses\":[\"10.0.0.0/8\"],"     \
+	"\"content\":" CONTENT "}],"                                                               \
 	"\"tcp\":[{\"cidr\":\"192.0.2.0/24\",\"port\":22},{\"host\":\"db.test\",\"port\":5432}]}"
 
 static int load(const char *text, struct policy *p, struct bb_err *err)

@@ -83,9 +83,12 @@ static void place_conn(struct conn *c, enum place place)
 static void judge_table(void **state)
 {
 	struct policy_route route = { .host = "a.test", .n_ports = 2, .ports = { 443, 80 } };
+	struct route_use used = { 0 };
 	static struct egress eg;
 
 	(void)state;
+	route.content = content_new();
+	eg.used = &used;
 	eg.policy = (struct policy){ .n_routes = 1, .routes = &route };
 	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
 		const struct row *t = &rows[i];
@@ -104,6 +107,7 @@ static void judge_table(void **state)
 				 (const char *)rq.path.p);
 		bb_buf_release(&rq.own_path);
 	}
+	content_unref(route.content);
 }
 
 int main(void)

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the egress guard lets through a route: matches, git, credentials, limits. Real curl and TLS,
+a server that keeps every octet it gets; stand-ins for the guard's peers (no VM)."""
+import base64
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+import egressrig  # noqa: E402
+import testca  # noqa: E402
+import upstreams  # noqa: E402
+
+BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
+EXE = os.path.join(BUILD, "src/proc/egress/egress")
+TOKEN, PLACEHOLDER = "s3cr3t-Token_of-the.host/0123456789", "placeholder-API_TOKEN-abcdefghij"
+USER, USER_PLACEHOLDER = "robot:Pass-Word-of_the-host", "placeholder-USERPASS-klmnopqrst"
+TOKENS = [("API_TOKEN", TOKEN, PLACEHOLDER), ("USERPASS", USER, USER_PLACEHOLDER),
+          ("EMPTY", "", "placeholder-EMPTY-uvwxyz")]
+
+
+def auth(scheme, ref="API_TOKEN", header="", **more):
+    return dict(auth={"scheme": scheme, "token_ref": ref, "header": header}, credentials="pin",
+                **more)
+
+
+def path(value, kind="prefix"):
+    return {"type": kind, "value": value}
+
+
+ROUTES = {
+    "plain.test": dict(credentials="minted"),
+    "bearer.test": auth("Bearer"),
+    "token.test": auth("token"),
+    "basic.test": auth("Basic", "USERPASS"),
+    "header.test": auth("header", header="x-api-key"),
+    "cookies.test": auth("Bearer", cookies=True),
+    "empty.test": auth("Bearer", "EMPTY"),
+    "pass.test": dict(credentials="pass"),
+    "friend.test": dict(credentials="minted", minted_by=["plain.test"]),
+    "fetch.test": dict(git=2),
+    "nofetch.test": dict(git=1),
+    "limits.test": dict(limits={"request_bytes": 1000, "upload_per_session": 1500}),
+    "often.test": dict(limits={"requests_per_minute": 3}),
+    "match.test": dict(matches=[
+        {"paths": [path("/api/v1/"), path("/exact", "exact")], "methods": ["GET", "HEAD"],
+         "headers": []},
+        {"paths": [path("/re/[a-z]+", "regex")], "methods": [], "headers": [
+            {"name": "X-Kind", "type": "exact", "value": "a"}]}]),
+}
+
+
+class World:
+    def __init__(self, tmp):
+        self.tmp = tmp
+        self.ca = testca.CA("upstream root")
+        self.ca.issue(tmp + "/good", *ROUTES)
+        self.answer = b""
+        self.server = upstreams.Raw(self._script, (tmp + "/good.crt", tmp + "/good.key"))
+        self.clear = upstreams.Raw(self._script)
+        self.rig = egressrig.Rig(EXE, [egressrig.route(h, **c) for h, c in ROUTES.items()],
+                                 testca.pem(self.ca.cert), tokens=TOKENS)
+        for host in ROUTES:
+            self.rig.targets[host, 443] = self.server.address
+            self.rig.targets[host, 80] = self.clear.address
+        with open(tmp + "/root.pem", "wb") as f:
+            f.write(testca.pem(self.rig.root.cert))
+
+    def _script(self, c):
+        while True:
+            head = c.head()
+            if not head:
+                return
+            length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            left = int(length[0].split(b":")[1]) if length else 0
+            while left > 0:
+                left -= len(c.recv(left))
+            c.send(self.answer)
+
+    def answers(self, body=b"ok", *fields):
+        self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n" % (
+            len(body), b"".join(f + b"\r\n" for f in fields)) + body
+
+    def curl(self, url, *args):
+        """(status, body) and what the server got for it."""
+        self.rig.clear()
+        del self.server.seen[:], self.clear.seen[:]
+        p = subprocess.run(
+            ["curl", "-sS", "-x", self.rig.proxy, "--cacert", self.tmp + "/root.pem", "-m", "20",
+             "--path-as-is", "-w", "\n%{http_code}", "-i", url, *args], capture_output=True, check=False)
+        out, _, status = p.stdout.rpartition(b"\n")
+        if url.startswith("https"):  # the answer to CONNECT
+            out = out.partition(b"\r\n\r\n")[2]
+        head, _, body = out.partition(b"\r\n\r\n")
+        self.head = head
+        return int(status), body, b"".join(bytes(s) for s in self.server.seen + self.clear.seen)
+
+    def allowed(self, url, *args):
+        status, body, seen = self.curl(url, *args)
+        assert status == 200 and seen, (url, args, status, body)
+        return seen
+
+    def denied(self, url, *args, reason, status=403):
+        """The client sees why, the server saw nothing, and it is on record."""
+        got, body, seen = self.curl(url, *args)
+        assert (got, seen) == (status, b""), (url, args, got, body, seen)
+        assert json.loads(body)["reason"] == reason, body
+        assert self.rig.wait_record(kind="verdict", verdict="deny", reason=reason, status=status)
+        return json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    w = World(str(tmp_path_factory.mktemp("content")))
+    yield w
+    w.rig.close()
+
+
+@pytest.fixture
+def w(world):
+    world.answers()
+    yield world
+    assert world.rig.proc.poll() is None, "egress died"
+    world.answers()
+    world.allowed("https://pass.test/control")
+
+
+def fields(seen, name):
+    return [line.split(b": ", 1)[1] for line in seen.split(b"\r\n")
+            if line.lower().startswith(name.lower() + b": ")]
+
+
+# ---- matches ----
+@pytest.mark.parametrize("target, args, ok", [
+    ("/api/v1/x", [], True), ("/api/v1/", [], True), ("/api/v1/x?y=/../z", [], True),
+    ("/exact", [], True), ("/exact", ["-I"], True), ("/api/v1/a%20b", [], True),
+    ("/api/v1/a%2fb", [], True), ("/re/abc", ["-H", "X-Kind: a"], True),
+    ("/re/abc", ["-H", "x-kind: a", "-d", "x"], True),
+    ("/api/v1", [], False), ("/api/v10", [], False), ("/API/v1/x", [], False), ("/exact/", [], False),
+    ("/api/v1/x", ["-d", "x"], False), ("/api/v1/x", ["-X", "get"], False), ("/", [], False),
+    ("/re/abc", [], False), ("/re/abc", ["-H", "X-Kind: b"], False),
+    ("/re/abc", ["-H", "X-Kind: a", "-H", "X-Kind: b"], False), ("/re/abc1", ["-H", "X-Kind: a"], False),
+    ("/%61pi/v1/x", [], False),
+])
+def test_matches(w, target, args, ok):
+    if ok:
+        w.allowed("https://match.test" + target, *args)
+    else:
+        w.denied("https://match.test" + target, *args, reason="no_match")
+
+
+@pytest.mark.parametrize("target", [
+    "/api/v1/../x", "/api/v1/%2e%2e/x", "/api/v1/%252e%252e/x", "/api/v1/..%2fx", "/api/v1/%5c..%5cx",
+    "/api/v1/a%00b", "/api/v1/%0d%0aX", "/api/v1/.", "/api/v1/x%", "/api/v1/..;/x", "/api/v1/%zz"])
+def test_paths_that_mean_something_else(w, target):
+    w.denied("https://match.test" + target, reason="bad_path")
+
+
+# ---- git ----
+FETCH = "https://%s/o/p.git/info/refs?service=git-upload-pack"
+
+
+def test_git_fetch_and_nothing_else(w):
+    w.allowed(FETCH % "fetch.test")
+    w.allowed("https://fetch.test/o/p.git/git-upload-pack", "-d", "x")
+    w.denied("https://fetch.test/o/p", reason="git")
+    w.denied(FETCH % "nofetch.test", reason="git")
+    w.allowed("https://nofetch.test/o/p")
+
+
+@pytest.mark.parametrize("host", ["fetch.test", "plain.test", "bearer.test", "pass.test"])
+@pytest.mark.parametrize("target", [
+    "/o/p.git/git-receive-pack", "/o/p.git/info/refs?service=git-receive-pack",
+    "/o/p.git/info/refs?a=b&service=git-receive-pack", "/o/p.git/git-receive%2dpack",
+    "/o/p.git/info/refs?service=git%2dreceive-pack", "/o/p.git/GIT-receive-pack"])
+def test_git_push_never(w, host, target):
+    w.denied("https://" + host + target, reason="git_push")
+
+
+# ---- credentials ----
+def test_the_route_puts_its_credential_in(w):
+    assert fields(w.allowed("https://bearer.test/"), b"authorization") == [b"Bearer " + TOKEN.encode()]
+    assert fields(w.allowed("https://token.test/"), b"authorization") == [b"token " + TOKEN.encode()]
+    assert fields(w.allowed("https://header.test/"), b"x-api-key") == [TOKEN.encode()]
+    assert fields(w.allowed("https://basic.test/"), b"authorization") == [
+        b"Basic " + base64.b64encode(USER.encode())]
+    assert fields(w.allowed("https://plain.test/"), b"authorization") == []
+
+
+def test_placeholder_is_replaced(w):
+    for args in (["-H", "Authorization: Bearer " + PLACEHOLDER], ["-H", "authorization: token " + PLACEHOLDER],
+                 ["-u", "x:" + PLACEHOLDER], ["-u", PLACEHOLDER + ":"], ["-H", "x-api-key: " + PLACEHOLDER],
+                 ["-u", PLACEHOLDER + ":x-oauth-basic"], ["-H", "Authorization: " + PLACEHOLDER]):
+        seen = w.allowed("https://bearer.test/", *args)
+        assert fields(seen, b"authorization") == [b"Bearer " + TOKEN.encode()]
+        assert PLACEHOLDER.encode() not in seen and fields(seen, b"x-api-key") == []
+    assert fields(w.allowed("https://header.test/", "-H", "X-Api-Key: " + PLACEHOLDER),
+                  b"x-api-key") == [TOKEN.encode()]
+
+
+@pytest.mark.parametrize("host", ["bearer.test", "header.test", "plain.test"])
+@pytest.mark.parametrize("args", [
+    ["-H", "Authorization: Bearer of-somebody-else"], ["-u", "me:of-somebody-else"],
+    ["-H", "X-Api-Key: of-somebody-else"], ["-H", "private-token: of-somebody-else"],
+    ["-H", "Authorization: of-somebody-else"], ["-H", "X-Goog-Api-Key: of-somebody-else"],
+    ["-G", "-d", "a=b", "-d", "access_token=of-somebody-else"], ["-G", "-d", "KEY=of-somebody-else"],
+    ["-G", "-d", "to%6ben=of-somebody-else"], ["-G", "-d", "X-Amz-Signature=0123abcd"]])
+def test_foreign_credential(w, host, args):
+    w.denied("https://%s/x" % host, *args, reason="foreign_credential")
+
+
+def test_cookies(w):
+    w.denied("https://plain.test/", "-H", "Cookie: session=of-somebody-else", reason="foreign_credential")
+    assert fields(w.allowed("https://bearer.test/", "-H", "Cookie: session=of-somebody-else"), b"cookie") == []
+    w.denied("https://cookies.test/", "-H", "Cookie: session=of-somebody-else", reason="foreign_credential")
+    w.answers(b"ok", b"Set-Cookie: session=given-by-server; Path=/", b"X-Kept: 1")
+    for host in ("plain.test", "cookies.test", "bearer.test"):
+        w.allowed("https://%s/" % host)
+        assert (b"Set-Cookie" in w.head) == (host != "bearer.test") and b"X-Kept" in w.head
+    for host in ("plain.test", "cookies.test"):
+        assert fields(w.allowed("https://%s/" % host, "-H", "Cookie: a=b; session=given-by-server"),
+                      b"cookie") == [b"a=b; session=given-by-server"]
+
+
+def test_minted_tokens_pass(w):
+    get = ["-H", "Authorization: Bearer minted-registry-token"]
+    w.denied("https://plain.test/v2/", *get, reason="foreign_credential")
+    w.answers(b'{"token": "minted-registry-token", "expires_in": 300}', b"Content-Type: application/json")
+    w.allowed("https://plain.test/token")
+    w.answers()
+    w.allowed("https://plain.test/v2/", *get)
+    w.allowed("https://friend.test/v2/", *get)      # minted_by: [plain.test]
+    w.denied("https://bearer.test/v2/", *get, reason="foreign_credential")
+    w.denied("https://plain.test/v2/", "-H", "Authorization: Bearer minted-registry-tokem",
+             reason="foreign_credential")
+
+
+def test_minted_links_pass(w):
+    link = "https://plain.test/blob?X-Amz-Credential=cred1&X-Amz-Signature=0a1b2c3d&x=1"
+    w.denied(link, reason="foreign_credential")
+    w.answers(b"ok", b"Location: " + link.encode())
+    w.allowed("https://plain.test/link")
+    w.answers()
+    w.allowed(link)
+    lfs = {"objects": [{"actions": {"download": {
+        "href": "https://plain.test/o?sig=feedc0ffee", "header": {"Authorization": "RemoteAuth abcdef012345"}}}}]}
+    w.answers(json.dumps(lfs).encode(), b"Content-Type: application/vnd.git-lfs+json")
+    w.allowed("https://plain.test/batch")
+    w.answers()
+    w.allowed("https://plain.test/o?sig=feedc0ffee", "-H", "Authorization: RemoteAuth abcdef012345")
+
+
+def test_a_long_answer_mints_nothing(w):
+    w.answers(b'{"token": "far-too-long-answer", "pad": "%s"}' % (b"x" * 70000), b"Content-Type: application/json")
+    w.allowed("https://plain.test/token")
+    w.answers()
+    w.denied("https://plain.test/", "-H", "Authorization: Bearer far-too-long-answer", reason="foreign_credential")
+
+
+def test_placeholder_leak(w):
+    w.denied("https://plain.test/", "-H", "Authorization: Bearer " + PLACEHOLDER, reason="placeholder_leak")
+    w.denied("https://pass.test/", "-H", "X-Api-Key: " + PLACEHOLDER, reason="placeholder_leak")
+    w.denied("https://bearer.test/?token=" + PLACEHOLDER, reason="placeholder_leak")
+    w.denied("https://bearer.test/", "-H", "Authorization: Bearer " + USER_PLACEHOLDER, reason="placeholder_leak")
+    w.denied("https://bearer.test/", "-H", "Authorization: Bearer x" + PLACEHOLDER, reason="placeholder_leak")
+    assert PLACEHOLDER.encode() in w.allowed("https://plain.test/", "-d", "text about " + PLACEHOLDER)
+
+
+def test_unsupported_auth(w):
+    for value in ("AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature=abc", "NTLM TlRMTVNTUA==",
+                  "Digest username=x", "SharedKey account:sig"):
+        for host in ("plain.test", "bearer.test"):
+            w.denied("https://%s/" % host, "-H", "Authorization: " + value, reason="unsupported_auth")
+    w.allowed("https://pass.test/", "-H", "Authorization: NTLM TlRMTVNTUA==")
+
+
+def test_token_unset(w):
+    told = w.denied("https://empty.test/", reason="token_unset", status=503)
+    assert told["detail"] == "EMPTY"
+
+
+def test_never_over_clear_text(w):
+    w.denied("http://bearer.test/", reason="clear_text")
+    w.allowed("http://plain.test/")
+
+
+@pytest.mark.parametrize("where", ["head", "body", "chunks", "cut"])
+def test_reflected_credential_is_masked(w, where):
+    stars, token = b"*" * len(TOKEN), TOKEN.encode()
+    if where == "head":
+        w.answers(b"ok", b"X-Debug: you sent Bearer " + token)
+    elif where == "body":
+        w.answers(b"<" + token + b"><" + token + b"> and " + token[:-1])
+    else:
+        pieces = ([token[:7], token[7:]] if where == "chunks" else [bytes([b]) for b in token]) + [b"." + token[:9]]
+        w.answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(
+            b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+    status, body, _ = w.curl("https://bearer.test/")
+    assert status == 200 and token not in body + w.head
+    assert body == {"head": b"ok", "body": b"<" + stars + b"><" + stars + b"> and " + token[:-1],
+                    "chunks": stars + b"." + token[:9], "cut": stars + b"." + token[:9]}[where]
+    assert where != "head" or b"X-Debug: you sent Bearer " + stars in w.head
+
+
+def test_reflected_basic_is_masked(w):
+    sent = base64.b64encode(USER.encode())
+    w.answers(b"Authorization: Basic " + sent + b" is " + USER.encode())
+    status, body, _ = w.curl("https://basic.test/")
+    assert status == 200 and sent not in body and USER.encode() not in body
+
+
+def test_coded_response_on_a_route_with_auth(w):
+    assert fields(w.allowed("https://bearer.test/", "--compressed"), b"accept-encoding") == [b"identity"]
+    w.answers(b"\x1f\x8b", b"Content-Encoding: gzip")
+    status, body, _ = w.curl("https://bearer.test/")
+    assert status == 502 and json.loads(body)["reason"] == "coding"
+
+
+def test_tokens_stay_inside(w):
+    w.allowed("https://bearer.test/")
+    for path_ in ("cmdline", "environ"):
+        assert TOKEN.encode() not in open("/proc/%d/%s" % (w.rig.proc.pid, path_), "rb").read()
+    assert TOKEN not in json.dumps(w.rig.records, default=repr)
+
+
+# ---- limits ----
+def test_limits(w):
+    w.allowed("https://limits.test/", "-d", "x" * 900)
+    w.denied("https://limits.test/", "-d", "x" * 1001, reason="budget")
+    w.denied("https://limits.test/", "-d", "x" * 700, reason="budget")
+    w.allowed("https://limits.test/", "-d", "x" * 100)
+    status, body, seen = w.curl("https://limits.test/", "-H", "Transfer-Encoding: chunked", "-d", "x" * 900)
+    assert status == 403 and json.loads(body)["reason"] == "budget" and b"x" * 600 not in seen
+    assert w.rig.wait_record(kind="end", reason="budget")
+
+
+def test_requests_per_minute(w):
+    codes = [w.curl("https://often.test/")[0] for _ in range(9)]
+    assert codes.count(200) in (3, 6) and codes.count(429) == 9 - codes.count(200)
