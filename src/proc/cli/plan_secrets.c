@@ -73,9 +73,9 @@ static int check_value(const char *name, const char *value, struct bb_err *err)
 {
 	for (const char *c = value; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return bb_err_set(err, -EINVAL,
-					  "%s: the value has a control character or line break in it",
-					  name);
+			return bb_err_set(
+				err, -EINVAL,
+				"%s: the value has a control character or line break in it", name);
 	}
 	if (*value && strlen(value) < 8)
 		return bb_err_set(err, -EINVAL, "%s: the value is shorter than 8 characters", name);
@@ -101,8 +101,8 @@ static int add_token(struct plan *p, const char *name, struct bb_err *err)
 	if (!value || !*value)
 		plan_warn(p, "%s is not set: requests that need it are answered with 503", name);
 	(void)snprintf(placeholder, sizeof(placeholder), "placeholder-%.60s-%s", name, random);
-	one = json_pack("{s:s, s:s, s:s}", "name", name, "value", value ? value : "",
-			"placeholder", placeholder);
+	one = json_pack("{s:s, s:s, s:s}", "name", name, "value", value ? value : "", "placeholder",
+			placeholder);
 	if (!one || json_array_append_new(json_object_get(p->secrets, "tokens"), one) < 0 ||
 	    json_object_set_new(p->env, name, json_string(placeholder)) < 0)
 		return bb_err_set(err, -EINVAL, "%s: the value is not UTF-8", name);

@@ -6,9 +6,9 @@
 
 /*
  * Credentials, by position. On a route with `auth` the guest has none to give: what stands in a
- * position is this route's placeholder, which is taken out here, or it is refused. On other routes a
- * credential passes when the outside gave it before. What is refused is never silently removed, or
- * the request would fail elsewhere and nobody would know why.
+ * position is this route's placeholder, which is taken out here, or it is refused. On other routes
+ * a credential passes when the outside gave it before. What is refused is never silently removed,
+ * or the request would fail elsewhere and nobody would know why.
  */
 
 static const struct judgement pass_on = { 0, REASON_OK, "" };
@@ -48,8 +48,7 @@ static struct bb_span secret_part(struct bb_span value, bool basic, uint8_t *out
 static struct judgement judge_pinned(const struct conn *c, const struct content *content,
 				     struct bb_span value, bool basic)
 {
-	const struct secret_token *own =
-		secrets_token(&c->eg->secrets, content->auth.token_ref);
+	const struct secret_token *own = secrets_token(&c->eg->secrets, content->auth.token_ref);
 	uint8_t plain[1024];
 	struct bb_span secret = secret_part(value, basic, plain, sizeof(plain));
 

@@ -6,8 +6,8 @@
 /**
  * DOC: mask - our credential, wherever an upstream repeats it, becomes '*' of the same length
  *
- * Works on a stream in place. What might be the beginning of the credential at the end of a piece is
- * held back until the next piece, or the end, shows it; nothing else waits.
+ * Works on a stream in place. What might be the beginning of the credential at the end of a piece
+ * is held back until the next piece, or the end, shows it; nothing else waits.
  *
  * Layer:     proc/egress (pure)
  * Limits:    MASK_MAX values

@@ -52,7 +52,6 @@ void minted_add(struct minted *m, const char *host, struct bb_span value)
 	memcpy(m->prints[m->next++ % MINTED_MAX], print, MINTED_PRINT);
 }
 
-
 void minted_from_url(struct minted *m, const char *host, struct bb_span url)
 {
 	const uint8_t *mark = url.len ? memchr(url.p, '?', url.len) : NULL;

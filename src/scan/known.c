@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/known.h"
+#include "scan/shape.h"
+#include <errno.h>
+#include <sys/mman.h>
+
+#define BLOOM_WORDS     (1u << 14)
+#define SAME_GRAM_MAX   8
+#define SPELLINGS_MAX   (KNOWN_SECRETS_MAX * SHAPE_NUM)
+#define TEXT_MAX_OCTETS (64u << 20)
+
+struct spelling {
+	uint32_t at; /* in the arena */
+	uint32_t len;
+	uint32_t secret;
+};
+
+/* One place where a gram stands; slots are probed linearly */
+struct slot {
+	uint64_t gram;
+	uint32_t spelling; /* + 1; 0 = free */
+	uint32_t offset;
+};
+
+struct known_db {
+	uint64_t bloom[BLOOM_WORDS]; /* two bits of one word for each gram */
+	struct slot *slots;
+	size_t n_slots; /* a power of two */
+	struct spelling *spellings;
+	size_t n_spellings;
+	uint8_t *text;
+	size_t text_len;
+	size_t text_size;
+};
+
+static bool is_alnum(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+size_t known_project(const uint8_t *in, size_t len, uint8_t *out)
+{
+	static const uint8_t keep[256] = {
+		['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1,
+		['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1,
+		['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1,
+		['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1,
+		['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1,
+		['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
+		['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1,
+		['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1,
+		['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		out[n] = in[i];
+		n += keep[in[i]];
+	}
+	return n;
+}
+
+static uint64_t load_gram(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint64_t mix(uint64_t v)
+{
+	v *= 0x9e3779b97f4a7c15ull;
+	return v ^ (v >> 32);
+}
+
+static uint64_t bloom_bits(uint64_t h)
+{
+	return 1ull << (h & 63) | 1ull << (h >> 6 & 63);
+}
+
+static bool bloom_has(const struct known_db *db, uint64_t h)
+{
+	uint64_t bits = bloom_bits(h);
+
+	return (db->bloom[(h >> 12) % BLOOM_WORDS] & bits) == bits;
+}
+
+/* Too many places of one gram add nothing: a secret that repeats itself is found by any of them */
+static void add_gram(struct known_db *db, uint32_t spelling, uint32_t offset)
+{
+	uint64_t gram = load_gram(db->text + db->spellings[spelling].at + offset), h = mix(gram);
+	size_t i = (size_t)(h >> 20) & (db->n_slots - 1);
+	unsigned int same = 0;
+
+	for (; db->slots[i].spelling; i = (i + 1) & (db->n_slots - 1)) {
+		if (db->slots[i].gram == gram &&
+		    db->spellings[db->slots[i].spelling - 1].secret ==
+			    db->spellings[spelling].secret &&
+		    ++same == SAME_GRAM_MAX)
+			return;
+	}
+	db->slots[i] = (struct slot){ gram, spelling + 1, offset };
+	db->bloom[(h >> 12) % BLOOM_WORDS] |= bloom_bits(h);
+}
+
+static int add_spelling(struct known_db *db, size_t secret, struct bb_span text, struct bb_err *err)
+{
+	struct spelling *s;
+
+	if (text.len < KNOWN_WINDOW)
+		return 0;
+	if (text.len > db->text_size - db->text_len || db->n_spellings == SPELLINGS_MAX)
+		return bb_err_set(err, -E2BIG, "secrets: more than can be searched for");
+	s = &db->spellings[db->n_spellings++];
+	*s = (struct spelling){ (uint32_t)db->text_len, (uint32_t)text.len, (uint32_t)secret };
+	memcpy(db->text + db->text_len, text.p, text.len);
+	db->text_len += text.len;
+	return 0;
+}
+
+bool known_is_searchable(const struct known_secret *secret)
+{
+	size_t n = 0;
+
+	for (size_t i = secret->skip; i < secret->value.len; i++)
+		n += is_alnum(secret->value.p[i]);
+	return n >= KNOWN_WINDOW;
+}
+
+struct spelling_ctx {
+	struct known_db *db;
+	size_t secret;
+	struct bb_err *err;
+	int r;
+};
+
+static void on_shape(void *arg, struct bb_span text)
+{
+	struct spelling_ctx *c = arg;
+	bb_auto_free uint8_t *projected = malloc(text.len + 1);
+	size_t n;
+
+	if (c->r < 0)
+		return;
+	if (!projected) {
+		c->r = bb_err_set(c->err, -ENOMEM, "secrets: no memory");
+		return;
+	}
+	n = known_project(text.p, text.len, projected);
+	c->r = add_spelling(c->db, c->secret, (struct bb_span){ projected, n }, c->err);
+	explicit_bzero(projected, text.len);
+}
+
+static void *locked(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)mlock(p, size);
+	(void)madvise(p, size, MADV_DONTDUMP);
+	return p;
+}
+
+static int allocate(struct known_db *db, const struct known_secret *secrets, size_t n,
+		    struct bb_err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		db->text_size += SHAPE_OCTETS(secrets[i].value.len);
+	if (db->text_size > TEXT_MAX_OCTETS)
+		return bb_err_set(err, -E2BIG, "secrets: more than can be searched for");
+	db->n_slots = 1024;
+	while (db->n_slots < db->text_size * 2)
+		db->n_slots *= 2;
+	db->text = locked(db->text_size + 1);
+	db->slots = locked(db->n_slots * sizeof(*db->slots));
+	db->spellings = calloc(n * SHAPE_NUM + 1, sizeof(*db->spellings));
+	if (!db->text || !db->slots || !db->spellings)
+		return bb_err_set(err, -ENOMEM, "secrets: no memory");
+	return 0;
+}
+
+int known_db_new(const struct known_secret *secrets, size_t n, struct known_db **ret,
+		 struct bb_err *err)
+{
+	struct known_db *db = n <= KNOWN_SECRETS_MAX ? calloc(1, sizeof(*db)) : NULL;
+	int r;
+
+	if (!db)
+		return bb_err_set(err, -ENOMEM, "secrets: too many, or no memory");
+	r = allocate(db, secrets, n, err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct spelling_ctx c = { db, i, err, 0 };
+		struct bb_span v = { secrets[i].value.p + secrets[i].skip,
+				     secrets[i].value.len - secrets[i].skip };
+
+		shape_all(v, on_shape, &c);
+		r = c.r;
+	}
+	if (r < 0) {
+		known_db_free(db);
+		return r;
+	}
+	for (uint32_t i = 0; i < db->n_spellings; i++) {
+		for (uint32_t at = 0; at + KNOWN_GRAM <= db->spellings[i].len; at++)
+			add_gram(db, i, at);
+	}
+	*ret = db;
+	return 0;
+}
+
+void known_db_free(struct known_db *db)
+{
+	if (!db)
+		return;
+	if (db->text) {
+		explicit_bzero(db->text, db->text_len);
+		(void)munmap(db->text, db->text_size + 1);
+	}
+	if (db->slots) {
+		explicit_bzero(db->slots, db->n_slots * sizeof(*db->slots));
+		(void)munmap(db->slots, db->n_slots * sizeof(*db->slots));
+	}
+	free(db->spellings);
+	free(db);
+}
+
+/* How far the text around position @at is the spelling around @slot's offset */
+static bool extend(const struct known_db *db, const struct slot *slot, const uint8_t *text,
+		   size_t len, size_t at, size_t *ret_from, size_t *ret_to)
+{
+	const struct spelling *s = &db->spellings[slot->spelling - 1];
+	const uint8_t *want = db->text + s->at;
+	size_t before = 0, after = KNOWN_GRAM;
+
+	while (before < at && before < slot->offset &&
+	       text[at - before - 1] == want[slot->offset - before - 1])
+		before++;
+	while (at + after < len && slot->offset + after < s->len &&
+	       text[at + after] == want[slot->offset + after])
+		after++;
+	*ret_from = at - before;
+	*ret_to = at + after;
+	return before + after >= KNOWN_WINDOW;
+}
+
+/* Candidates at one position. @base: where the new block begins in @text */
+static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, size_t at,
+		    uint64_t h, size_t base, known_hit_fn *hit, void *arg)
+{
+	uint64_t gram = load_gram(text + at);
+	size_t i = (size_t)(h >> 20) & (db->n_slots - 1), from, to;
+
+	for (; db->slots[i].spelling; i = (i + 1) & (db->n_slots - 1)) {
+		const struct slot *slot = &db->slots[i];
+		struct known_hit found;
+
+		if (slot->gram != gram || !extend(db, slot, text, len, at, &from, &to) ||
+		    to <= base) /* that was reported when it came */
+			continue;
+		found = (struct known_hit){ db->spellings[slot->spelling - 1].secret,
+					    (ptrdiff_t)from - (ptrdiff_t)base,
+					    (ptrdiff_t)to - (ptrdiff_t)base };
+		if (hit(arg, &found))
+			return true;
+	}
+	return false;
+}
+
+static void remember(struct known_stream *s, const uint8_t *text, size_t len)
+{
+	s->n_history = len < KNOWN_HISTORY ? len : KNOWN_HISTORY;
+	memcpy(s->history, text + len - s->n_history, s->n_history);
+}
+
+bool known_feed(const struct known_db *db, struct known_stream *s, uint8_t *block, size_t len,
+		known_hit_fn *hit, void *arg)
+{
+	uint8_t *text = block - s->n_history;
+	size_t all = s->n_history + len, base = s->n_history, at;
+	uint64_t first = s->total - s->n_history; /* number of text[0] */
+	bool found = false;
+
+	if (len == 0)
+		return false;
+	memcpy(text, s->history, s->n_history);
+	/* A window that ends in the new block may begin eleven characters before it */
+	at = base > KNOWN_WINDOW ? base - KNOWN_WINDOW : 0;
+	at += (KNOWN_STRIDE - (first + at) % KNOWN_STRIDE) % KNOWN_STRIDE;
+	for (; at + KNOWN_GRAM <= all && !found; at += KNOWN_STRIDE) {
+		uint64_t h = mix(load_gram(text + at));
+
+		if (bloom_has(db, h))
+			found = look_at(db, text, all, at, h, base, hit, arg);
+	}
+	s->total += len;
+	remember(s, text, all);
+	return found;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/scan.h"
+#include "scan/view.h"
+#include <assert.h>
+#include <errno.h>
+
+#define BLOCK       2048
+#define PENDING_MAX 32
+/* Of a block, the most that any view makes */
+#define PIECE_MAX VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK)))
+
+const char *const scan_view_str[] = {
+	[SCAN_RAW] = "raw", [SCAN_PLAIN] = "plain",   [SCAN_BASE64] = "base64",
+	[SCAN_HEX] = "hex", [SCAN_BASE32] = "base32",
+};
+static_assert(BB_ARRAY_LEN(scan_view_str) == SCAN_NUM_VIEWS, "scan_view_str[]");
+
+/* An early match of a vendor rule that is not settled; @end in octets of its view */
+struct pending {
+	unsigned int rule;
+	uint64_t end;
+};
+
+/**
+ * struct reading - One view of the stream, and what is looked for in it
+ * @history:	The last octets of the view, @n of @total
+ */
+struct reading {
+	enum scan_view view;
+	struct scan_stream *owner;
+	struct vendor_stream *vendor;
+	struct known_stream known;
+	uint8_t *history;
+	size_t n;
+	uint64_t total;
+	struct pending pending[PENDING_MAX];
+	size_t n_pending;
+	bool overflow;
+};
+
+struct scan_stream {
+	struct vendor_db *vendors;
+	const struct known_db *known;
+	bool want_vendors;
+	struct reading readings[SCAN_NUM_VIEWS];
+	struct view_plain plain;
+	struct view_runs runs;
+	struct view_coded coded[VIEW_NUM_CODINGS];
+	uint64_t fed;
+	/* of the block in hand */
+	const uint8_t *raw;
+	size_t raw_len;
+	scan_fn *fn;
+	void *arg;
+	bool stop;
+	bool error;
+	bool hold;
+};
+
+int scan_open(struct vendor_db *vendors, const struct known_db *known, struct scan_stream **ret)
+{
+	struct scan_stream *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->vendors = vendors;
+	s->known = known;
+	scan_reset(s, true);
+	*ret = s;
+	return 0;
+}
+
+void scan_close(struct scan_stream *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < SCAN_NUM_VIEWS; i++) {
+		vendor_stream_close(s->readings[i].vendor);
+		free(s->readings[i].history);
+	}
+	free(s);
+}
+
+void scan_reset(struct scan_stream *s, bool vendors)
+{
+	for (size_t i = 0; i < SCAN_NUM_VIEWS; i++) {
+		struct reading *r = &s->readings[i];
+
+		if (r->vendor && r->total)
+			vendor_stream_reset(r->vendor);
+		*r = (struct reading){ .view = (enum scan_view)i,
+				       .owner = s,
+				       .vendor = r->vendor,
+				       .history = r->history };
+	}
+	for (size_t i = 0; i < VIEW_NUM_CODINGS; i++)
+		s->coded[i] = (struct view_coded){ .coding = (enum view_coding)i };
+	s->plain = (struct view_plain){ 0 };
+	s->runs = (struct view_runs){ 0 };
+	s->want_vendors = vendors && s->vendors;
+	s->fed = 0;
+	s->stop = s->error = s->hold = false;
+}
+
+static void report(struct scan_stream *s, const struct scan_finding *f)
+{
+	if (s->fn(s->arg, f))
+		s->stop = true;
+}
+
+/* Offset behind the @count-th letter or digit of the raw block */
+static uint64_t raw_end(const struct scan_stream *s, ptrdiff_t count)
+{
+	uint8_t one[1];
+	size_t i = 0;
+
+	for (; i < s->raw_len && count > 0; i++)
+		count -= (ptrdiff_t)known_project(s->raw + i, 1, one);
+	return s->fed + i;
+}
+
+static bool on_known(void *arg, const struct known_hit *hit)
+{
+	struct reading *r = arg;
+	struct scan_stream *s = r->owner;
+	struct scan_finding f = { .kind = SCAN_KNOWN,
+				  .view = r->view,
+				  .index = (unsigned int)hit->secret,
+				  .end = s->fed + s->raw_len };
+
+	if (r->view == SCAN_RAW) {
+		f.end = raw_end(s, hit->end);
+		f.len = (size_t)(hit->end - hit->start);
+	}
+	report(s, &f);
+	return s->stop;
+}
+
+static void on_vendor(void *arg, unsigned int rule, uint64_t end)
+{
+	struct reading *r = arg;
+
+	/* More early matches than can wait: none of them may be forgotten */
+	if (r->n_pending == PENDING_MAX)
+		r->overflow = true;
+	else
+		r->pending[r->n_pending++] = (struct pending){ rule, end };
+}
+
+static void vendor_finding(struct reading *r, const struct pending *p, const struct vendor_match *m)
+{
+	struct scan_stream *s = r->owner;
+	struct scan_finding f = {
+		.kind = SCAN_VENDOR, .view = r->view, .index = p->rule, .end = s->fed + s->raw_len
+	};
+
+	if (r->view == SCAN_RAW) {
+		f.end = r->total - r->n + m->start + m->len;
+		f.len = m->len;
+	}
+	report(s, &f);
+}
+
+/* Settle what the history now shows. Return: false once nothing more can come of it */
+static bool settle_one(struct reading *r, const struct pending *p, bool end)
+{
+	struct bb_span history = { r->history, r->n };
+	uint64_t base = r->total - r->n;
+	struct vendor_match m = { 0 };
+	enum vendor_verdict v;
+
+	if (p->end <= base)
+		return false; /* decided before, or it has run out of the history */
+	v = vendor_confirm(p->rule, history, (size_t)(p->end - base), &m);
+	if (v == VENDOR_NO)
+		return false;
+	if (v == VENDOR_YES || (end && m.len))
+		vendor_finding(r, p, &m);
+	if (v == VENDOR_MORE && !end && p->end + VENDOR_HISTORY_MAX / 2 < r->total) {
+		vendor_finding(r, p, &m); /* as long as anything that a rule describes */
+		return false;
+	}
+	return !end && (v == VENDOR_MORE || m.open);
+}
+
+static void settle(struct reading *r, bool end)
+{
+	size_t kept = 0;
+
+	if (r->overflow) {
+		vendor_finding(r, &r->pending[0], &(struct vendor_match){ 0, r->n, true });
+		r->overflow = false;
+	}
+	for (size_t i = 0; i < r->n_pending && !r->owner->stop; i++) {
+		struct pending p = r->pending[i];
+
+		if (settle_one(r, &p, end))
+			r->pending[kept++] = p;
+	}
+	r->n_pending = kept;
+	r->owner->hold |= kept > 0;
+}
+
+static void remember(struct reading *r, struct bb_span in)
+{
+	if (r->n + in.len > VENDOR_HISTORY_MAX) {
+		size_t drop = r->n + in.len - VENDOR_HISTORY_MAX;
+
+		memmove(r->history, r->history + drop, r->n - drop);
+		r->n -= drop;
+	}
+	memcpy(r->history + r->n, in.p, in.len);
+	r->n += in.len;
+	r->total += in.len;
+}
+
+static bool vendor_ready(struct reading *r)
+{
+	if (!r->history)
+		r->history = malloc(VENDOR_HISTORY_MAX);
+	return r->history && (r->vendor || vendor_stream_open(r->owner->vendors, &r->vendor) == 0);
+}
+
+/* @in: at most PIECE_MAX octets of this view */
+static void read_vendor(struct reading *r, struct bb_span in)
+{
+	if (!vendor_ready(r) || vendor_stream_feed(r->vendor, in, on_vendor, r) < 0) {
+		r->owner->error = true;
+		return;
+	}
+	remember(r, in);
+	if (r->n_pending || r->overflow)
+		settle(r, false);
+}
+
+static void read_known(struct reading *r, struct bb_span in)
+{
+	uint8_t buf[KNOWN_HISTORY + PIECE_MAX];
+	size_t n = known_project(in.p, in.len, buf + KNOWN_HISTORY);
+
+	(void)known_feed(r->owner->known, &r->known, buf + KNOWN_HISTORY, n, on_known, r);
+}
+
+static void read_view(struct scan_stream *s, enum scan_view view, struct bb_span in)
+{
+	struct reading *r = &s->readings[view];
+
+	if (in.len == 0 || s->stop || s->error)
+		return;
+	if (s->known)
+		read_known(r, in);
+	if (s->want_vendors && !s->stop)
+		read_vendor(r, in);
+}
+
+static void read_plain(struct scan_stream *s, struct bb_span plain)
+{
+	uint8_t runs[VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK))], out[PIECE_MAX];
+	size_t len;
+
+	read_view(s, SCAN_PLAIN, plain);
+	len = view_runs_feed(&s->runs, plain.p, plain.len, runs);
+	for (size_t i = 0; i < VIEW_NUM_CODINGS && len; i++) {
+		size_t n = view_coded_feed(&s->coded[i], runs, len, out);
+
+		read_view(s, (enum scan_view)(SCAN_BASE64 + i), (struct bb_span){ out, n });
+	}
+}
+
+static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
+{
+	uint8_t plain[VIEW_OUT_MAX(BLOCK)];
+	size_t n;
+
+	s->raw = p;
+	s->raw_len = len;
+	read_view(s, SCAN_RAW, (struct bb_span){ p, len });
+	n = view_plain_feed(&s->plain, p, len, plain);
+	read_plain(s, (struct bb_span){ plain, n });
+	s->fed += len;
+}
+
+static void read_end(struct scan_stream *s)
+{
+	uint8_t plain[VIEW_PENDING_MAX];
+	size_t n = view_plain_end(&s->plain, plain);
+
+	s->raw_len = 0;
+	read_plain(s, (struct bb_span){ plain, n });
+	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
+		settle(&s->readings[i], true);
+}
+
+enum scan_result scan_feed(struct scan_stream *s, struct bb_span in, bool end, scan_fn *fn,
+			   void *arg)
+{
+	s->fn = fn;
+	s->arg = arg;
+	s->hold = false;
+	for (size_t at = 0; at < in.len && !s->stop && !s->error; at += BLOCK) {
+		size_t n = in.len - at < BLOCK ? in.len - at : BLOCK;
+
+		s->hold = false; /* only what is open after the last block matters */
+		read_block(s, in.p + at, n);
+	}
+	if (end && !s->stop && !s->error) {
+		s->hold = false;
+		read_end(s);
+	}
+	if (s->error)
+		return SCAN_ERROR;
+	if (s->stop)
+		return SCAN_FOUND;
+	for (size_t i = 0; i < SCAN_NUM_VIEWS && !end; i++)
+		s->hold |= s->readings[i].n_pending > 0;
+	return s->hold && !end ? SCAN_HOLD : SCAN_CLEAN;
+}

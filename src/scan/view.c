@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/view.h"
+
+/*
+ * The plain view keeps what may be the beginning of an escape in @pending and tries again with each
+ * octet. An escape that is whole is replaced by what it stands for, which is looked at again: it
+ * may be a part of the next escape.
+ */
+
+enum parse { PARSE_NONE, PARSE_MORE, PARSE_DONE };
+
+/* What one escape at the start of @p stands for: up to four octets, none = nothing */
+struct meaning {
+	size_t used;
+	uint8_t out[4];
+	size_t n;
+};
+
+static int hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void mean_octet(struct meaning *m, size_t used, uint8_t c)
+{
+	m->used = used;
+	m->out[0] = c;
+	m->n = c ? 1 : 0; /* NULs are left out everywhere */
+}
+
+/* A code point: folded where it looks like ASCII, else its UTF-8 */
+static void mean_code(struct meaning *m, size_t used, uint32_t code)
+{
+	int folded = view_fold(code);
+
+	m->used = used;
+	m->n = 0;
+	if (folded < 0 || code == 0)
+		return;
+	if (folded > 0 || code < 0x80) {
+		m->out[m->n++] = (uint8_t)(folded > 0 ? (uint32_t)folded : code);
+	} else if (code < 0x800) {
+		m->out[m->n++] = (uint8_t)(0xc0 | code >> 6);
+		m->out[m->n++] = (uint8_t)(0x80 | (code & 63));
+	} else if (code < 0x10000) {
+		m->out[m->n++] = (uint8_t)(0xe0 | code >> 12);
+		m->out[m->n++] = (uint8_t)(0x80 | (code >> 6 & 63));
+		m->out[m->n++] = (uint8_t)(0x80 | (code & 63));
+	} else {
+		m->out[m->n++] = (uint8_t)(0xf0 | (code >> 18 & 7));
+		m->out[m->n++] = (uint8_t)(0x80 | (code >> 12 & 63));
+		m->out[m->n++] = (uint8_t)(0x80 | (code >> 6 & 63));
+		m->out[m->n++] = (uint8_t)(0x80 | (code & 63));
+	}
+}
+
+/* @digits hexadecimal digits from @p[at] on */
+static enum parse hex_digits(const uint8_t *p, size_t len, size_t at, size_t digits, uint32_t *ret)
+{
+	uint32_t v = 0;
+
+	for (size_t i = 0; i < digits; i++) {
+		int h;
+
+		if (at + i == len)
+			return PARSE_MORE;
+		h = hex_value(p[at + i]);
+		if (h < 0)
+			return PARSE_NONE;
+		v = v << 4 | (uint32_t)h;
+	}
+	*ret = v;
+	return PARSE_DONE;
+}
+
+/* "%XX"; an octet of 0x80 and more is looked at again as UTF-8 */
+static enum parse percent(const uint8_t *p, size_t len, struct meaning *m)
+{
+	uint32_t v = 0;
+	enum parse r = hex_digits(p, len, 1, 2, &v);
+
+	if (r == PARSE_DONE)
+		mean_octet(m, 3, (uint8_t)v);
+	return r;
+}
+
+/* "=XX" in capitals, and a soft line break */
+static enum parse quoted_printable(const uint8_t *p, size_t len, struct meaning *m)
+{
+	uint32_t v = 0;
+	enum parse r;
+
+	m->n = 0;
+	if (len > 1 && p[1] == '\n') {
+		m->used = 2;
+		return PARSE_DONE;
+	}
+	if (len > 1 && p[1] == '\r') {
+		m->used = 3;
+		return len == 2 ? PARSE_MORE : p[2] == '\n' ? PARSE_DONE : PARSE_NONE;
+	}
+	for (size_t i = 1; i < len && i < 3; i++) {
+		if (p[i] >= 'a')
+			return PARSE_NONE;
+	}
+	r = hex_digits(p, len, 1, 2, &v);
+	if (r == PARSE_DONE)
+		mean_octet(m, 3, (uint8_t)v);
+	return r;
+}
+
+/* "\uXXXX", and the second half of a pair */
+static enum parse json_unicode(const uint8_t *p, size_t len, struct meaning *m)
+{
+	uint32_t high = 0, low = 0;
+	enum parse r = hex_digits(p, len, 2, 4, &high);
+
+	if (r != PARSE_DONE)
+		return r;
+	if (high < 0xd800 || high > 0xdbff) {
+		mean_code(m, 6, high);
+		return PARSE_DONE;
+	}
+	if (len == 6 || (len == 7 && p[6] == '\\'))
+		return PARSE_MORE;
+	if (p[6] != '\\' || p[7] != 'u') {
+		mean_code(m, 6, 0xfffd);
+		return PARSE_DONE;
+	}
+	r = hex_digits(p, len, 8, 4, &low);
+	if (r == PARSE_DONE && low >= 0xdc00 && low <= 0xdfff)
+		mean_code(m, 12, 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff));
+	else if (r != PARSE_MORE)
+		mean_code(m, 6, 0xfffd);
+	return r == PARSE_MORE ? r : PARSE_DONE;
+}
+
+static enum parse backslash(const uint8_t *p, size_t len, struct meaning *m)
+{
+	static const char from[] = "nrtbf/\"'\\", to[] = "\n\r\t\b\f/\"'\\";
+	uint32_t v = 0;
+	enum parse r;
+	const char *at;
+
+	if (len == 1)
+		return PARSE_MORE;
+	if (p[1] == 'u')
+		return json_unicode(p, len, m);
+	if (p[1] == 'x') {
+		r = hex_digits(p, len, 2, 2, &v);
+		if (r == PARSE_DONE)
+			mean_octet(m, 4, (uint8_t)v);
+		return r;
+	}
+	at = p[1] ? strchr(from, p[1]) : NULL;
+	if (!at)
+		return PARSE_NONE;
+	mean_octet(m, 2, (uint8_t)to[at - from]);
+	return PARSE_DONE;
+}
+
+static enum parse named_entity(const uint8_t *p, size_t len, struct meaning *m)
+{
+	static const struct {
+		const char *name;
+		char c;
+	} names[] = {
+		{ "&amp;", '&' },    { "&lt;", '<' },     { "&gt;", '>' },     { "&quot;", '"' },
+		{ "&apos;", '\'' },  { "&nbsp;", ' ' },   { "&sol;", '/' },    { "&plus;", '+' },
+		{ "&equals;", '=' }, { "&lowbar;", '_' }, { "&hyphen;", '-' }, { "&period;", '.' },
+	};
+	enum parse r = PARSE_NONE;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		size_t n = strlen(names[i].name), same = len < n ? len : n;
+
+		if (memcmp(p, names[i].name, same) != 0)
+			continue;
+		if (len >= n) {
+			mean_octet(m, n, (uint8_t)names[i].c);
+			return PARSE_DONE;
+		}
+		r = PARSE_MORE;
+	}
+	return r;
+}
+
+/* "&#NNN;" and "&#xHHH;": eight digits at most */
+static enum parse entity(const uint8_t *p, size_t len, struct meaning *m)
+{
+	bool hex = len > 2 && (p[2] | 0x20) == 'x';
+	size_t from = hex ? 3 : 2, i;
+	uint32_t v = 0;
+
+	if (len == 1)
+		return PARSE_MORE;
+	if (p[1] != '#')
+		return named_entity(p, len, m);
+	for (i = from; i < len && i < from + 8; i++) {
+		int h = hex_value(p[i]);
+
+		if (h < 0 || (!hex && h > 9))
+			break;
+		v = v * (hex ? 16 : 10) + (uint32_t)h;
+	}
+	if (i == len)
+		return i < from + 8 ? PARSE_MORE : PARSE_NONE;
+	if (i == from || p[i] != ';')
+		return PARSE_NONE;
+	mean_code(m, i + 1, v & 0x1fffff);
+	return PARSE_DONE;
+}
+
+/* One character of UTF-8; one that folds to nothing special stays as it is */
+static enum parse utf8(const uint8_t *p, size_t len, struct meaning *m)
+{
+	size_t want = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
+	uint32_t code = want ? p[0] & (0x7fu >> want) : 0;
+
+	if (want == 0 || p[0] > 0xf4)
+		return PARSE_NONE;
+	for (size_t i = 1; i < want; i++) {
+		if (i == len)
+			return PARSE_MORE;
+		if ((p[i] & 0xc0) != 0x80)
+			return PARSE_NONE;
+		code = code << 6 | (p[i] & 63);
+	}
+	if (view_fold(code) == 0)
+		return PARSE_NONE; /* the octets go out one by one */
+	mean_code(m, want, code);
+	return PARSE_DONE;
+}
+
+static enum parse escape_at(const uint8_t *p, size_t len, struct meaning *m)
+{
+	switch (p[0]) {
+	case '%':
+		return percent(p, len, m);
+	case '=':
+		return quoted_printable(p, len, m);
+	case '\\':
+		return backslash(p, len, m);
+	case '&':
+		return entity(p, len, m);
+	case '\0':
+		mean_octet(m, 1, 0);
+		return PARSE_DONE;
+	default:
+		return p[0] >= 0xc2 ? utf8(p, len, m) : PARSE_NONE;
+	}
+}
+
+/* May begin something: everything else goes straight through */
+static bool is_special(uint8_t c)
+{
+	static const uint8_t ascii[128] = {
+		['\0'] = 1, ['%'] = 1, ['='] = 1, ['\\'] = 1, ['&'] = 1,
+	};
+
+	return c < 0x80 ? ascii[c] : c >= 0xc2 && c <= 0xf4;
+}
+
+/* A character that looks special and is not: decided on the spot, @p has VIEW_PENDING_MAX octets */
+static bool is_nothing(const uint8_t *p)
+{
+	struct meaning m;
+
+	return is_special(p[0]) && escape_at(p, VIEW_PENDING_MAX, &m) == PARSE_NONE;
+}
+
+/* Settle what is pending as far as it can be. @end: nothing follows. Return: octets written */
+static size_t settle(struct view_plain *v, bool end, uint8_t *out)
+{
+	size_t n = 0;
+
+	while (v->n) {
+		struct meaning m = { 0 };
+		enum parse r = escape_at(v->pending, v->n, &m);
+
+		if (r == PARSE_MORE && !end && v->n < VIEW_PENDING_MAX)
+			break;
+		if (r == PARSE_DONE) {
+			/* never longer than what it replaces */
+			memmove(v->pending + m.n, v->pending + m.used, v->n - m.used);
+			memcpy(v->pending, m.out, m.n);
+			v->n = v->n - m.used + m.n;
+			if (m.n == 0 || is_special(v->pending[0]))
+				continue;
+		}
+		if (v->n == 0)
+			break;
+		out[n++] = v->pending[0];
+		memmove(v->pending, v->pending + 1, --v->n);
+	}
+	return n;
+}
+
+size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint8_t *out)
+{
+	size_t n = 0, i = 0;
+
+	while (i < len) {
+		size_t from = i;
+
+		if (v->n) {
+			v->pending[v->n++] = in[i++];
+			n += settle(v, false, out + n);
+			continue;
+		}
+		while (i < len && !is_special(in[i]))
+			i++;
+		while (i + VIEW_PENDING_MAX <= len && is_nothing(in + i))
+			i++;
+		memcpy(out + n, in + from, i - from);
+		n += i - from;
+		if (i < len && i == from)
+			v->pending[v->n++] = in[i++];
+		if (v->n)
+			n += settle(v, false, out + n);
+	}
+	return n;
+}
+
+size_t view_plain_end(struct view_plain *v, uint8_t *out)
+{
+	return settle(v, true, out);
+}
+
+/* ---- decoded views ---- */
+
+/* May stand in a run of any coding */
+static bool is_coded(uint8_t c)
+{
+	static const uint8_t coded[256] = {
+		['+'] = 1, ['-'] = 1, ['/'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1,
+		['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1,
+		['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1,
+		['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1,
+		['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
+		['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['_'] = 1, ['a'] = 1, ['b'] = 1,
+		['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1,
+		['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
+		['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1,
+		['x'] = 1, ['y'] = 1, ['z'] = 1,
+	};
+
+	return coded[c];
+}
+
+/*
+ * One octet in sixteen is looked at while no run is near: where the sixteenth from here cannot be
+ * in a run, no run begins before it. Return: where a run may begin, or too near the end to say.
+ */
+static size_t skip_short(const uint8_t *in, size_t len, size_t i)
+{
+	while (i + VIEW_RUN_MIN <= len) {
+		size_t j = i + VIEW_RUN_MIN;
+
+		while (j > i && is_coded(in[j - 1]))
+			j--;
+		if (j == i)
+			break;
+		i = j;
+	}
+	return i;
+}
+
+static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
+{
+	size_t n = 0;
+
+	if (is_coded(c)) {
+		if (v->n == VIEW_RUN_MIN) {
+			*out = c;
+			return 1;
+		}
+		v->start[v->n++] = c;
+		if (v->n == VIEW_RUN_MIN) {
+			memcpy(out, v->start, VIEW_RUN_MIN);
+			n = VIEW_RUN_MIN;
+		}
+		return n;
+	}
+	if (v->n == VIEW_RUN_MIN && (c == '\n' || c == '\r'))
+		return 0; /* a line break inside a run */
+	if (v->n == VIEW_RUN_MIN) {
+		*out = ' ';
+		n = 1;
+	}
+	v->n = 0;
+	return n;
+}
+
+size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out)
+{
+	size_t n = 0, i = 0;
+
+	while (i < len) {
+		if (v->n == 0)
+			i = skip_short(in, len, i);
+		if (i < len)
+			n += runs_octet(v, in[i++], out + n);
+	}
+	return n;
+}
+
+static int base64_value(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+' || c == '-')
+		return 62;
+	return c == '/' || c == '_' ? 63 : -1;
+}
+
+static int base32_value(uint8_t c)
+{
+	if (c >= '2' && c <= '7')
+		return c - '2' + 26;
+	c |= 0x20;
+	return c >= 'a' && c <= 'z' ? c - 'a' : -1;
+}
+
+/* Values of all octets, -1 for those outside the alphabet; filled once, constant from then on */
+static const int8_t *values_of(enum view_coding coding)
+{
+	static int8_t values[VIEW_NUM_CODINGS][256];
+	static bool filled;
+
+	for (unsigned int c = 0; c < 256 && !filled; c++) {
+		values[VIEW_BASE64][c] = (int8_t)base64_value((uint8_t)c);
+		values[VIEW_HEX][c] = (int8_t)hex_value((uint8_t)c);
+		values[VIEW_BASE32][c] = (int8_t)base32_value((uint8_t)c);
+	}
+	filled = true;
+	return values[coding];
+}
+
+static size_t push(struct view_coded *v, unsigned int width, int value, uint8_t *out)
+{
+	v->bits = v->bits << width | (uint32_t)value;
+	v->n_bits += width;
+	if (v->n_bits < 8)
+		return 0;
+	v->n_bits -= 8;
+	*out = (uint8_t)(v->bits >> v->n_bits);
+	return 1;
+}
+
+static size_t end_run(struct view_coded *v, uint8_t *out)
+{
+	size_t n = v->n >= VIEW_RUN_MIN;
+
+	if (n)
+		*out = '\n';
+	v->n = 0;
+	v->bits = v->n_bits = 0;
+	return n;
+}
+
+size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint8_t *out)
+{
+	static const unsigned int widths[] = { 6, 4, 5 };
+	const int8_t *values = values_of(v->coding);
+	unsigned int width = widths[v->coding];
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		int value = values[in[i]];
+
+		if (value < 0) {
+			n += end_run(v, out + n);
+			continue;
+		}
+		if (v->n >= VIEW_RUN_MIN) {
+			n += push(v, width, value, out + n);
+			continue;
+		}
+		v->run[v->n++] = (uint8_t)value;
+		for (size_t j = 0; v->n == VIEW_RUN_MIN && j < VIEW_RUN_MIN; j++)
+			n += push(v, width, v->run[j], out + n);
+	}
+	return n;
+}

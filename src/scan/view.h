@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_SCAN_VIEW_H
+#define BB_SCAN_VIEW_H
+#include "base/base.h"
+
+/**
+ * DOC: view - the same stream as some reader further on may see it
+ *
+ * Plain view: escapes undone (percent, JSON and C backslashes, HTML entities, quoted-printable),
+ * again and again where one hides another; Unicode folded to the ASCII letters it looks like; what
+ * has no width left out; NULs left out, which makes UTF-16 of either order readable.
+ *
+ * Decoded views: runs of base64, hexadecimal or base32, of sixteen characters or more, undone once;
+ * line breaks inside a run are passed over. A line feed stands between two runs.
+ *
+ * All are transducers with a few octets of state: any cutting of the input gives the same output,
+ * and what goes in comes out at once, but for the octets that may be the beginning of an escape.
+ *
+ * Layer:     scan (pure)
+ * Trust:     hostile input
+ * Source:    RFC 3986 section 2.1, RFC 8259 section 7, HTML 13.5, RFC 2045 section 6.7, RFC 4648,
+ *            Unicode compatibility forms and confusables (the subset in view_fold.c)
+ */
+#define VIEW_PENDING_MAX 16
+/* Octets that one octet of input can add to the output at most, and that may have been pending */
+#define VIEW_OUT_MAX(len) ((len) + 2 * VIEW_PENDING_MAX)
+
+/** struct view_plain - Start with zeroes */
+struct view_plain {
+	uint8_t pending[VIEW_PENDING_MAX];
+	size_t n;
+};
+
+/** view_plain_feed() - @out: VIEW_OUT_MAX(len) octets. Return: octets written */
+size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint8_t *out);
+/** view_plain_end() - What is still pending. Return: octets written, VIEW_PENDING_MAX at most */
+size_t view_plain_end(struct view_plain *v, uint8_t *out);
+
+/** view_fold() - The ASCII character that a code point looks like; 0 = itself, -1 = nothing */
+int view_fold(uint32_t code);
+
+#define VIEW_RUN_MIN 16
+/** struct view_runs - Start with zeroes */
+struct view_runs {
+	uint8_t start[VIEW_RUN_MIN];
+	size_t n; /* VIEW_RUN_MIN: inside a run */
+};
+
+/**
+ * view_runs_feed() - Leave only runs of VIEW_RUN_MIN or more characters that a coding may use, a
+ * space behind each; line breaks inside a run are left out
+ * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
+ */
+size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out);
+
+enum view_coding { VIEW_BASE64 = 0, VIEW_HEX, VIEW_BASE32, VIEW_NUM_CODINGS };
+
+/** struct view_coded - Start with zeroes; @coding is set once */
+struct view_coded {
+	enum view_coding coding;
+	uint8_t run[VIEW_RUN_MIN]; /* values of the first characters of a run */
+	size_t n;                  /* characters in this run, capped */
+	uint32_t bits;
+	unsigned int n_bits;
+};
+
+/** view_coded_feed() - Of what view_runs_feed() left. @out: VIEW_OUT_MAX(len) octets. Return:
+ * octets written */
+size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint8_t *out);
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/scan.h"
+#include "tests/unit/unit.h"
+#include <ctype.h>
+#include <stdio.h>
+
+/*
+ * One secret in every spelling that is promised, in the middle of text, cut at every octet. The
+ * spellings here are made by code of their own.
+ */
+#define SECRET "kX9-vQ2_mB7/rT4+pL8.wZ5=hN3~jC6"
+
+static uint8_t buf[1u << 16];
+static size_t n;
+
+static void put(const void *p, size_t len)
+{
+	assert_true(n + len <= sizeof(buf));
+	memcpy(buf + n, p, len);
+	n += len;
+}
+
+static void put_str(const char *s)
+{
+	put(s, strlen(s));
+}
+
+BB_PRINTF(1, 2) static void putf(const char *fmt, ...)
+{
+	char text[64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_str(text);
+}
+
+static void each(const char *s, const char *fmt)
+{
+	char hex[8];
+
+	for (; *s; s++) {
+		(void)snprintf(hex, sizeof(hex), "%02x", (unsigned char)*s);
+		for (const char *f = fmt; *f; f++) {
+			if (*f == '@')
+				put(s, 1);
+			else if (*f == '#')
+				put_str(hex);
+			else
+				put(f, 1);
+		}
+	}
+}
+
+static void base64(const uint8_t *p, size_t len, const char *letters)
+{
+	uint32_t v = 0;
+	unsigned int bits = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		v = v << 8 | p[i];
+		for (bits += 8; bits >= 6; bits -= 6)
+			put(&letters[v >> (bits - 6) & 63], 1);
+	}
+	if (bits)
+		put(&letters[v << (6 - bits) & 63], 1);
+	while ((len = len % 3 ? len + 1 : 0) != 0)
+		put_str("=");
+}
+
+static const char std64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void base32(const uint8_t *p, size_t len)
+{
+	uint64_t v = 0;
+	unsigned int bits = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		v = v << 8 | p[i];
+		for (bits += 8; bits >= 5; bits -= 5)
+			put(&"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[v >> (bits - 5) & 31], 1);
+	}
+}
+
+/* Base64 of text in which the secret stands @skew octets in */
+static void shape_base64(const char *letters, size_t skew, bool twice)
+{
+	uint8_t text[128], once[512];
+	size_t len = 0, from = n;
+
+	memset(text, '"', skew);
+	memcpy(text + skew, SECRET, strlen(SECRET));
+	len = skew + strlen(SECRET);
+	base64(text, len, letters);
+	if (!twice)
+		return;
+	len = n - from;
+	memcpy(once, buf + from, len);
+	n = from;
+	base64(once, len, letters);
+}
+
+static void wide(bool little)
+{
+	for (const char *s = SECRET; *s; s++) {
+		char two[2] = { little ? *s : '\0', little ? '\0' : *s };
+
+		put(two, 2);
+	}
+}
+
+static void full_width(void)
+{
+	for (const char *s = SECRET; *s; s++) {
+		unsigned int code = 0xff01u + (unsigned int)*s - '!';
+
+		putf("%c%c%c", 0xe0 | code >> 12, 0x80 | (code >> 6 & 63), 0x80 | (code & 63));
+	}
+}
+
+static void shape(int which)
+{
+	size_t len = strlen(SECRET);
+	const char *s = SECRET;
+
+	switch (which) {
+	case 0:
+		put_str(SECRET);
+		break;
+	case 1:
+		for (size_t i = len; i-- > 0;)
+			put(&s[i], 1);
+		break;
+	case 2:
+		for (; *s; s++) {
+			char c = (char)(isalpha(*s) ? (tolower(*s) < 'n' ? *s + 13 : *s - 13) : *s);
+			put(&c, 1);
+		}
+		break;
+	case 3:
+		each(SECRET, "#");
+		break;
+	case 4:
+		for (; *s; s++)
+			putf("%02X", (unsigned char)*s);
+		break;
+	case 5:
+		each(SECRET, "%#");
+		break;
+	case 6:
+		each(SECRET, "\\u00#");
+		break;
+	case 7:
+		for (; *s; s++)
+			putf("&#x%x;", (unsigned char)*s);
+		break;
+	case 8:
+		for (; *s; s++)
+			putf("&#%d;", *s);
+		break;
+	case 9:
+		for (; *s; s++)
+			putf("=%02X", (unsigned char)*s);
+		break;
+	case 10:
+		each(SECRET, "\\x#");
+		break;
+	case 11:
+		each(SECRET, "@ ");
+		break;
+	case 12:
+		each(SECRET, "@\r\n");
+		break;
+	case 13:
+		each(SECRET, "@\xe2\x80\x8b");
+		break; /* zero-width space */
+	case 14:
+		full_width();
+		break;
+	case 15:
+		wide(true);
+		break;
+	case 16:
+		wide(false);
+		break;
+	case 17:
+	case 18:
+	case 19:
+		shape_base64(std64, (size_t)which - 17, false);
+		break;
+	case 20:
+	case 21:
+	case 22:
+		shape_base64(url64, (size_t)which - 20, false);
+		break;
+	case 23:
+	case 24:
+	case 25:
+		shape_base64(std64, (size_t)which - 23, true);
+		break;
+	case 26:
+		base32((const uint8_t *)SECRET, len);
+		break;
+	case 27:
+		put_str("xyz");
+		base32((const uint8_t *)"ab" SECRET, len + 2);
+		break;
+	case 28:
+		each(SECRET, "%25#");
+		break;
+	case 29:
+		each(SECRET, "\\\\u00#");
+		break;
+	case 30:
+		each(SECRET, "@\",\"");
+		break;
+	case 31:
+		each(SECRET, ":#");
+		break;
+	default:
+		fail();
+	}
+}
+#define NUM_SHAPES 32
+
+struct seen {
+	unsigned int known, vendor;
+};
+
+static bool note(void *arg, const struct scan_finding *f)
+{
+	struct seen *seen = arg;
+
+	if (f->kind == SCAN_KNOWN)
+		seen->known++;
+	else
+		seen->vendor++;
+	return false;
+}
+
+static struct known_db *table(const char *const *values, size_t num)
+{
+	struct known_secret secrets[8];
+	struct known_db *db = NULL;
+	struct bb_err err = { 0 };
+
+	for (size_t i = 0; i < num; i++)
+		secrets[i] = (struct known_secret){ BB_SPAN_STR(values[i]), 0 };
+	assert_int_equal(known_db_new(secrets, num, &db, &err), 0);
+	return db;
+}
+
+static struct seen scan_cut(struct scan_stream *s, size_t cut)
+{
+	struct seen seen = { 0 };
+
+	scan_reset(s, true);
+	assert_true(scan_feed(s, (struct bb_span){ buf, cut }, false, note, &seen) != SCAN_ERROR);
+	assert_true(scan_feed(s, (struct bb_span){ buf + cut, n - cut }, true, note, &seen) !=
+		    SCAN_ERROR);
+	return seen;
+}
+
+static void every_shape_at_every_cut(void **state)
+{
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct scan_stream *s = NULL;
+
+	(void)state;
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	for (int which = 0; which < NUM_SHAPES; which++) {
+		n = 0;
+		put_str("{\"role\": \"user\", \"text\": \"here it is ");
+		shape(which);
+		put_str(" and so on\"}");
+		for (size_t cut = 0; cut <= n; cut++) {
+			if (scan_cut(s, cut).known == 0)
+				fail_msg("shape %d cut at %zu is not found", which, cut);
+		}
+	}
+	scan_close(s);
+	known_db_free(db);
+}
+
+static void one_octet_at_a_time(void **state)
+{
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct scan_stream *s = NULL;
+
+	(void)state;
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	for (int which = 0; which < NUM_SHAPES; which++) {
+		struct seen seen = { 0 };
+
+		n = 0;
+		put_str("before it ");
+		shape(which);
+		scan_reset(s, true);
+		for (size_t i = 0; i < n; i++)
+			(void)scan_feed(s, (struct bb_span){ buf + i, 1 }, i + 1 == n, note, &seen);
+		if (!seen.known)
+			fail_msg("shape %d is not found in single octets", which);
+	}
+	scan_close(s);
+	known_db_free(db);
+}
+
+/* Of the secret as it is, at most eleven letters and digits pass before the find */
+static void twelve_in_a_row(void **state)
+{
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct scan_stream *s = NULL;
+	uint8_t alnum[64];
+	size_t len = known_project((const uint8_t *)SECRET, strlen(SECRET), alnum);
+
+	(void)state;
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	for (size_t from = 0; from + KNOWN_WINDOW <= len; from++) {
+		for (size_t lead = 0; lead < 7; lead++) {
+			struct seen seen = { 0 };
+			size_t i = 0;
+
+			scan_reset(s, true);
+			(void)scan_feed(s, (struct bb_span){ (const uint8_t *)"0101010", lead },
+					false, note, &seen);
+			while (i < KNOWN_WINDOW - 1)
+				(void)scan_feed(s, (struct bb_span){ alnum + from + i++, 1 }, false,
+						note, &seen);
+			assert_int_equal(seen.known, 0);
+			(void)scan_feed(s, (struct bb_span){ alnum + from + i, 1 }, false, note,
+					&seen);
+			assert_true(seen.known > 0);
+		}
+	}
+	scan_close(s);
+	known_db_free(db);
+}
+
+static bool extent(void *arg, const struct scan_finding *f)
+{
+	struct scan_finding *keep = arg;
+
+	if (f->view == SCAN_RAW && f->len >= keep->len)
+		*keep = *f;
+	return false;
+}
+
+static void where_it_is(void **state)
+{
+	static const char *const values[] = { "first-secret-0123456789", SECRET };
+	struct known_db *db = table(values, 2);
+	struct scan_stream *s = NULL;
+	struct scan_finding f = { 0 };
+	uint8_t alnum[64];
+	size_t end;
+
+	(void)state;
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	n = 0;
+	for (int i = 0; i < 700; i++)
+		put_str("some text;");
+	put_str(SECRET);
+	end = n;
+	put_str(" and more");
+	(void)scan_feed(s, (struct bb_span){ buf, n }, true, extent, &f);
+	assert_int_equal(f.index, 1);
+	assert_int_equal(f.end, end);
+	assert_int_equal(f.len, known_project((const uint8_t *)SECRET, strlen(SECRET), alnum));
+	scan_close(s);
+	known_db_free(db);
+}
+
+/* Text without secrets: nothing; and a secret that is another's beginning is each found */
+static void nothing_where_nothing_is(void **state)
+{
+	static const char *const values[] = { SECRET, "ABABABABABABABABABABABAB",
+					      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	struct known_db *db = table(values, 3);
+	struct scan_stream *s = NULL;
+	struct seen seen = { 0 };
+
+	(void)state;
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	n = 0;
+	for (int i = 0; i < 500; i++)
+		putf("line %d: kX9 vQ2 mB7 of %x%x\n", i, i * 7919, i * 104729);
+	(void)scan_feed(s, (struct bb_span){ buf, n }, true, note, &seen);
+	assert_int_equal(seen.known, 0);
+	n = 0;
+	put_str("x ABABABABABABABABABABABAB y aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	seen = scan_cut(s, 20);
+	assert_true(seen.known >= 2);
+	scan_close(s);
+	known_db_free(db);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_shape_at_every_cut), cmocka_unit_test(one_octet_at_a_time),
+		cmocka_unit_test(twelve_in_a_row),          cmocka_unit_test(where_it_is),
+		cmocka_unit_test(nothing_where_nothing_is),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
