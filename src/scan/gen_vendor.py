@@ -5,7 +5,7 @@
     gen_vendor.py vendor.rules vendor_tables.c vendor_examples.h
 
 A pattern is a small part of a regular expression: characters, \\d \\w \\s, classes, groups with
-alternatives, {n} {n,m} ?, (?i) in front; nothing unbounded. In `token:` the secret stands between
+alternatives, {n} {n,m} ?, (?i) in front; nothing unbounded, a literal of three in each early pattern. In `token:` the secret stands between
 < and > when something leads to it or must follow it. Each spelling becomes a row of pieces
 (set, least, most), which vendor_match.c runs.
 """
@@ -19,9 +19,14 @@ SAMPLE_MAX = 64
 HISTORY_MAX = 4096
 ALNUM = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ESCAPES = {"d": ALNUM[:10], "w": ALNUM + "_", "s": " \t\n\r\f\v", "n": "\n", "r": "\r", "t": "\t"}
-KEYS = ("title", "source", "public", "stream", "token", "lead", "check", "example")
+KEYS = ("title", "source", "public", "stream", "token", "name", "value", "lead", "check", "example")
 REPEATED = ("token", "example")
-PLACEHOLDERS = ("example", "xxxxxx", "redacted", "placeholder")
+# A name, up to 16 more characters of it, a word that says secret, what stands between key and value
+NAMED = r"(?i)(?:%s)[\w.-]{0,16}(?:key|token|secret|auth|pass)[\w.-]{0,8}(?: string)?[\s\"'`=:?.,(>\\-]{1,8}"
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+NAMED_CHECK = "after=[\\w+/=-] "
+EARLY, LITERAL_MIN = 16, 3
+PLACEHOLDERS = ("example", "xxxxxx", "redacted", "placeholder", "abcdefgh", "12345678")
 
 
 class Error(Exception):
@@ -154,6 +159,29 @@ def width(row, which):
     return sum(p[which] for p in row if p not in ("<", ">"))
 
 
+def literal(row):
+    """Length of the longest run of single characters, either case"""
+    best = run = 0
+    for octets, least, most in row:
+        single = len({chr(o).lower() for o in octets}) == 1 and least == most
+        run = run + least if single else 0
+        best = max(best, run)
+    return best
+
+
+def early_of(value):
+    """The first EARLY characters of `value:`, as a pattern"""
+    left, out = EARLY, ""
+    for part in re.findall(r"(?:\[[^\]]*\]|\\?[^\[{])(?:\{\d+(?:,\d+)?\})?", value):
+        char, _, count = part.partition("{")
+        n = int(count.rstrip("}").split(",")[0]) if count else 1
+        out += char + "{%d}" % min(n, left)
+        left -= min(n, left)
+        if left == 0 or "," in count:
+            break
+    return out
+
+
 class Spelling:
     """A row with its marks taken out."""
 
@@ -176,12 +204,16 @@ class Rule:
         self.public = sorted(fields.get("public", "").split(), key=len, reverse=True)
         self.lead = int(fields.get("lead", 0))
         self.examples = fields["example"]
+        if "name" in fields:
+            fields = self.named(fields)
         self.stream = fields["stream"]
         pattern = Pattern(self.stream)
         self.caseless = pattern.caseless
         self.stream_re = pattern.text
         self.stream_min = min(width(r, 1) for r in pattern.rows)
         self.stream_max = max(width(r, 2) for r in pattern.rows)
+        if any(literal(r) < LITERAL_MIN for r in pattern.rows):
+            raise Error("stream: no literal of %d characters in each alternative" % LITERAL_MIN)
         self.spellings = [Spelling(r) for t in fields["token"] for r in Pattern(t, True).rows]
         self.entropy, self.before, self.after, self.crc = None, None, None, False
         self.not_in, self.not_exact = list(PLACEHOLDERS), []
@@ -189,6 +221,13 @@ class Rule:
             self.check(*word.partition("=")[::2])
         if self.entropy is None:
             self.entropy = self.usual_entropy()
+
+    @staticmethod
+    def named(fields):
+        value = UUID if fields["value"] == "uuid" else fields["value"]
+        lead = NAMED % fields["name"]
+        return dict(fields, stream=lead + early_of(value), token=[lead + "<" + value + ">"],
+                    check=NAMED_CHECK + fields.get("check", ""))
 
     def check(self, key, value):
         if key == "entropy":

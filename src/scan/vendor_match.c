@@ -245,6 +245,13 @@ static void judge_seq(const struct vendor_rule *rule, const struct vendor_seq *s
 	}
 }
 
+/* Does \n, %3D or \u0022 end before @at? Its last letter is no part of a longer word */
+static bool is_escape(struct bb_span text, size_t at)
+{
+	return (at >= 2 && text.p[at - 2] == '\\') || (at >= 3 && text.p[at - 3] == '%') ||
+	       (at >= 6 && text.p[at - 6] == '\\' && text.p[at - 5] == 'u');
+}
+
 enum vendor_verdict vendor_confirm(unsigned int rule_index, struct bb_span history, size_t end,
 				   struct vendor_match *ret)
 {
@@ -260,7 +267,8 @@ enum vendor_verdict vendor_confirm(unsigned int rule_index, struct bb_span histo
 	from = end - (end < rule->stream_max ? end : rule->stream_max);
 	from -= from < rule->lead ? from : rule->lead;
 	for (size_t s = from; s <= to && f.verdict != VENDOR_YES; s++) {
-		if (rule->before >= 0 && s > 0 && in_set(rule->before, history.p[s - 1]))
+		if (rule->before >= 0 && s > 0 && in_set(rule->before, history.p[s - 1]) &&
+		    !is_escape(history, s))
 			continue;
 		for (unsigned int i = 0; i < rule->seq_num && f.verdict != VENDOR_YES; i++) {
 			const struct vendor_seq *seq = &vendor_seqs[rule->seq_first + i];

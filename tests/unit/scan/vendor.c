@@ -3,7 +3,9 @@
 #include "tests/unit/scan/vendor_expand.h"
 #include "tests/unit/unit.h"
 #include "vendor_examples.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -92,6 +94,7 @@ static bool found_in(unsigned int rule, const uint8_t *p, size_t len, struct ven
 static void rules_are_complete(void **state)
 {
 	(void)state;
+	assert_true(vendor_rule_count() >= 120);
 	for (unsigned int i = 0; i < vendor_rule_count(); i++) {
 		bool has_example = false;
 
@@ -198,7 +201,7 @@ static void near_misses_are_not(void **state)
 		for (unsigned int i = 1; i < rule->seq_num; i++)
 			least = m.start + seq[i].sample < least ? m.start + seq[i].sample : least;
 		memcpy(bad, text, len);
-		bad[least - 1] = 0x01;
+		bad[s.early[0] < least ? (s.early[0] + least) / 2 : least - 1] = 0x01;
 		if (found_in(x->rule, bad, len, &no))
 			fail_msg("%s: found when shorter than any", rule->name);
 		memcpy(bad, text, len);
@@ -209,6 +212,34 @@ static void near_misses_are_not(void **state)
 		bad[least - 1] = bad[least - 1] == 'A' ? 'B' : 'A';
 		if (rule->crc && found_in(x->rule, bad, len, &no))
 			fail_msg("%s: check digits are not looked at", rule->name);
+	}
+}
+
+/*
+ * Of a secret at most 16 characters have passed when the early pattern fires; of a private key 64.
+ * A rule with a lead is one whose mark stands behind part of the secret: nothing can notice it
+ * before.
+ */
+static void early_patterns_are_early(void **state)
+{
+	uint64_t seed = 0xea41;
+
+	(void)state;
+	for (size_t e = 0; e < BB_ARRAY_LEN(vendor_examples); e++) {
+		const struct vendor_example *x = &vendor_examples[e];
+		const struct vendor_rule *rule = &vendor_rules[x->rule];
+		uint8_t text[VENDOR_EXPANDED_MAX];
+		struct scan s = { .rule = x->rule };
+		struct vendor_match m;
+		size_t passed;
+
+		s.text = (struct bb_span){ text, vendor_expand(x->text, &seed, text) };
+		feed_cut(&s, 0);
+		assert_true(find(&s, &m));
+		passed = s.early[0] - m.start;
+		passed -= vendor_prefix_len(rule, (struct bb_span){ text + m.start, m.len });
+		if (!rule->lead && passed > 16)
+			fail_msg("%s: fires when %zu characters have passed", rule->name, passed);
 	}
 }
 
@@ -300,7 +331,116 @@ static void public_prefixes(void **state)
 	assert_int_equal(vendor_public_len(BB_SPAN_STR("")), 0);
 }
 
-int main(void)
+static char source_dir[512];
+
+/* The C files of one directory of this project, again and again */
+static size_t source_text(uint8_t *text, size_t cap)
+{
+	size_t n = 0, files = 0;
+
+	while (n < cap) {
+		DIR *d = opendir(source_dir);
+		struct dirent *e;
+
+		assert_non_null(d);
+		while ((e = readdir(d))) {
+			size_t len = strlen(e->d_name);
+			FILE *f;
+
+			if (len < 2 || strcmp(e->d_name + len - 2, ".c") != 0)
+				continue;
+			f = fdopen(openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC), "r");
+			assert_non_null(f);
+			n += fread(text + n, 1, cap - n, f);
+			files++;
+			(void)fclose(f);
+		}
+		(void)closedir(d);
+		assert_true(files > 0);
+	}
+	return n;
+}
+
+/* CPU time of this thread for one pass of one rule alone, in nanoseconds */
+static uint64_t time_of(const hs_database_t *hs, hs_scratch_t *scratch, struct bb_span text)
+{
+	struct timespec t0, t1;
+	hs_stream_t *s;
+
+	assert_int_equal(hs_open_stream(hs, 0, &s), HS_SUCCESS);
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t0), 0);
+	assert_int_equal(hs_scan_stream(s, (const char *)text.p, (unsigned int)text.len, 0, scratch,
+					NULL, NULL),
+			 HS_SUCCESS);
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t1), 0);
+	(void)hs_close_stream(s, scratch, NULL, NULL);
+	return (uint64_t)(t1.tv_sec - t0.tv_sec) * 1000000000u + (uint64_t)t1.tv_nsec -
+	       (uint64_t)t0.tv_nsec;
+}
+
+static uint64_t best_time_of(unsigned int rule, struct bb_span text, unsigned int passes)
+{
+	const hs_platform_info_t generic = { .tune = HS_TUNE_FAMILY_GENERIC };
+	const struct vendor_rule *r = &vendor_rules[rule];
+	hs_compile_error_t *why = NULL;
+	hs_scratch_t *scratch = NULL;
+	uint64_t best = UINT64_MAX;
+	hs_database_t *hs;
+
+	assert_int_equal(hs_compile(r->stream,
+				    VENDOR_HS_FLAGS | (r->caseless ? HS_FLAG_CASELESS : 0),
+				    HS_MODE_STREAM, &generic, &hs, &why),
+			 HS_SUCCESS);
+	assert_int_equal(hs_alloc_scratch(hs, &scratch), HS_SUCCESS);
+	for (unsigned int i = 0; i < passes; i++) {
+		uint64_t t = time_of(hs, scratch, text);
+
+		best = t < best ? t : best;
+	}
+	(void)hs_free_scratch(scratch);
+	(void)hs_free_database(hs);
+	return best;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* One slow rule halves the whole database: alone, each is at least a quarter as fast as the median
+ */
+static void no_rule_is_slow(void **state)
+{
+	enum { TEXT_LEN = 2 << 20, PASSES = 3, PASSES_AGAIN = 20 };
+	uint8_t *p = malloc(TEXT_LEN);
+	struct bb_span text = { p, TEXT_LEN };
+	uint64_t *took = calloc(vendor_num_rules, sizeof(*took)), median;
+	uint64_t *sorted = calloc(vendor_num_rules, sizeof(*sorted));
+
+	(void)state;
+	assert_true(p && took && sorted);
+	assert_int_equal(source_text(p, TEXT_LEN), TEXT_LEN);
+	for (unsigned int i = 0; i < vendor_num_rules; i++)
+		sorted[i] = took[i] = best_time_of(i, text, PASSES);
+	qsort(sorted, vendor_num_rules, sizeof(*sorted), by_time);
+	median = sorted[vendor_num_rules / 2];
+	for (unsigned int i = 0; i < vendor_num_rules; i++) {
+		/* Other work on the machine is no fault of the rule: look closer */
+		if (took[i] > 4 * median)
+			took[i] = best_time_of(i, text, PASSES_AGAIN);
+		if (took[i] > 4 * median)
+			fail_msg("%s: %u MB/s, the median rule %u MB/s", vendor_rules[i].name,
+				 (unsigned int)(TEXT_LEN * 1000ull / took[i]),
+				 (unsigned int)(TEXT_LEN * 1000ull / median));
+	}
+	free(p);
+	free(took);
+	free(sorted);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_are_complete),
@@ -308,10 +448,16 @@ int main(void)
 		cmocka_unit_test(examples_are_found),
 		cmocka_unit_test(confirm_is_steady),
 		cmocka_unit_test(near_misses_are_not),
+		cmocka_unit_test(early_patterns_are_early),
 		cmocka_unit_test(octets_make_the_same_database),
 		cmocka_unit_test(cache_is_used_and_replaced),
 		cmocka_unit_test(public_prefixes),
+		cmocka_unit_test(no_rule_is_slow),
 	};
+
+	if (argc != 2 || strlen(argv[1]) >= sizeof(source_dir))
+		return 2;
+	memcpy(source_dir, argv[1], strlen(argv[1]) + 1);
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -69,6 +69,9 @@ size_t vendor_expand(const char *text, uint64_t *seed, uint8_t *ret)
 			add_crc(ret + n, n - word);
 			n += 6;
 			text += 5;
+		} else if (strncmp(text, "{nl}", 4) == 0) {
+			ret[n++] = '\n';
+			text += 4;
 		} else if (sscanf(text, "{%15[A-Za-z0-9]:%3u}%n", name, &count, &used) == 2 &&
 			   used) {
 			const char *octets = class_of(name);
