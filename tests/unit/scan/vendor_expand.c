@@ -46,7 +46,7 @@ static void add_crc(uint8_t *at, size_t since)
 	uint32_t crc = 0xffffffff;
 
 	for (size_t i = 0; i < since; i++) {
-		crc ^= at[i - since];
+		crc ^= at[(ptrdiff_t)i - (ptrdiff_t)since];
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
 	}
