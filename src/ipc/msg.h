@@ -62,6 +62,7 @@ enum ipc_blob_kind {
 	IPC_BLOB_HOSTS,      /* the host's hosts file, for dialer */
 	IPC_BLOB_BOTTLE,     /* JSON: how to run it, from cli to bottled (backend/smolmachines) */
 	IPC_BLOB_SECRETS,    /* JSON, docs/protocol/secrets.md: for egress only */
+	IPC_BLOB_RULES,      /* compiled vendor rules (scan/vendor.h), for egress */
 
 	IPC_NUM_BLOB_KINDS,
 };

@@ -4,6 +4,7 @@
 #include "image/image.h"
 #include "ipc/policy_json.h"
 #include "ipc/sock.h"
+#include "scan/vendor.h"
 #include "state/paths.h"
 #include "vmm/vmm.h"
 #include <errno.h>
@@ -81,6 +82,34 @@ static int secrets_memfd(const struct backend_start *s, struct bb_err *err)
 	return fd;
 }
 
+/* The compiled rules, from the cache where it has them: every bottle's guard uses the same */
+static int rules_memfd(struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf bytes;
+	struct vendor_db *db = NULL;
+	char path[PATHS_MAX];
+	struct paths paths;
+	int r = paths_get(&paths, err);
+
+	if (r == 0)
+		r = paths_join(paths.cache, "vendor-rules", path, err);
+	if (r == 0)
+		r = vendor_db_open(path, &db, err);
+	if (r < 0)
+		return r;
+	bb_buf_init(&bytes, VENDOR_SERIALIZED_MAX);
+	r = vendor_db_serialize(db, &bytes, err);
+	vendor_db_free(db);
+	return r < 0 ? r : bb_memfd_sealed("rules", bb_buf_span(&bytes), err);
+}
+
+static int send_blob(int sock, enum ipc_blob_kind kind, int fd, struct bb_err *err)
+{
+	struct ipc_msg msg = { .type = IPC_BLOB, .fd = fd, .u.kind.kind = (uint8_t)kind };
+
+	return fd < 0 ? fd : ipc_send(sock, &msg, err);
+}
+
 /* What bottled finds its directories by. The rest of the user's environment may hold secrets, and
  * an environment can be read in /proc for as long as the process lives. */
 static void exec_with_few_variables(const char *path, char *const *argv)
@@ -124,29 +153,22 @@ _Noreturn static void exec_bottled(const char *path, int sock)
 
 static int hand_over(int sock, const struct backend_start *s, struct bb_err *err)
 {
-	struct ipc_msg msg = { .type = IPC_BLOB };
-	bb_auto_close int spec = spec_memfd(s, err), policy = -1, secrets = -1;
-	int r;
+	static const enum ipc_blob_kind kinds[] = { IPC_BLOB_BOTTLE, IPC_BLOB_POLICY,
+						    IPC_BLOB_SECRETS, IPC_BLOB_RULES };
+	int r = 0;
 
-	if (spec < 0)
-		return spec;
-	policy = policy_to_memfd(s->policy, err);
-	if (policy < 0)
-		return policy;
-	secrets = secrets_memfd(s, err);
-	if (secrets < 0)
-		return secrets;
-	msg.u.kind.kind = IPC_BLOB_BOTTLE;
-	msg.fd = spec;
-	r = ipc_send(sock, &msg, err);
-	msg.u.kind.kind = IPC_BLOB_POLICY;
-	msg.fd = policy;
-	if (r == 0)
-		r = ipc_send(sock, &msg, err);
-	msg.u.kind.kind = IPC_BLOB_SECRETS;
-	msg.fd = secrets;
-	if (r == 0)
-		r = ipc_send(sock, &msg, err);
+	for (size_t i = 0; i < BB_ARRAY_LEN(kinds) && r == 0; i++) {
+		bb_auto_close int fd = -1;
+
+		if (kinds[i] == IPC_BLOB_BOTTLE)
+			fd = spec_memfd(s, err);
+		else if (kinds[i] == IPC_BLOB_POLICY)
+			fd = policy_to_memfd(s->policy, err);
+		else
+			fd = kinds[i] == IPC_BLOB_SECRETS ? secrets_memfd(s, err)
+							  : rules_memfd(err);
+		r = send_blob(sock, kinds[i], fd, err);
+	}
 	if (r == 0)
 		r = ipc_send(sock, &(struct ipc_msg){ .type = IPC_START, .fd = -1 }, err);
 	return r;

@@ -292,6 +292,8 @@ static int give_blobs(struct bottle *b, struct bb_err *err)
 		r = bb_err_set(err, -EINVAL, "no secrets were given: refusing to start");
 	if (r == 0)
 		r = give(b, IPC_ROLE_EGRESS, IPC_BLOB, IPC_BLOB_SECRETS, b->spec.secrets_fd, err);
+	if (r == 0 && b->spec.rules_fd >= 0)
+		r = give(b, IPC_ROLE_EGRESS, IPC_BLOB, IPC_BLOB_RULES, b->spec.rules_fd, err);
 	if (r == 0)
 		r = give(b, IPC_ROLE_DIALER, IPC_BLOB, IPC_BLOB_HOSTS, hosts, err);
 	if (r == 0)

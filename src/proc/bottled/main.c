@@ -21,7 +21,7 @@
 /* BLOB BOTTLE, BLOB POLICY, START from the CLI */
 static int receive_spec(struct spec *ret, struct bb_err *err)
 {
-	int blobs[IPC_NUM_BLOB_KINDS] = { -1, -1, -1, -1, -1 };
+	int blobs[IPC_NUM_BLOB_KINDS] = { -1, -1, -1, -1, -1, -1 };
 	uint8_t buf[IPC_MSG_MAX];
 	int r;
 
@@ -44,7 +44,10 @@ static int receive_spec(struct spec *ret, struct bb_err *err)
 		r = spec_load(blobs[IPC_BLOB_BOTTLE], BB_TAKE_FD(blobs[IPC_BLOB_POLICY]), ret, err);
 	if (r == 0)
 		ret->secrets_fd = BB_TAKE_FD(blobs[IPC_BLOB_SECRETS]);
+	if (r == 0)
+		ret->rules_fd = BB_TAKE_FD(blobs[IPC_BLOB_RULES]);
 	bb_closep(&blobs[IPC_BLOB_SECRETS]);
+	bb_closep(&blobs[IPC_BLOB_RULES]);
 	bb_closep(&blobs[IPC_BLOB_POLICY]);
 	bb_closep(&blobs[IPC_BLOB_BOTTLE]);
 	return r;

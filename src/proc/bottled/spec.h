@@ -32,6 +32,7 @@ struct spec {
 	bool keep_disk;
 	struct policy policy;
 	int policy_fd;  /* the sealed memfd, handed on to the roles */
+	int rules_fd;   /* compiled vendor rules for egress, or -1 */
 	int secrets_fd; /* the sealed memfd for egress; never read here */
 };
 

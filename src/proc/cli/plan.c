@@ -96,8 +96,6 @@ static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err
 
 static void standing_warnings(struct plan *p)
 {
-	plan_warn(p, "this build does not scan content yet: what goes to an allowed host is not "
-		     "searched for secrets");
 	for (size_t i = 0; i < p->policy.n_tcp; i++) {
 		const struct policy_tcp *t = &p->policy.tcp[i];
 		char addr[IP_ADDR_TEXT_MAX];

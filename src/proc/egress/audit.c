@@ -3,7 +3,6 @@
 #include "proc/egress/egress.h"
 #include <stdio.h>
 
-#define PATH_MAX_BYTES 2048
 /* Octets waiting for recorder above which no connection may cause another record */
 #define AUDIT_QUEUE_HIGH (256u << 10)
 
@@ -57,9 +56,10 @@ bool audit_is_behind(struct conn *c)
 
 static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)
 {
-	const struct request *rq = c->rq;
+	struct request *rq = c->rq;
 	struct ipc_record *r = &msg->u.record;
 	const struct policy_route *route;
+	uint8_t host[OUTBOUND_SHOW_MAX], path[OUTBOUND_SHOW_MAX];
 	char rule[POLICY_NAME_MAX + 2] = "";
 
 	msg->type = IPC_RECORD;
@@ -70,7 +70,8 @@ static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)
 	r->text = capped(BB_SPAN_STR(text), IPC_TEXT_MAX);
 	if (rq) {
 		r->method = rq->http.method;
-		r->path = capped(rq->path, PATH_MAX_BYTES);
+		r->path = outbound_show(c, rq, rq->path, path);
+		r->host = outbound_show(c, rq, r->host, host);
 	}
 	if (rq && rq->admitted) {
 		route = &c->eg->policy.routes[rq->route];

@@ -34,7 +34,7 @@ static bool step_wait(struct conn *c)
 static bool (*const steps[CONN_NUM_STATES])(struct conn *c) = {
 	[CONN_HEAD] = step_head,     [CONN_LEAF] = step_leaf,
 	[CONN_FIRST] = step_first,   [CONN_HANDSHAKE] = step_handshake,
-	[CONN_ACK] = step_wait,      [CONN_DIAL] = step_wait,
+	[CONN_COLLECT] = step_collect, [CONN_ACK] = step_wait,      [CONN_DIAL] = step_wait,
 	[CONN_UP_TLS] = step_up_tls, [CONN_EXCHANGE] = step_exchange,
 	[CONN_LINGER] = step_linger, [CONN_DEAD] = step_dead,
 };
@@ -47,10 +47,21 @@ void request_free(struct request *rq)
 	bb_buf_release(&rq->own_path);
 	bb_buf_release(&rq->held);
 	bb_buf_release(&rq->tap);
+	bb_buf_release(&rq->body);
+	bb_buf_release(&rq->waiting);
+	scan_close(rq->search);
 	if (rq->injected.len)
 		explicit_bzero(rq->injected.p, rq->injected.len);
 	bb_buf_release(&rq->injected);
 	free(rq);
+}
+
+void conn_drop_request(struct conn *c)
+{
+	if (c->rq)
+		c->eg->searcher.kept -= c->rq->reserved;
+	request_free(c->rq);
+	c->rq = NULL;
 }
 
 static void conn_free(struct conn *c)
@@ -62,7 +73,7 @@ static void conn_free(struct conn *c)
 	SSL_CTX_free(c->leaf);
 	stream_close(&c->guest);
 	stream_close(&c->up);
-	request_free(c->rq);
+	conn_drop_request(c);
 	if (c->timer)
 		event_free(c->timer);
 	if (c->again)
@@ -141,6 +152,9 @@ static void timed_out(struct conn *c)
 	case CONN_HANDSHAKE:
 		audit_verdict(c, POLICY_DENY, REASON_GUEST_TLS, 0, "handshake timed out", false);
 		c->state = CONN_DEAD;
+		break;
+	case CONN_COLLECT:
+		reply_error(c, 408, REASON_TIMEOUT, "request body stalled");
 		break;
 	case CONN_ACK:
 		reply_error(c, 503, REASON_TIMEOUT, "the verdict could not be recorded");
@@ -245,8 +259,7 @@ enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb
 
 void conn_next(struct conn *c)
 {
-	request_free(c->rq);
-	c->rq = NULL;
+	conn_drop_request(c);
 	c->scan = (struct http1_scan){ 0 };
 	c->head_begun = false;
 	c->state = CONN_HEAD;

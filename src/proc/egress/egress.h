@@ -6,6 +6,7 @@
 #include "proc/egress/leaf.h"
 #include "proc/egress/mask.h"
 #include "proc/egress/minted.h"
+#include "proc/egress/outbound.h"
 #include "proc/egress/secrets.h"
 #include "proc/egress/stream.h"
 #include "wire/http1.h"
@@ -37,6 +38,7 @@
 #define EGRESS_FIRST_OCTET_MS  10000  /* after the 200: who says nothing speaks no HTTP */
 #define EGRESS_HEAD_MS         10000  /* first to last octet of a request head */
 #define EGRESS_KEEP_ALIVE_MS   120000 /* between requests */
+#define EGRESS_BODY_MS         60000 /* between two pieces of a body that is collected */
 #define EGRESS_LEAF_MS         10000
 #define EGRESS_HANDSHAKE_MS    10000
 #define EGRESS_ACK_MS          30000
@@ -72,6 +74,7 @@ struct egress {
 	struct leaf_store *leafs;
 	struct secrets secrets;
 	struct minted minted;
+	struct searcher searcher;
 	struct route_use *used; /* one per route */
 	SSL_CTX *upstream_tls;
 	uint64_t last_id;
@@ -86,6 +89,7 @@ enum conn_state {
 	CONN_LEAF,      /* wait for the certificate of the tunnel's name */
 	CONN_FIRST,     /* tunnel: wait for its first octet */
 	CONN_HANDSHAKE, /* tunnel: TLS with the guest */
+	CONN_COLLECT,   /* read a body that is judged whole */
 	CONN_ACK,       /* admitted: wait until the verdict is on record */
 	CONN_DIAL,      /* wait for dialer */
 	CONN_UP_TLS,    /* TLS with the upstream */
@@ -124,9 +128,21 @@ struct request {
 	uint64_t started_ms;
 	uint64_t bytes_out;
 	uint64_t bytes_in;
+	/* what the search found, and its place */
+	enum policy_reason why;
+	char detail[200];
+	bool cleaned;
+	bool sensitive; /* secrets are in the head, allowed or not: records mask them */
+	struct scan_stream *search; /* of a streaming body */
 	/* request body */
 	bool sent;
 	uint64_t left;
+	uint64_t uploaded;
+	struct bb_buf body; /* collected before the verdict, or empty */
+	size_t whole_off;
+	size_t reserved; /* of searcher.kept */
+	struct bb_buf waiting; /* searched, and not yet let go */
+	uint64_t waiting_since;
 	struct http1_chunked chunks;
 	/* response */
 	enum response_state response;
@@ -220,6 +236,8 @@ bool conn_guest_left(struct conn *c);
 /** conn_abort() - End at once, without an answer; records the end of an admitted request */
 void conn_abort(struct conn *c, enum policy_reason reason, const char *text);
 void request_free(struct request *rq);
+/** conn_drop_request() - Forget the request in hand, and what it has reserved */
+void conn_drop_request(struct conn *c);
 
 /* tunnel.c: CONNECT, first octet, TLS with the guest */
 void tunnel_begin(struct conn *c);
@@ -232,6 +250,8 @@ bool step_handshake(struct conn *c);
 bool step_head(struct conn *c);
 /** request_timeout() - In CONN_HEAD */
 void request_timeout(struct conn *c);
+/** request_admit() - Everything that is decided before the dial has been: record, then dial */
+void request_admit(struct conn *c);
 /** request_on_ack() - The verdict is on record: the request may have effects */
 void request_on_ack(struct conn *c);
 
@@ -270,6 +290,18 @@ void inbound_on_head(struct conn *c, struct http1_response *h);
 void inbound_tap(struct conn *c, struct bb_span data);
 /** inbound_end() - The response is complete */
 void inbound_end(struct conn *c);
+
+/* upload.c: the request's body */
+
+/** upload_collect() - The body is judged whole */
+void upload_collect(struct conn *c);
+bool step_collect(struct conn *c);
+/** upload_begin() - The head goes upstream now */
+void upload_begin(struct request *rq);
+/** upload_pump() - During the exchange. Return: something was done? */
+bool upload_pump(struct conn *c);
+/** egress_put_chunk() - @data as one chunk. Return: 0 or negative */
+BB_MUST_USE int egress_put_chunk(struct bb_buf *out, struct bb_span data);
 
 /* exchange.c: upstream connection and bodies */
 void exchange_begin(struct conn *c);

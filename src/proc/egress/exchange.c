@@ -98,10 +98,7 @@ static void send_request(struct conn *c)
 
 	rq->response = RESPONSE_HEAD;
 	rq->scan = (struct http1_scan){ 0 };
-	rq->left = rq->http.body == HTTP1_BODY_LENGTH ? rq->http.length : 0;
-	rq->sent = rq->http.body == HTTP1_BODY_NONE ||
-		   (rq->http.body == HTTP1_BODY_LENGTH && rq->left == 0);
-	http1_chunked_init(&rq->chunks, false);
+	upload_begin(rq);
 	c->state = CONN_EXCHANGE;
 	conn_deadline(c, EGRESS_IDLE_MS);
 	ask_for_identity(c, &rq->http.fields);
@@ -223,89 +220,6 @@ bool step_up_tls(struct conn *c)
 	return true;
 }
 
-/* ---- request body ---- */
-
-static int put_chunk(struct bb_buf *out, struct bb_span data)
-{
-	char head[HTTP1_CHUNK_HEAD_MAX];
-	size_t n = http1_chunk_head(head, data.len);
-
-	if (bb_buf_add(out, head, n) < 0 || bb_buf_add(out, data.p, data.len) < 0)
-		return -1;
-	return bb_buf_add(out, HTTP1_CHUNK_TAIL, 2);
-}
-
-/* Length-delimited: as much as belongs to this body */
-static void send_length(struct conn *c)
-{
-	struct request *rq = c->rq;
-	struct bb_buf *in = &c->guest.in;
-	size_t n = in->len < rq->left ? in->len : (size_t)rq->left;
-
-	if (bb_buf_add(&c->up.out, in->p, n) < 0) {
-		conn_abort(c, REASON_LIMIT, "out of memory");
-		return;
-	}
-	bb_buf_drop(in, n);
-	rq->bytes_out += n;
-	rq->left -= n;
-	rq->sent = rq->left == 0;
-}
-
-static void send_chunked(struct conn *c)
-{
-	struct request *rq = c->rq;
-	struct bb_buf *in = &c->guest.in;
-	enum http1_result r = HTTP1_OK;
-	size_t at = 0;
-	int e = 0;
-
-	while (at < in->len && r == HTTP1_OK && e == 0) {
-		struct bb_span data;
-		size_t used;
-
-		r = http1_chunked_next(&rq->chunks, (struct bb_span){ in->p + at, in->len - at },
-				       &used, &data);
-		at += used;
-		rq->bytes_out += data.len;
-		if (data.len)
-			e = put_chunk(&c->up.out, data);
-	}
-	bb_buf_drop(in, at);
-	if (r == HTTP1_END) {
-		e |= bb_buf_add(&c->up.out, HTTP1_CHUNK_LAST, 5);
-		rq->sent = true;
-	}
-	if (http1_result_is_bad(r))
-		reply_error(c, 400, REASON_BAD_REQUEST, http1_result_str[r]);
-	else if (e < 0)
-		conn_abort(c, REASON_LIMIT, "out of memory");
-}
-
-static bool pump_request(struct conn *c)
-{
-	bool any;
-
-	if (c->rq->sent) {
-		any = stream_fill(&c->guest, STREAM_CHUNK);
-		return conn_guest_left(c) || any;
-	}
-	/* An upstream that takes no more may still have answered: pump_response() finds out */
-	if (stream_out_full(&c->up) || c->up.write_error || c->up.error)
-		return conn_guest_left(c);
-	any = stream_fill(&c->guest, STREAM_CHUNK);
-	if (c->guest.in.len == 0) {
-		if (c->guest.eof)
-			conn_abort(c, REASON_CLOSED, "guest closed inside the request body");
-		return any;
-	}
-	if (c->rq->http.body == HTTP1_BODY_CHUNKED)
-		send_chunked(c);
-	else
-		send_length(c);
-	return true;
-}
-
 /* ---- response ---- */
 
 static void upstream_lost(struct conn *c)
@@ -346,7 +260,7 @@ static int put_body(struct conn *c, struct bb_span data)
 	if (data.len == 0)
 		return 0;
 	if (c->rq->body_out == HTTP1_BODY_CHUNKED)
-		return put_chunk(&c->guest.out, data);
+		return egress_put_chunk(&c->guest.out, data);
 	return bb_buf_add(&c->guest.out, data.p, data.len);
 }
 
@@ -573,7 +487,7 @@ static void exchange_end(struct conn *c)
 
 bool step_exchange(struct conn *c)
 {
-	bool any = pump_request(c);
+	bool any = upload_pump(c);
 
 	if (c->state == CONN_EXCHANGE)
 		any |= pump_response(c);

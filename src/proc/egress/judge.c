@@ -173,6 +173,12 @@ static struct judgement judge_credentials(const struct conn *c, struct request *
 	return rq->http.form == HTTP1_FORM_AUTHORITY ? go_on : credential_judge(c, rq);
 }
 
+/* Step 7, as far as the head goes */
+static struct judgement judge_search(const struct conn *c, struct request *rq)
+{
+	return rq->http.form == HTTP1_FORM_AUTHORITY ? go_on : outbound_judge_head(c, rq);
+}
+
 /* So many requests a minute, and so many octets that the head announces */
 static struct judgement judge_limits(const struct conn *c, struct request *rq)
 {
@@ -202,8 +208,8 @@ struct judgement judge_request(const struct conn *c, struct request *rq)
 {
 	static struct judgement (*const order[])(const struct conn *c, struct request *rq) = {
 		judge_name,    judge_route,       judge_built,
-		judge_content, judge_credentials, judge_limits,
-		/* 7: the scan, outbound.c. 8: our credential is put in when the head is written */
+		judge_content, judge_credentials, judge_search, judge_limits,
+		/* 8: our credential is put in when the head is written */
 	};
 	struct judgement j = go_on;
 

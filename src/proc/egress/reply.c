@@ -62,6 +62,14 @@ static const struct hint hints[] = {
 	  "The operator's host variable for this route's credential is not set." },
 	{ REASON_CLEAR_TEXT, "This route's credential goes over TLS only." },
 	{ REASON_CODING, "The guard cannot look into this coding, so it does not pass." },
+	{ REASON_KNOWN_SECRET,
+	  "The request carries a secret of this bottle. Take it out; if it has to go to this host, "
+	  "the operator can say so with `to:` at the variable in the manifest." },
+	{ REASON_TOKEN_PATTERN,
+	  "The request carries what looks like a vendor's access token. Take it out." },
+	{ REASON_CANARY,
+	  "The request carries a value planted in the environment: something sends out variables "
+	  "that it has no use for." },
 	{ REASON_BUDGET, "The route's limit is used up." },
 };
 

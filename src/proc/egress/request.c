@@ -15,6 +15,7 @@ static struct request *request_new(struct bb_span head)
 	bb_buf_init(&rq->injected, 2 * SECRETS_VALUE_MAX);
 	bb_buf_init(&rq->held, 2 * SECRETS_VALUE_MAX + HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->tap, INBOUND_TAP_MAX);
+	bb_buf_init(&rq->waiting, OUTBOUND_HOLD_MAX);
 	rq->started_ms = bb_now_ms();
 	if (bb_buf_add(&rq->head, head.p, head.len) == 0)
 		return rq;
@@ -58,18 +59,39 @@ static void bad_head(struct conn *c, enum http1_result r)
 	reply_error(c, r == HTTP1_BAD_EXPECT ? 417 : 400, REASON_BAD_REQUEST, http1_result_str[r]);
 }
 
-static void admit(struct conn *c)
+void request_admit(struct conn *c)
+{
+	c->rq->admitted = true;
+	c->state = CONN_ACK;
+	conn_deadline(c, EGRESS_ACK_MS);
+	audit_verdict(c, POLICY_ALLOW, c->rq->cleaned ? c->rq->why : REASON_ROUTE, 0,
+		      c->rq->cleaned ? c->rq->detail : "", true);
+}
+
+static int send_continue(struct conn *c)
+{
+	static const char go[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (!c->rq->http.expect || c->rq->http.body == HTTP1_BODY_NONE)
+		return 0;
+	c->rq->http.expect = false;
+	return bb_buf_add(&c->guest.out, go, sizeof(go) - 1);
+}
+
+/* The head may pass */
+static void head_admitted(struct conn *c)
 {
 	if (c->rq->http.form == HTTP1_FORM_AUTHORITY) {
 		/* The requests inside are what is recorded */
 		c->name = c->rq->to;
 		tunnel_begin(c);
-		return;
+	} else if (!outbound_wants_whole(c, c->rq)) {
+		request_admit(c);
+	} else if (send_continue(c) < 0) {
+		conn_abort(c, REASON_LIMIT, "out of memory");
+	} else {
+		upload_collect(c);
 	}
-	c->rq->admitted = true;
-	c->state = CONN_ACK;
-	conn_deadline(c, EGRESS_ACK_MS);
-	audit_verdict(c, POLICY_ALLOW, REASON_ROUTE, 0, "", true);
 }
 
 static void on_head(struct conn *c, size_t len)
@@ -96,7 +118,7 @@ static void on_head(struct conn *c, size_t len)
 	if (j.status)
 		reply_error(c, j.status, j.reason, j.text);
 	else
-		admit(c);
+		head_admitted(c);
 }
 
 bool step_head(struct conn *c)
@@ -137,10 +159,7 @@ bool step_head(struct conn *c)
 
 void request_on_ack(struct conn *c)
 {
-	static const char go[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-	if (c->rq->http.expect && c->rq->http.body != HTTP1_BODY_NONE &&
-	    bb_buf_add(&c->guest.out, go, sizeof(go) - 1) < 0) {
+	if (send_continue(c) < 0) {
 		conn_abort(c, REASON_LIMIT, "out of memory");
 		return;
 	}

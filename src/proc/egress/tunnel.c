@@ -51,8 +51,7 @@ static void send_established(struct conn *c)
 		conn_abort(c, REASON_LIMIT, "out of memory");
 		return;
 	}
-	request_free(c->rq);
-	c->rq = NULL;
+	conn_drop_request(c);
 	c->tunnel = c->opened = true;
 	c->state = CONN_FIRST;
 	conn_deadline(c, EGRESS_FIRST_OCTET_MS);

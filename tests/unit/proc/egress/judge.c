@@ -84,11 +84,13 @@ static void judge_table(void **state)
 {
 	struct policy_route route = { .host = "a.test", .n_ports = 2, .ports = { 443, 80 } };
 	struct route_use used = { 0 };
+	struct bb_err err = { 0 };
 	static struct egress eg;
 
 	(void)state;
 	route.content = content_new();
 	eg.used = &used;
+	assert_int_equal(searcher_init(&eg.searcher, &eg.secrets, -1, &err), 0);
 	eg.policy = (struct policy){ .n_routes = 1, .routes = &route };
 	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
 		const struct row *t = &rows[i];

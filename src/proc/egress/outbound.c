@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/egress/outbound.h"
+#include "base/io.h"
+#include "policy/credential.h"
+#include "proc/egress/egress.h"
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#define RULES_MAX VENDOR_SERIALIZED_MAX
+#define PASSES    3
+
+static const struct judgement clean = { 0, REASON_OK, "" };
+
+/* ---- what is searched for ---- */
+
+/* The header of a JWT says nothing; a vendor's prefix neither */
+static size_t public_part(struct bb_span value)
+{
+	const uint8_t *dot = value.len ? memchr(value.p, '.', value.len) : NULL;
+
+	if (value.len > 3 && memcmp(value.p, "eyJ", 3) == 0 && dot)
+		return (size_t)(dot - value.p);
+	return vendor_public_len(value);
+}
+
+static void take(struct searcher *s, struct known_secret *list, size_t *n, size_t name,
+		 const char *value)
+{
+	struct known_secret k = { BB_SPAN_STR(value), 0 };
+
+	k.skip = public_part(k.value);
+	if (!known_is_searchable(&k))
+		k.skip = 0;
+	if (!known_is_searchable(&k))
+		return; /* too few letters and digits; the preflight has said so */
+	s->names[*n] = name;
+	list[(*n)++] = k;
+}
+
+static int load_rules(struct searcher *s, int fd, struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf bytes;
+	int r;
+
+	if (fd < 0)
+		return vendor_db_open(NULL, &s->vendors, err);
+	bb_buf_init(&bytes, RULES_MAX);
+	r = bb_memfd_read(fd, &bytes);
+	if (r < 0)
+		return bb_err_set(err, r, "rules: %s", strerror(-r));
+	return vendor_db_from_bytes(bb_buf_span(&bytes), &s->vendors, err);
+}
+
+int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_fd,
+		  struct bb_err *err)
+{
+	size_t all = secrets->n_tokens + secrets->n_known, n = 0;
+	bb_auto_free struct known_secret *list = calloc(all + 1, sizeof(*list));
+	int r;
+
+	s->names = calloc(all + 1, sizeof(*s->names));
+	if (!list || !s->names)
+		return bb_err_set(err, -ENOMEM, "secrets: no memory");
+	for (size_t i = 0; i < secrets->n_tokens; i++)
+		take(s, list, &n, i, secrets->tokens[i].value);
+	for (size_t i = 0; i < secrets->n_known; i++)
+		take(s, list, &n, secrets->n_tokens + i, secrets->known[i].value);
+	r = known_db_new(list, n, &s->known, err);
+	if (r == 0)
+		r = load_rules(s, rules_fd, err);
+	if (r == 0 && scan_open(s->vendors, s->known, &s->whole) < 0)
+		r = bb_err_set(err, -ENOMEM, "scanner: no memory");
+	return r;
+}
+
+/* ---- what is found ---- */
+
+/**
+ * struct search - One piece of a request being searched
+ * @clean:	Mark what can be cleaned instead of stopping at it
+ * @marks:	Octets of the body to mask, by their end and number of letters and digits
+ */
+struct search {
+	const struct conn *c;
+	struct request *rq;
+	const char *place;
+	bool clean;
+	bool found;
+	size_t n_marks;
+	struct scan_finding marks[64];
+};
+
+static const struct content *content_of(const struct conn *c, const struct request *rq)
+{
+	return c->eg->policy.routes[rq->route].content;
+}
+
+static const struct secret_known *known_at(const struct conn *c, size_t index, const char **name)
+{
+	const struct secrets *s = &c->eg->secrets;
+	size_t i = c->eg->searcher.names[index];
+
+	*name = i < s->n_tokens ? s->tokens[i].name : s->known[i - s->n_tokens].name;
+	return i < s->n_tokens ? NULL : &s->known[i - s->n_tokens];
+}
+
+static bool may_go_to(const struct secret_known *k, const char *host)
+{
+	for (size_t i = 0; k && i < k->n_to; i++) {
+		if (strcmp(k->to[i], host) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void describe(struct search *s, const struct scan_finding *f, enum policy_reason reason,
+		     const char *name)
+{
+	struct request *rq = s->rq;
+
+	rq->why = reason;
+	(void)snprintf(rq->detail, sizeof(rq->detail), "%s %.60s, %s, %s view, at %llu",
+		       f->kind == SCAN_VENDOR ? "rule" : "secret", name, s->place,
+		       scan_view_str[f->view], (unsigned long long)f->end);
+}
+
+/* The canary counts always; the rest as the route's dlp says */
+static bool counts(struct search *s, const struct scan_finding *f)
+{
+	const struct content_dlp *dlp = &content_of(s->c, s->rq)->dlp;
+	enum policy_reason reason = REASON_TOKEN_PATTERN;
+	const struct secret_known *k = NULL;
+	const char *name;
+
+	if (f->kind == SCAN_VENDOR) {
+		if (!dlp->token_patterns)
+			return false;
+		name = vendor_rule_name(f->index);
+	} else {
+		k = known_at(s->c, f->index, &name);
+		reason = k && k->canary ? REASON_CANARY : REASON_KNOWN_SECRET;
+		if ((!dlp->known_secrets && reason != REASON_CANARY) ||
+		    may_go_to(k, s->rq->to.name))
+			return false;
+	}
+	describe(s, f, reason, name);
+	return true;
+}
+
+static bool on_finding(void *arg, const struct scan_finding *f)
+{
+	struct search *s = arg;
+
+	s->rq->sensitive = true;
+	if (!counts(s, f))
+		return false;
+	if (s->clean && f->view != SCAN_RAW)
+		return false; /* the next pass sees whether it is still there */
+	if (s->clean && s->n_marks < BB_ARRAY_LEN(s->marks)) {
+		s->marks[s->n_marks++] = *f;
+		return false;
+	}
+	s->found = true;
+	return true;
+}
+
+static struct judgement verdict_of(struct search *s, enum scan_result r)
+{
+	if (r == SCAN_ERROR)
+		return (struct judgement){ 503, REASON_LIMIT, "the scanner is out of memory" };
+	if (!s->found)
+		return clean;
+	if (content_of(s->c, s->rq)->dlp.on_match == CONTENT_SUPERVISE) {
+		size_t len = strlen(s->rq->detail);
+
+		(void)snprintf(s->rq->detail + len, sizeof(s->rq->detail) - len,
+			       "; proposal p%llx", (unsigned long long)s->c->id);
+	}
+	return (struct judgement){ 403, s->rq->why, s->rq->detail };
+}
+
+/* ---- the head ---- */
+
+static bool put(struct search *s, struct bb_span text, const char *after, bool end)
+{
+	struct scan_stream *whole = s->c->eg->searcher.whole;
+
+	if (scan_feed(whole, text, false, on_finding, s) >= SCAN_FOUND)
+		return false;
+	return scan_feed(whole, BB_SPAN_STR(after), end, on_finding, s) < SCAN_FOUND;
+}
+
+/* The path without credentials: what stands in a credential's place has been judged as one, and
+ * looks like a vendor's token because it is */
+static bool put_path(struct search *s, struct bb_span path)
+{
+	const uint8_t *mark = path.len ? memchr(path.p, '?', path.len) : NULL;
+	struct bb_span rest, name, value;
+
+	if (!mark)
+		return put(s, path, "\n", false);
+	rest = (struct bb_span){ mark + 1, path.len - (size_t)(mark + 1 - path.p) };
+	path.len -= rest.len;
+	if (!put(s, path, "", false))
+		return false;
+	while (credential_next_pair(&rest, '&', &name, &value)) {
+		if (!put(s, name, "=", false))
+			return false;
+		if (!credential_parameter(name) && !put(s, value, "&", false))
+			return false;
+	}
+	return put(s, rest, "\n", false);
+}
+
+static bool put_fields(struct search *s, const struct http1_fields *f, bool credentials)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		bool is = credential_field(f->v[i].name) != CREDENTIAL_NONE;
+
+		if (is != credentials)
+			continue;
+		if (!put(s, f->v[i].name, ": ", false) || !put(s, f->v[i].value, "\n", false))
+			return false;
+	}
+	return true;
+}
+
+/* Vendors' patterns and known secrets in everything but credentials; known secrets in those too */
+static struct judgement head_pass(struct search *s, bool credentials)
+{
+	const struct request *rq = s->rq;
+	struct scan_stream *whole = s->c->eg->searcher.whole;
+	enum scan_result r = SCAN_CLEAN;
+	bool ok;
+
+	scan_reset(whole, !credentials && content_of(s->c, rq)->dlp.token_patterns);
+	if (credentials)
+		ok = put(s, rq->path, "\n", false);
+	else
+		ok = put(s, rq->http.method, " ", false) &&
+		     put(s, BB_SPAN_STR(rq->to.name), " ", false) && put_path(s, rq->path);
+	if (ok)
+		ok = put_fields(s, &rq->http.fields, credentials);
+	if (ok)
+		r = scan_feed(whole, (struct bb_span){ 0 }, true, on_finding, s);
+	return verdict_of(s, !ok && !s->found ? SCAN_ERROR : r);
+}
+
+struct judgement outbound_judge_head(const struct conn *c, struct request *rq)
+{
+	struct search s = { .c = c, .rq = rq, .place = "head" };
+	struct judgement j = head_pass(&s, false);
+
+	return j.status ? j : head_pass(&s, true);
+}
+
+/* ---- whole bodies ---- */
+
+static bool is_searched(const struct content *content)
+{
+	return content->dlp.token_patterns || content->dlp.known_secrets;
+}
+
+static bool is_coded(const struct request *rq)
+{
+	const struct http1_fields *f = &rq->http.fields;
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (http1_span_is(f->v[i].name, "content-encoding") && f->v[i].value.len &&
+		    !http1_span_is(f->v[i].value, "identity"))
+			return true;
+	}
+	return false;
+}
+
+static struct judgement judge_lfs(const struct request *rq)
+{
+	json_error_t je;
+	json_auto_t *j = json_loadb((const char *)rq->body.p, rq->body.len, JSON_REJECT_DUPLICATES,
+				    &je);
+	const char *operation = json_string_value(json_object_get(j, "operation"));
+
+	if (operation && strcmp(operation, "download") == 0)
+		return clean;
+	return (struct judgement){ 403, REASON_GIT_PUSH, "git-lfs upload" };
+}
+
+bool outbound_wants_whole(const struct conn *c, const struct request *rq)
+{
+	return rq->http.body == HTTP1_BODY_LENGTH && rq->http.length > 0 &&
+	       rq->http.length <= OUTBOUND_WHOLE_MAX &&
+	       c->eg->searcher.kept + rq->http.length <= OUTBOUND_WHOLE_TOTAL;
+}
+
+/* Mask @count letters and digits and what stands between them, up to @end */
+static void mask_known(uint8_t *p, size_t end, size_t count)
+{
+	uint8_t one[1];
+
+	while (end > 0 && count > 0) {
+		size_t is = known_project(&p[end - 1], 1, one);
+
+		/* what separates them stays, so that JSON is still JSON */
+		if (is)
+			p[end - 1] = '*';
+		count -= is;
+		end--;
+	}
+}
+
+static void apply_marks(const struct search *s, struct bb_buf *body)
+{
+	for (size_t i = 0; i < s->n_marks; i++) {
+		const struct scan_finding *f = &s->marks[i];
+		size_t end = f->end < body->len ? (size_t)f->end : body->len;
+
+		if (f->kind == SCAN_KNOWN)
+			mask_known(body->p, end, f->len);
+		else if (f->len <= end)
+			memset(body->p + end - f->len, '*', f->len);
+	}
+}
+
+/* ---- records ---- */
+
+/* Whatever is found, counted or not, has no place in a record */
+static bool on_shown(void *arg, const struct scan_finding *f)
+{
+	struct search *s = arg;
+
+	if (f->view != SCAN_RAW || s->n_marks == BB_ARRAY_LEN(s->marks)) {
+		s->found = true;
+		return true;
+	}
+	s->marks[s->n_marks++] = *f;
+	return false;
+}
+
+static void mask_query(struct bb_buf *text)
+{
+	uint8_t *mark = memchr(text->p, '?', text->len);
+	struct bb_span rest, name, value;
+
+	if (!mark)
+		return;
+	rest = (struct bb_span){ mark + 1, text->len - (size_t)(mark + 1 - text->p) };
+	while (credential_next_query(&rest, &name, &value))
+		memset(text->p + (value.p - text->p), '*', value.len);
+}
+
+static bool mask_found(const struct conn *c, struct request *rq, struct bb_buf *text)
+{
+	for (unsigned int pass = 0; pass < PASSES; pass++) {
+		struct search s = { .c = c, .rq = rq };
+
+		scan_reset(c->eg->searcher.whole, true);
+		if (scan_feed(c->eg->searcher.whole, bb_buf_span(text), true, on_shown, &s) >=
+		    SCAN_FOUND)
+			return false;
+		if (s.n_marks == 0)
+			return true;
+		apply_marks(&s, text);
+	}
+	return false;
+}
+
+struct bb_span outbound_show(const struct conn *c, struct request *rq, struct bb_span text,
+			     uint8_t *out)
+{
+	struct bb_buf copy = { .p = out, .len = text.len, .cap = OUTBOUND_SHOW_MAX };
+	bool query = text.len && memchr(text.p, '?', text.len);
+
+	if (text.len > OUTBOUND_SHOW_MAX)
+		copy.len = text.len = OUTBOUND_SHOW_MAX;
+	if (!query && !rq->sensitive)
+		return text;
+	memcpy(out, text.p, text.len);
+	mask_query(&copy);
+	if (rq->sensitive && !mask_found(c, rq, &copy))
+		return BB_SPAN_STR("[masked]");
+	return bb_buf_span(&copy);
+}
+
+static bool may_clean(const struct conn *c, const struct request *rq)
+{
+	return content_of(c, rq)->dlp.on_match == CONTENT_REDACT && !is_coded(rq);
+}
+
+static struct judgement search_body(const struct conn *c, struct request *rq)
+{
+	struct scan_stream *whole = c->eg->searcher.whole;
+	struct judgement j = clean;
+	bool any = false;
+
+	for (unsigned int pass = 0; pass < PASSES; pass++) {
+		struct search s = { .c = c,
+				    .rq = rq,
+				    .place = "body",
+				    .clean = may_clean(c, rq) && pass + 1 < PASSES };
+		enum scan_result r;
+
+		scan_reset(whole, content_of(c, rq)->dlp.token_patterns);
+		r = scan_feed(whole, bb_buf_span(&rq->body), true, on_finding, &s);
+		j = verdict_of(&s, r);
+		if (j.status || (s.n_marks == 0 && !s.clean))
+			return j;
+		any |= s.n_marks > 0;
+		apply_marks(&s, &rq->body);
+		if (s.n_marks == 0)
+			pass = PASSES - 2; /* once more, and what is found now stays found */
+	}
+	rq->cleaned = any;
+	return j;
+}
+
+struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
+{
+	if (content_is_lfs_batch(rq->http.method, rq->path)) {
+		struct judgement j = judge_lfs(rq);
+
+		if (j.status)
+			return j;
+	}
+	if (is_coded(rq) && is_searched(content_of(c, rq)))
+		return (struct judgement){ 403, REASON_CODING, "request body" };
+	return search_body(c, rq);
+}
+
+/* ---- streaming bodies ---- */
+
+static struct judgement begin_stream(struct conn *c)
+{
+	struct request *rq = c->rq;
+
+	if (content_is_lfs_batch(rq->http.method, rq->path))
+		return (struct judgement){ 403, REASON_GIT_PUSH,
+					   "git-lfs batch of unknown length" };
+	if (is_coded(rq) && is_searched(content_of(c, rq)))
+		return (struct judgement){ 403, REASON_CODING, "request body" };
+	if (scan_open(c->eg->searcher.vendors, c->eg->searcher.known, &rq->search) < 0)
+		return (struct judgement){ 503, REASON_LIMIT, "out of memory" };
+	scan_reset(rq->search, content_of(c, rq)->dlp.token_patterns);
+	return clean;
+}
+
+struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bool *ret_hold)
+{
+	struct request *rq = c->rq;
+	struct search s = { .c = c, .rq = rq, .place = "body" };
+	enum scan_result r;
+
+	*ret_hold = false;
+	if (!rq->search) {
+		struct judgement j = begin_stream(c);
+
+		if (j.status)
+			return j;
+	}
+	r = scan_feed(rq->search, data, end, on_finding, &s);
+	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
+	return verdict_of(&s, r);
+}
+
+struct judgement outbound_account(struct conn *c, size_t n)
+{
+	struct request *rq = c->rq;
+	const struct content_limits *l = &content_of(c, rq)->limits;
+	struct route_use *u = &c->eg->used[rq->route];
+
+	rq->uploaded += n;
+	u->uploaded += n;
+	if (l->request_bytes && rq->uploaded > l->request_bytes)
+		return (struct judgement){ 403, REASON_BUDGET, "request_bytes" };
+	if (l->upload_per_session && u->uploaded > l->upload_per_session)
+		return (struct judgement){ 403, REASON_BUDGET, "upload_per_session" };
+	return clean;
+}
