@@ -25,6 +25,10 @@ REPEATED = ("token", "example")
 NAMED = r"(?i)(?:%s)[\w.-]{0,16}(?:key|token|secret|auth|pass)[\w.-]{0,8}(?: string)?[\s\"'`=:?.,(>\\-]{1,8}"
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 NAMED_CHECK = "after=[\\w+/=-] "
+# What stands in documents and samples where a password would
+PASSWORDS = """**** ***** ******** ........ xxxx xxxxxx xxxxxxxx 1111 1234 12345 123456 [password] admin changeme example
+    guest mongo mongodb mypassword mysql pass passwd password password123 postgres pwd rabbitmq redis
+    replace_with_password root secret test user your-password your_passwor your_password yourpassword""".split()
 EARLY, LITERAL_MIN = 16, 3
 PLACEHOLDERS = ("example", "xxxxxx", "redacted", "placeholder", "abcdefgh", "12345678")
 
@@ -236,6 +240,8 @@ class Rule:
             setattr(self, key, Pattern(value).rows[0][0][0])
         elif key == "crc32":
             self.crc = True
+        elif key == "password":
+            self.not_exact += PASSWORDS
         elif key == "not":
             self.not_in += value.lower().split(",")
         elif key == "exact":

@@ -8,11 +8,20 @@
  * VENDOR_MORE.
  */
 
-/** struct reach - Offsets of the text reached, all in [lo, hi]; lo > hi = none */
+/** struct reach - Offsets of the text reached; @at is valid in [lo, hi] only; lo > hi = none */
 struct reach {
 	size_t lo;
 	size_t hi;
 	uint8_t at[VENDOR_HISTORY_MAX + 1];
+};
+
+/* One set for each part of a row, and one for walk(): made once, since clearing them would be most
+ * of the work */
+struct work {
+	struct reach context;
+	struct reach body;
+	struct reach tail;
+	struct reach other;
 };
 
 /** struct found - What all starts and spellings of one rule have given so far */
@@ -28,7 +37,6 @@ static bool in_set(int set, uint8_t c)
 
 static void reach_one(struct reach *r, size_t at)
 {
-	memset(r->at, 0, sizeof(r->at));
 	r->lo = r->hi = at;
 	r->at[at] = 1;
 }
@@ -77,9 +85,10 @@ static void step(const struct vendor_piece *pc, struct bb_span text, const struc
 
 /* Through a row of pieces; @r becomes what is reached behind the last. Return: is_pending() of any
  */
-static bool walk(const struct vendor_piece *pc, size_t num, struct bb_span text, struct reach *r)
+static bool walk(const struct vendor_piece *pc, size_t num, struct bb_span text, struct reach *r,
+		 struct reach *other)
 {
-	struct reach other, *from = r, *to = &other, *last;
+	struct reach *from = r, *to = other, *last;
 	bool pending = false;
 
 	for (size_t i = 0; i < num && from->lo <= from->hi; i++) {
@@ -200,44 +209,47 @@ static void found_set(struct found *f, enum vendor_verdict verdict, size_t start
 
 /* A secret [body, end), whose pieces are all there but those behind it. Return: was it one? */
 static bool judge_end(const struct vendor_rule *rule, const struct vendor_seq *seq,
-		      struct bb_span text, size_t early, size_t body, size_t end, struct found *f)
+		      struct bb_span text, size_t early, size_t body, size_t end, struct work *w,
+		      struct found *f)
 {
 	struct bb_span secret = { text.p + body, end - body };
-	struct reach r;
+	struct reach *r = &w->tail;
 
 	if (is_word(secret, rule->not_exact) || (rule->crc && !is_crc_good(rule, secret)))
 		return false;
-	reach_one(&r, end);
-	if (walk(&vendor_pieces[seq->first + seq->tail], (size_t)(seq->num - seq->tail), text, &r))
+	reach_one(r, end);
+	if (walk(&vendor_pieces[seq->first + seq->tail], (size_t)(seq->num - seq->tail), text, r,
+		 &w->other))
 		found_set(f, VENDOR_MORE, 0, 0, false);
-	if (r.lo > r.hi || r.hi < early)
+	if (r->lo > r->hi || r->hi < early)
 		return false;
-	if (rule->after >= 0 && r.hi == text.len) {
+	if (rule->after >= 0 && r->hi == text.len) {
 		found_set(f, VENDOR_MORE, body, end, false);
 		return false;
 	}
-	return rule->after < 0 || !in_set(rule->after, text.p[r.hi]);
+	return rule->after < 0 || !in_set(rule->after, text.p[r->hi]);
 }
 
 /* One spelling from @start on */
 static void judge_seq(const struct vendor_rule *rule, const struct vendor_seq *seq,
-		      struct bb_span text, size_t early, size_t start, struct found *f)
+		      struct bb_span text, size_t early, size_t start, struct work *w,
+		      struct found *f)
 {
 	const struct vendor_piece *pc = &vendor_pieces[seq->first];
-	struct reach context, r;
+	struct reach *context = &w->context, *r = &w->body;
 
-	reach_one(&context, start);
-	(void)walk(pc, seq->body, text, &context);
-	for (size_t body = context.hi + 1; body-- > context.lo;) {
+	reach_one(context, start);
+	(void)walk(pc, seq->body, text, context, &w->other);
+	for (size_t body = context->hi + 1; body-- > context->lo;) {
 		bool pending, yes = false;
 		size_t end;
 
-		if (!context.at[body] || !is_sample_good(rule, seq, text, body))
+		if (!context->at[body] || !is_sample_good(rule, seq, text, body))
 			continue;
-		reach_one(&r, body);
-		pending = walk(pc + seq->body, (size_t)(seq->tail - seq->body), text, &r);
-		for (end = r.hi + 1; !yes && end-- > r.lo;)
-			yes = r.at[end] && judge_end(rule, seq, text, early, body, end, f);
+		reach_one(r, body);
+		pending = walk(pc + seq->body, (size_t)(seq->tail - seq->body), text, r, &w->other);
+		for (end = r->hi + 1; !yes && end-- > r->lo;)
+			yes = r->at[end] && judge_end(rule, seq, text, early, body, end, w, f);
 		if (yes)
 			found_set(f, VENDOR_YES, body, end, pending);
 		else if (pending)
@@ -257,6 +269,7 @@ enum vendor_verdict vendor_confirm(unsigned int rule_index, struct bb_span histo
 {
 	const struct vendor_rule *rule = &vendor_rules[rule_index];
 	struct found f = { .verdict = VENDOR_NO };
+	struct work w;
 	size_t from, to;
 
 	BB_BUG_ON(rule_index >= vendor_num_rules || history.len > VENDOR_HISTORY_MAX ||
@@ -274,7 +287,7 @@ enum vendor_verdict vendor_confirm(unsigned int rule_index, struct bb_span histo
 			const struct vendor_seq *seq = &vendor_seqs[rule->seq_first + i];
 
 			if (in_set(vendor_pieces[seq->first].set, history.p[s]))
-				judge_seq(rule, seq, history, end, s, &f);
+				judge_seq(rule, seq, history, end, s, &w, &f);
 		}
 	}
 	if (f.verdict != VENDOR_NO)
