@@ -239,7 +239,8 @@ static void judge_seq(const struct vendor_rule *rule, const struct vendor_seq *s
 	struct reach *context = &w->context, *r = &w->body;
 
 	reach_one(context, start);
-	(void)walk(pc, seq->body, text, context, &w->other);
+	if (walk(pc, seq->body, text, context, &w->other))
+		found_set(f, VENDOR_MORE, 0, 0, false);
 	for (size_t body = context->hi + 1; body-- > context->lo;) {
 		bool pending, yes = false;
 		size_t end;

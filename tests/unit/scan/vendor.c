@@ -321,6 +321,77 @@ static void cache_is_used_and_replaced(void **state)
 	open_and_close("/proc/no/such/place");
 }
 
+static unsigned int rule_named(const char *name)
+{
+	for (unsigned int i = 0; i < vendor_rule_count(); i++) {
+		if (strcmp(vendor_rule_name(i), name) == 0)
+			return i;
+	}
+	fail_msg("no rule %s", name);
+	return 0;
+}
+
+/* Templates again; "~" stands before what the match is to begin with, nothing is found without one
+ */
+static void what_stands_around(void **state)
+{
+	static const struct {
+		const char *rule;
+		const char *text;
+	} cases[] = {
+		{ "aws_access_key_id", "~AKIA{base32:16}" },
+		{ "aws_access_key_id", "id=~AKIA{base32:16}&b" },
+		{ "aws_access_key_id", "xAKIA{base32:16}" },
+		{ "aws_access_key_id", "AKIA{base32:16}x" },
+		{ "aws_access_key_id", "AKIA{base32:15}" },
+		/* the octets of an escape are no word */
+		{ "aws_access_key_id", "\\n~AKIA{base32:16}\\n" },
+		{ "aws_access_key_id", "%3D~AKIA{base32:16}%0A" },
+		{ "aws_access_key_id", "\\u0022~AKIA{base32:16}\\u0022" },
+		/* placeholders */
+		{ "aws_access_key_id", "AKIA{base32:9}EXAMPLE" },
+		{ "gitlab_pat", "glpat-xxxxxxxxxxxxxxxxxxxx" },
+		{ "gitlab_pat", "glpat-00000000000000000000" },
+		{ "private_key",
+		  "-----BEGIN PRIVATE KEY-----{nl}...{nl}-----END PRIVATE KEY-----{nl}"
+		  "and a text that goes on, for long enough to be taken for one" },
+		/* nothing that is appended excuses a token */
+		{ "gitlab_pat", "~glpat-{b64u:20}EXAMPLE" },
+		{ "github_pat_classic", "~ghp_{alnum:30}{crc}more" },
+		{ "slack_token", "~xoxb-{digit:12}-{digit:12}-{alnum:24}-example" },
+		/* of a connection string the password */
+		{ "url_password_postgres", "postgres://u:~{alnum:9}@h" },
+		{ "url_password_postgres", "postgres://u:{alnum:9}/h" },
+		{ "url_password_postgres", "postgres://user:Password@h" },
+		{ "url_password_postgres", "postgres://user:${{alnum:9}@h" },
+		{ "url_password_http", "https://h:8443/a@b" },
+		/* beside a name */
+		{ "datadog_api_key", "datadog.apiKey := \"~{hex:32}\"" },
+		{ "datadog_api_key", "'DD_API_KEY', '~{hex:32}'" },
+		{ "datadog_api_key", "{\\\"dd_api_key\\\": \\\"~{hex:32}\\\"}" },
+		{ "datadog_api_key", "datadog/commit/{hex:32}" },
+		{ "datadog_api_key", "DD_API_KEY={hex:64}" },
+	};
+	uint64_t seed = 0xde11;
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		unsigned int rule = rule_named(cases[i].rule);
+		uint8_t text[VENDOR_EXPANDED_MAX], *mark;
+		size_t len = vendor_expand(cases[i].text, &seed, text);
+		struct vendor_match m;
+		bool found;
+
+		mark = memchr(text, '~', len);
+		if (mark)
+			memmove(mark, mark + 1, --len - (size_t)(mark - text));
+		found = found_in(rule, text, len, &m);
+		if (found != (mark != NULL) || (mark && m.start != (size_t)(mark - text)))
+			fail_msg("%s: %s: %s", cases[i].rule, cases[i].text,
+				 found ? "found" : "not found");
+	}
+}
+
 static void public_prefixes(void **state)
 {
 	(void)state;
@@ -449,6 +520,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(confirm_is_steady),
 		cmocka_unit_test(near_misses_are_not),
 		cmocka_unit_test(early_patterns_are_early),
+		cmocka_unit_test(what_stands_around),
 		cmocka_unit_test(octets_make_the_same_database),
 		cmocka_unit_test(cache_is_used_and_replaced),
 		cmocka_unit_test(public_prefixes),
