@@ -15,17 +15,10 @@ struct spelling {
 	uint32_t secret;
 };
 
-/* One place where a gram stands; slots are probed linearly */
-struct slot {
-	uint64_t gram;
-	uint32_t spelling; /* + 1; 0 = free */
-	uint32_t offset;
-};
-
 struct known_db {
 	uint64_t bloom[BLOOM_WORDS]; /* two bits of one word for each gram */
-	struct slot *slots;
-	size_t n_slots; /* a power of two */
+	uint32_t *slots; /* where in @text a gram stands, + 1; 0 = free; probed linearly */
+	size_t n_slots;  /* a power of two */
 	struct spelling *spellings;
 	size_t n_spellings;
 	uint8_t *text;
@@ -86,21 +79,37 @@ static bool bloom_has(const struct known_db *db, uint64_t h)
 	return (db->bloom[(h >> 12) % BLOOM_WORDS] & bits) == bits;
 }
 
-/* Too many places of one gram add nothing: a secret that repeats itself is found by any of them */
-static void add_gram(struct known_db *db, uint32_t spelling, uint32_t offset)
+/* The spelling that the octet at @at belongs to: they stand in order */
+static const struct spelling *spelling_at(const struct known_db *db, uint32_t at)
 {
-	uint64_t gram = load_gram(db->text + db->spellings[spelling].at + offset), h = mix(gram);
+	size_t low = 0, high = db->n_spellings;
+
+	while (high - low > 1) {
+		size_t mid = (low + high) / 2;
+
+		if (db->spellings[mid].at <= at)
+			low = mid;
+		else
+			high = mid;
+	}
+	return &db->spellings[low];
+}
+
+/* Too many places of one gram add nothing: a secret that repeats itself is found by any of them */
+static void add_gram(struct known_db *db, const struct spelling *spelling, uint32_t at)
+{
+	uint64_t gram = load_gram(db->text + at), h = mix(gram);
 	size_t i = (size_t)(h >> 20) & (db->n_slots - 1);
 	unsigned int same = 0;
 
-	for (; db->slots[i].spelling; i = (i + 1) & (db->n_slots - 1)) {
-		if (db->slots[i].gram == gram &&
-		    db->spellings[db->slots[i].spelling - 1].secret ==
-			    db->spellings[spelling].secret &&
-		    ++same == SAME_GRAM_MAX)
+	for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
+		uint32_t other = db->slots[i] - 1;
+
+		if (load_gram(db->text + other) == gram &&
+		    spelling_at(db, other)->secret == spelling->secret && ++same == SAME_GRAM_MAX)
 			return;
 	}
-	db->slots[i] = (struct slot){ gram, spelling + 1, offset };
+	db->slots[i] = at + 1;
 	db->bloom[(h >> 12) % BLOOM_WORDS] |= bloom_bits(h);
 }
 
@@ -173,7 +182,7 @@ static int allocate(struct known_db *db, const struct known_secret *secrets, siz
 	db->n_slots = 1024;
 	while (db->n_slots < db->text_size * 2)
 		db->n_slots *= 2;
-	db->text = locked(db->text_size + 1);
+	db->text = locked(db->text_size + KNOWN_GRAM);
 	db->slots = locked(db->n_slots * sizeof(*db->slots));
 	db->spellings = calloc(n * SHAPE_NUM + 1, sizeof(*db->spellings));
 	if (!db->text || !db->slots || !db->spellings)
@@ -203,8 +212,10 @@ int known_db_new(const struct known_secret *secrets, size_t n, struct known_db *
 		return r;
 	}
 	for (uint32_t i = 0; i < db->n_spellings; i++) {
-		for (uint32_t at = 0; at + KNOWN_GRAM <= db->spellings[i].len; at++)
-			add_gram(db, i, at);
+		const struct spelling *one = &db->spellings[i];
+
+		for (uint32_t at = 0; at + KNOWN_GRAM <= one->len; at++)
+			add_gram(db, one, one->at + at);
 	}
 	*ret = db;
 	return 0;
@@ -216,7 +227,7 @@ void known_db_free(struct known_db *db)
 		return;
 	if (db->text) {
 		explicit_bzero(db->text, db->text_len);
-		(void)munmap(db->text, db->text_size + 1);
+		(void)munmap(db->text, db->text_size + KNOWN_GRAM);
 	}
 	if (db->slots) {
 		explicit_bzero(db->slots, db->n_slots * sizeof(*db->slots));
@@ -226,19 +237,17 @@ void known_db_free(struct known_db *db)
 	free(db);
 }
 
-/* How far the text around position @at is the spelling around @slot's offset */
-static bool extend(const struct known_db *db, const struct slot *slot, const uint8_t *text,
-		   size_t len, size_t at, size_t *ret_from, size_t *ret_to)
+/* How far the text around position @at is the spelling around @place */
+static bool extend(const struct known_db *db, const struct spelling *s, uint32_t place,
+		   const uint8_t *text, size_t len, size_t at, size_t *ret_from, size_t *ret_to)
 {
-	const struct spelling *s = &db->spellings[slot->spelling - 1];
 	const uint8_t *want = db->text + s->at;
-	size_t before = 0, after = KNOWN_GRAM;
+	size_t offset = place - s->at, before = 0, after = KNOWN_GRAM;
 
-	while (before < at && before < slot->offset &&
-	       text[at - before - 1] == want[slot->offset - before - 1])
+	while (before < at && before < offset && text[at - before - 1] == want[offset - before - 1])
 		before++;
-	while (at + after < len && slot->offset + after < s->len &&
-	       text[at + after] == want[slot->offset + after])
+	while (at + after < len && offset + after < s->len &&
+	       text[at + after] == want[offset + after])
 		after++;
 	*ret_from = at - before;
 	*ret_to = at + after;
@@ -252,15 +261,18 @@ static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, 
 	uint64_t gram = load_gram(text + at);
 	size_t i = (size_t)(h >> 20) & (db->n_slots - 1), from, to;
 
-	for (; db->slots[i].spelling; i = (i + 1) & (db->n_slots - 1)) {
-		const struct slot *slot = &db->slots[i];
+	for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
+		uint32_t place = db->slots[i] - 1;
+		const struct spelling *s;
 		struct known_hit found;
 
-		if (slot->gram != gram || !extend(db, slot, text, len, at, &from, &to) ||
+		if (load_gram(db->text + place) != gram)
+			continue;
+		s = spelling_at(db, place);
+		if (!extend(db, s, place, text, len, at, &from, &to) ||
 		    to <= base) /* that was reported when it came */
 			continue;
-		found = (struct known_hit){ db->spellings[slot->spelling - 1].secret,
-					    (ptrdiff_t)from - (ptrdiff_t)base,
+		found = (struct known_hit){ s->secret, (ptrdiff_t)from - (ptrdiff_t)base,
 					    (ptrdiff_t)to - (ptrdiff_t)base };
 		if (hit(arg, &found))
 			return true;

@@ -34,70 +34,100 @@ static uint8_t rot13(uint8_t c)
 	return (uint8_t)(lower < 'n' ? c + 13 : c - 13);
 }
 
-static void plain_shapes(struct bb_span s, uint8_t *buf, void (*fn)(void *, struct bb_span),
-			 void *arg)
+/* Where the spellings go, and room for one of each depth */
+struct shaping {
+	void (*fn)(void *arg, struct bb_span text);
+	void *arg;
+	uint8_t *first;
+	uint8_t *second;
+};
+
+static struct bb_span reversed(struct bb_span s, uint8_t *out)
 {
-	fn(arg, s);
 	for (size_t i = 0; i < s.len; i++)
-		buf[i] = s.p[s.len - 1 - i];
-	fn(arg, (struct bb_span){ buf, s.len });
-	for (size_t i = 0; i < s.len; i++)
-		buf[i] = rot13(s.p[i]);
-	fn(arg, (struct bb_span){ buf, s.len });
+		out[i] = s.p[s.len - 1 - i];
+	return (struct bb_span){ out, s.len };
 }
 
-static void hex_shapes(struct bb_span s, uint8_t *buf, void (*fn)(void *, struct bb_span),
-		       void *arg)
+static struct bb_span rotated(struct bb_span s, uint8_t *out)
 {
-	static const char *const digits[] = { "0123456789abcdef", "0123456789ABCDEF" };
+	for (size_t i = 0; i < s.len; i++)
+		out[i] = rot13(s.p[i]);
+	return (struct bb_span){ out, s.len };
+}
 
-	for (size_t d = 0; d < BB_ARRAY_LEN(digits); d++) {
-		for (size_t i = 0; i < s.len; i++) {
-			buf[2 * i] = (uint8_t)digits[d][s.p[i] >> 4];
-			buf[2 * i + 1] = (uint8_t)digits[d][s.p[i] & 15];
-		}
-		fn(arg, (struct bb_span){ buf, 2 * s.len });
+static struct bb_span hexadecimal(struct bb_span s, bool capitals, uint8_t *out)
+{
+	const char *digits = capitals ? "0123456789ABCDEF" : "0123456789abcdef";
+
+	for (size_t i = 0; i < s.len; i++) {
+		out[2 * i] = (uint8_t)digits[s.p[i] >> 4];
+		out[2 * i + 1] = (uint8_t)digits[s.p[i] & 15];
 	}
+	return (struct bb_span){ out, 2 * s.len };
 }
 
-static void base64_shapes(struct bb_span s, uint8_t *buf, uint8_t *again,
-			  void (*fn)(void *, struct bb_span), void *arg)
+static void all_base64(const struct shaping *g, struct bb_span s)
 {
 	for (size_t skew = 0; skew < 3; skew++) {
-		struct bb_span once = { buf, encode_whole(s, 6, base64_letters, skew, buf) };
+		size_t n = encode_whole(s, 6, base64_letters, skew, g->second);
 
-		fn(arg, once);
-		for (size_t outer = 0; outer < 3; outer++) {
-			size_t n = encode_whole(once, 6, base64_letters, outer, again);
-
-			fn(arg, (struct bb_span){ again, n });
-		}
+		g->fn(g->arg, (struct bb_span){ g->second, n });
 	}
 }
 
-static void base32_shapes(struct bb_span s, uint8_t *buf, void (*fn)(void *, struct bb_span),
-			  void *arg)
+static void all_hex(const struct shaping *g, struct bb_span s)
+{
+	g->fn(g->arg, hexadecimal(s, false, g->second));
+	g->fn(g->arg, hexadecimal(s, true, g->second));
+}
+
+/* @s is in g->first or the secret itself */
+static void with_base64(const struct shaping *g, struct bb_span s)
+{
+	g->fn(g->arg, s);
+	all_base64(g, s);
+}
+
+static void base64_shapes(const struct shaping *g, struct bb_span s)
+{
+	for (size_t skew = 0; skew < 3; skew++) {
+		size_t n = encode_whole(s, 6, base64_letters, skew, g->first);
+
+		with_base64(g, (struct bb_span){ g->first, n });
+		all_hex(g, (struct bb_span){ g->first, n });
+	}
+}
+
+static void base32_shapes(const struct shaping *g, struct bb_span s)
 {
 	for (size_t skew = 0; skew < 5; skew++) {
-		size_t n = encode_whole(s, 5, base32_letters, skew, buf);
+		size_t n = encode_whole(s, 5, base32_letters, skew, g->first);
 
-		fn(arg, (struct bb_span){ buf, n });
+		if (skew == 0)
+			all_base64(g, (struct bb_span){ g->first, n });
+		g->fn(g->arg, (struct bb_span){ g->first, n });
 		for (size_t i = 0; i < n; i++)
-			buf[i] |= buf[i] >= 'A' ? 0x20 : 0;
-		fn(arg, (struct bb_span){ buf, n });
+			g->first[i] |= g->first[i] >= 'A' ? 0x20 : 0;
+		g->fn(g->arg, (struct bb_span){ g->first, n });
 	}
 }
 
 void shape_all(struct bb_span secret, void (*fn)(void *arg, struct bb_span text), void *arg)
 {
-	size_t size = secret.len * 2 + 16;
-	bb_auto_free uint8_t *buf = calloc(2, size);
+	size_t size = secret.len * 2 + 16; /* of one spelling; of two it is twice as much */
+	bb_auto_free uint8_t *room = calloc(3, size);
+	struct shaping g = { fn, arg, room, room ? room + size : NULL };
 
-	if (!buf)
+	if (!room)
 		return;
-	plain_shapes(secret, buf, fn, arg);
-	hex_shapes(secret, buf, fn, arg);
-	base64_shapes(secret, buf, buf + size, fn, arg);
-	base32_shapes(secret, buf, fn, arg);
-	explicit_bzero(buf, 2 * size);
+	fn(arg, secret);
+	with_base64(&g, reversed(secret, g.first));
+	all_hex(&g, reversed(secret, g.first));
+	with_base64(&g, rotated(secret, g.first));
+	with_base64(&g, hexadecimal(secret, false, g.first));
+	with_base64(&g, hexadecimal(secret, true, g.first));
+	base64_shapes(&g, secret);
+	base32_shapes(&g, secret);
+	explicit_bzero(room, 3 * size);
 }

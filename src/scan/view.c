@@ -87,8 +87,11 @@ static enum parse percent(const uint8_t *p, size_t len, struct meaning *m)
 	return r;
 }
 
-/* "=XX" in capitals, and a soft line break */
-static enum parse quoted_printable(const uint8_t *p, size_t len, struct meaning *m)
+/*
+ * "=XX" in capitals, and a soft line break. "KEY=97A5" is far more often a name and a value, so one
+ * counts only next to another, or where it is "=3D", which every such text has for '='.
+ */
+static enum parse quoted_printable(const uint8_t *p, size_t len, bool quoted, struct meaning *m)
 {
 	uint32_t v = 0;
 	enum parse r;
@@ -107,9 +110,14 @@ static enum parse quoted_printable(const uint8_t *p, size_t len, struct meaning 
 			return PARSE_NONE;
 	}
 	r = hex_digits(p, len, 1, 2, &v);
-	if (r == PARSE_DONE)
-		mean_octet(m, 3, (uint8_t)v);
-	return r;
+	if (r != PARSE_DONE)
+		return r;
+	if (!quoted && v != '=' && len == 3)
+		return PARSE_MORE;
+	if (!quoted && v != '=' && p[3] != '=')
+		return PARSE_NONE;
+	mean_octet(m, 3, (uint8_t)v);
+	return PARSE_DONE;
 }
 
 /* "\uXXXX", and the second half of a pair */
@@ -235,13 +243,13 @@ static enum parse utf8(const uint8_t *p, size_t len, struct meaning *m)
 	return PARSE_DONE;
 }
 
-static enum parse escape_at(const uint8_t *p, size_t len, struct meaning *m)
+static enum parse escape_at(const uint8_t *p, size_t len, bool quoted, struct meaning *m)
 {
 	switch (p[0]) {
 	case '%':
 		return percent(p, len, m);
 	case '=':
-		return quoted_printable(p, len, m);
+		return quoted_printable(p, len, quoted, m);
 	case '\\':
 		return backslash(p, len, m);
 	case '&':
@@ -265,11 +273,11 @@ static bool is_special(uint8_t c)
 }
 
 /* A character that looks special and is not: decided on the spot, @p has VIEW_PENDING_MAX octets */
-static bool is_nothing(const uint8_t *p)
+static bool is_nothing(const uint8_t *p, bool quoted)
 {
 	struct meaning m;
 
-	return is_special(p[0]) && escape_at(p, VIEW_PENDING_MAX, &m) == PARSE_NONE;
+	return is_special(p[0]) && escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
 }
 
 /* Settle what is pending as far as it can be. @end: nothing follows. Return: octets written */
@@ -279,16 +287,18 @@ static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 
 	while (v->n) {
 		struct meaning m = { 0 };
-		enum parse r = escape_at(v->pending, v->n, &m);
+		enum parse r = escape_at(v->pending, v->n, v->quoted, &m);
 
 		if (r == PARSE_MORE && !end && v->n < VIEW_PENDING_MAX)
 			break;
+		v->quoted = r == PARSE_DONE && v->pending[0] == '=';
 		if (r == PARSE_DONE) {
 			/* never longer than what it replaces */
 			memmove(v->pending + m.n, v->pending + m.used, v->n - m.used);
 			memcpy(v->pending, m.out, m.n);
 			v->n = v->n - m.used + m.n;
-			if (m.n == 0 || is_special(v->pending[0]))
+			/* an '=' that was spelled out begins nothing */
+			if (m.n == 0 || (is_special(v->pending[0]) && v->pending[0] != '='))
 				continue;
 		}
 		if (v->n == 0)
@@ -313,8 +323,9 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 		}
 		while (i < len && !is_special(in[i]))
 			i++;
-		while (i + VIEW_PENDING_MAX <= len && is_nothing(in + i))
-			i++;
+		v->quoted &= i == from;
+		for (; i + VIEW_PENDING_MAX <= len && is_nothing(in + i, v->quoted); i++)
+			v->quoted = false;
 		memcpy(out + n, in + from, i - from);
 		n += i - from;
 		if (i < len && i == from)

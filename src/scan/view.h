@@ -29,6 +29,7 @@
 struct view_plain {
 	uint8_t pending[VIEW_PENDING_MAX];
 	size_t n;
+	bool quoted; /* the last thing was "=XX" */
 };
 
 /** view_plain_feed() - @out: VIEW_OUT_MAX(len) octets. Return: octets written */

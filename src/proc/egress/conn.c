@@ -32,11 +32,12 @@ static bool step_wait(struct conn *c)
 }
 
 static bool (*const steps[CONN_NUM_STATES])(struct conn *c) = {
-	[CONN_HEAD] = step_head,     [CONN_LEAF] = step_leaf,
-	[CONN_FIRST] = step_first,   [CONN_HANDSHAKE] = step_handshake,
-	[CONN_COLLECT] = step_collect, [CONN_ACK] = step_wait,      [CONN_DIAL] = step_wait,
-	[CONN_UP_TLS] = step_up_tls, [CONN_EXCHANGE] = step_exchange,
-	[CONN_LINGER] = step_linger, [CONN_DEAD] = step_dead,
+	[CONN_HEAD] = step_head,         [CONN_LEAF] = step_leaf,
+	[CONN_FIRST] = step_first,       [CONN_HANDSHAKE] = step_handshake,
+	[CONN_COLLECT] = step_collect,   [CONN_ACK] = step_wait,
+	[CONN_DIAL] = step_wait,         [CONN_UP_TLS] = step_up_tls,
+	[CONN_EXCHANGE] = step_exchange, [CONN_LINGER] = step_linger,
+	[CONN_DEAD] = step_dead,
 };
 
 void request_free(struct request *rq)

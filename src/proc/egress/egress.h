@@ -38,7 +38,7 @@
 #define EGRESS_FIRST_OCTET_MS  10000  /* after the 200: who says nothing speaks no HTTP */
 #define EGRESS_HEAD_MS         10000  /* first to last octet of a request head */
 #define EGRESS_KEEP_ALIVE_MS   120000 /* between requests */
-#define EGRESS_BODY_MS         60000 /* between two pieces of a body that is collected */
+#define EGRESS_BODY_MS         60000  /* between two pieces of a body that is collected */
 #define EGRESS_LEAF_MS         10000
 #define EGRESS_HANDSHAKE_MS    10000
 #define EGRESS_ACK_MS          30000
@@ -132,7 +132,7 @@ struct request {
 	enum policy_reason why;
 	char detail[200];
 	bool cleaned;
-	bool sensitive; /* secrets are in the head, allowed or not: records mask them */
+	bool sensitive;             /* secrets are in the head, allowed or not: records mask them */
 	struct scan_stream *search; /* of a streaming body */
 	/* request body */
 	bool sent;
@@ -140,7 +140,7 @@ struct request {
 	uint64_t uploaded;
 	struct bb_buf body; /* collected before the verdict, or empty */
 	size_t whole_off;
-	size_t reserved; /* of searcher.kept */
+	size_t reserved;       /* of searcher.kept */
 	struct bb_buf waiting; /* searched, and not yet let go */
 	uint64_t waiting_since;
 	struct http1_chunked chunks;

@@ -207,8 +207,8 @@ static struct judgement judge_limits(const struct conn *c, struct request *rq)
 struct judgement judge_request(const struct conn *c, struct request *rq)
 {
 	static struct judgement (*const order[])(const struct conn *c, struct request *rq) = {
-		judge_name,    judge_route,       judge_built,
-		judge_content, judge_credentials, judge_search, judge_limits,
+		judge_name,        judge_route,  judge_built,  judge_content,
+		judge_credentials, judge_search, judge_limits,
 		/* 8: our credential is put in when the head is written */
 	};
 	struct judgement j = go_on;

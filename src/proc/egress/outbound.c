@@ -174,8 +174,8 @@ static struct judgement verdict_of(struct search *s, enum scan_result r)
 	if (content_of(s->c, s->rq)->dlp.on_match == CONTENT_SUPERVISE) {
 		size_t len = strlen(s->rq->detail);
 
-		(void)snprintf(s->rq->detail + len, sizeof(s->rq->detail) - len,
-			       "; proposal p%llx", (unsigned long long)s->c->id);
+		(void)snprintf(s->rq->detail + len, sizeof(s->rq->detail) - len, "; proposal p%llx",
+			       (unsigned long long)s->c->id);
 	}
 	return (struct judgement){ 403, s->rq->why, s->rq->detail };
 }
@@ -277,8 +277,8 @@ static bool is_coded(const struct request *rq)
 static struct judgement judge_lfs(const struct request *rq)
 {
 	json_error_t je;
-	json_auto_t *j = json_loadb((const char *)rq->body.p, rq->body.len, JSON_REJECT_DUPLICATES,
-				    &je);
+	json_auto_t *j =
+		json_loadb((const char *)rq->body.p, rq->body.len, JSON_REJECT_DUPLICATES, &je);
 	const char *operation = json_string_value(json_object_get(j, "operation"));
 
 	if (operation && strcmp(operation, "download") == 0)
@@ -293,33 +293,39 @@ bool outbound_wants_whole(const struct conn *c, const struct request *rq)
 	       c->eg->searcher.kept + rq->http.length <= OUTBOUND_WHOLE_TOTAL;
 }
 
-/* Mask @count letters and digits and what stands between them, up to @end */
-static void mask_known(uint8_t *p, size_t end, size_t count)
+/* Mask @count letters and digits of @from, up to @end. What separates them stays, so that JSON is
+ * still JSON */
+static void mask_known(const uint8_t *from, uint8_t *to, size_t end, size_t count)
 {
 	uint8_t one[1];
 
-	while (end > 0 && count > 0) {
-		size_t is = known_project(&p[end - 1], 1, one);
-
-		/* what separates them stays, so that JSON is still JSON */
-		if (is)
-			p[end - 1] = '*';
-		count -= is;
-		end--;
+	for (; end > 0 && count > 0; end--) {
+		if (known_project(&from[end - 1], 1, one) == 0)
+			continue;
+		to[end - 1] = '*';
+		count--;
 	}
 }
 
-static void apply_marks(const struct search *s, struct bb_buf *body)
+/* Finds may overlap, so what is counted is the text as it was. Return: 0 or -ENOMEM */
+static int apply_marks(const struct search *s, struct bb_buf *text)
 {
+	bb_auto_free uint8_t *was = malloc(text->len + 1);
+
+	if (!was)
+		return -ENOMEM;
+	memcpy(was, text->p, text->len);
 	for (size_t i = 0; i < s->n_marks; i++) {
 		const struct scan_finding *f = &s->marks[i];
-		size_t end = f->end < body->len ? (size_t)f->end : body->len;
+		size_t end = f->end < text->len ? (size_t)f->end : text->len;
 
 		if (f->kind == SCAN_KNOWN)
-			mask_known(body->p, end, f->len);
+			mask_known(was, text->p, end, f->len);
 		else if (f->len <= end)
-			memset(body->p + end - f->len, '*', f->len);
+			memset(text->p + end - f->len, '*', f->len);
 	}
+	explicit_bzero(was, text->len);
+	return 0;
 }
 
 /* ---- records ---- */
@@ -329,11 +335,10 @@ static bool on_shown(void *arg, const struct scan_finding *f)
 {
 	struct search *s = arg;
 
-	if (f->view != SCAN_RAW || s->n_marks == BB_ARRAY_LEN(s->marks)) {
+	if (f->view == SCAN_RAW && s->n_marks < BB_ARRAY_LEN(s->marks))
+		s->marks[s->n_marks++] = *f;
+	else
 		s->found = true;
-		return true;
-	}
-	s->marks[s->n_marks++] = *f;
 	return false;
 }
 
@@ -355,12 +360,11 @@ static bool mask_found(const struct conn *c, struct request *rq, struct bb_buf *
 		struct search s = { .c = c, .rq = rq };
 
 		scan_reset(c->eg->searcher.whole, true);
-		if (scan_feed(c->eg->searcher.whole, bb_buf_span(text), true, on_shown, &s) >=
-		    SCAN_FOUND)
+		if (scan_feed(c->eg->searcher.whole, bb_buf_span(text), true, on_shown, &s) ==
+		    SCAN_ERROR)
 			return false;
-		if (s.n_marks == 0)
-			return true;
-		apply_marks(&s, text);
+		if (s.n_marks == 0 || apply_marks(&s, text) < 0)
+			return s.n_marks == 0 && !s.found;
 	}
 	return false;
 }
@@ -404,9 +408,10 @@ static struct judgement search_body(const struct conn *c, struct request *rq)
 		r = scan_feed(whole, bb_buf_span(&rq->body), true, on_finding, &s);
 		j = verdict_of(&s, r);
 		if (j.status || (s.n_marks == 0 && !s.clean))
-			return j;
+			break;
 		any |= s.n_marks > 0;
-		apply_marks(&s, &rq->body);
+		if (apply_marks(&s, &rq->body) < 0)
+			return (struct judgement){ 503, REASON_LIMIT, "out of memory" };
 		if (s.n_marks == 0)
 			pass = PASSES - 2; /* once more, and what is found now stays found */
 	}
@@ -429,10 +434,8 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 
 /* ---- streaming bodies ---- */
 
-static struct judgement begin_stream(struct conn *c)
+struct judgement outbound_judge_stream(const struct conn *c, struct request *rq)
 {
-	struct request *rq = c->rq;
-
 	if (content_is_lfs_batch(rq->http.method, rq->path))
 		return (struct judgement){ 403, REASON_GIT_PUSH,
 					   "git-lfs batch of unknown length" };
@@ -451,12 +454,6 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	enum scan_result r;
 
 	*ret_hold = false;
-	if (!rq->search) {
-		struct judgement j = begin_stream(c);
-
-		if (j.status)
-			return j;
-	}
 	r = scan_feed(rq->search, data, end, on_finding, &s);
 	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
 	return verdict_of(&s, r);

@@ -8,10 +8,11 @@
 /**
  * DOC: outbound - nothing leaves that has not been searched
  *
- * A head, and a body of known length up to OUTBOUND_WHOLE_MAX, is decided as a whole before an octet
- * of it leaves: it can be cleaned (`redact`) as well as refused. A longer body, or one whose length
- * nobody knows, is searched as it streams; a find ends the request before the piece that completes
- * it. Only what may be the beginning of a vendor's token is held back, for OUTBOUND_HOLD_MS at most.
+ * A head, and a body of known length up to OUTBOUND_WHOLE_MAX, is decided as a whole before an
+ * octet of it leaves: it can be cleaned (`redact`) as well as refused. A longer body, or one whose
+ * length nobody knows, is searched as it streams; a find ends the request before the piece that
+ * completes it. Only what may be the beginning of a vendor's token is held back, for
+ * OUTBOUND_HOLD_MS at most.
  *
  * Layer:     proc/egress
  * Limits:    OUTBOUND_WHOLE_TOTAL octets of whole bodies at a time, above which they stream
@@ -45,9 +46,11 @@ BB_MUST_USE int searcher_init(struct searcher *s, const struct secrets *secrets,
 
 /** outbound_judge_head() - Step 7 for the head */
 struct judgement outbound_judge_head(const struct conn *c, struct request *rq);
-/** outbound_show() - Text of a request for a record: secrets in it masked, and credentials in a query
+/** outbound_show() - Text of a request for a record: secrets in it masked, and credentials in a
+ * query
  *
- * @text is returned when there is nothing to mask, else @out, which has room for OUTBOUND_SHOW_MAX */
+ * @text is returned when there is nothing to mask, else @out, which has room for OUTBOUND_SHOW_MAX
+ */
 #define OUTBOUND_SHOW_MAX 2048
 struct bb_span outbound_show(const struct conn *c, struct request *rq, struct bb_span text,
 			     uint8_t *out);
@@ -55,9 +58,11 @@ struct bb_span outbound_show(const struct conn *c, struct request *rq, struct bb
 bool outbound_wants_whole(const struct conn *c, const struct request *rq);
 /** outbound_judge_body() - Step 7 for the collected body; may clean it */
 struct judgement outbound_judge_body(const struct conn *c, struct request *rq);
+/** outbound_judge_stream() - Before a body streams: can it be searched? */
+struct judgement outbound_judge_stream(const struct conn *c, struct request *rq);
 /** outbound_feed() - Step 7 for the next octets of a streaming body, @end: the last.
- * Return: status 0 with @ret_hold false: all fed so far may leave; true: what was fed since the last
- * false has to wait */
+ * Return: status 0 with @ret_hold false: all fed so far may leave; true: what was fed since the
+ * last false has to wait */
 struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bool *ret_hold);
 /** outbound_account() - Against the route's limits; the octets are about to leave */
 struct judgement outbound_account(struct conn *c, size_t n);

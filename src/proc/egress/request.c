@@ -78,6 +78,19 @@ static int send_continue(struct conn *c)
 	return bb_buf_add(&c->guest.out, go, sizeof(go) - 1);
 }
 
+/* No body, or one that is searched on its way */
+static void admit_stream(struct conn *c)
+{
+	struct judgement j = { 0 };
+
+	if (c->rq->http.body == HTTP1_BODY_CHUNKED || c->rq->http.length)
+		j = outbound_judge_stream(c, c->rq);
+	if (j.status)
+		reply_error(c, j.status, j.reason, j.text);
+	else
+		request_admit(c);
+}
+
 /* The head may pass */
 static void head_admitted(struct conn *c)
 {
@@ -86,7 +99,7 @@ static void head_admitted(struct conn *c)
 		c->name = c->rq->to;
 		tunnel_begin(c);
 	} else if (!outbound_wants_whole(c, c->rq)) {
-		request_admit(c);
+		admit_stream(c);
 	} else if (send_continue(c) < 0) {
 		conn_abort(c, REASON_LIMIT, "out of memory");
 	} else {

@@ -190,8 +190,9 @@ static void not_built_is_noted(void **state)
 	struct bottle b;
 
 	(void)state;
-	put("bottles/later.md", "---\negress:\n  routes:\n    - host: a.test\n      dlp: false\n"
-				"    - host: b.test\n      dlp: {outbound_detectors: [entropy]}\n---\n");
+	put("bottles/later.md",
+	    "---\negress:\n  routes:\n    - host: a.test\n      dlp: false\n"
+	    "    - host: b.test\n      dlp: {outbound_detectors: [entropy]}\n---\n");
 	assert_int_equal(load("later", &b), 0);
 	assert_int_equal(json_array_size(b.not_built), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No secret gets past the guard: every spelling in every place, the real egress process, a server
+that keeps every octet. The clients here write HTTP by themselves, so that each octet is chosen."""
+import json
+import os
+import random
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+import egressrig  # noqa: E402
+import shapes  # noqa: E402
+import testca  # noqa: E402
+import upstreams  # noqa: E402
+
+BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
+EXE = os.path.join(BUILD, "src/proc/egress/egress")
+RULES = os.path.join(ROOT, "src/scan/vendor.rules")
+RND = random.Random(20)
+
+
+def rand(alphabet, n):
+    return "".join(RND.choice(alphabet) for _ in range(n))
+
+
+ALNUM = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+# Of as many kinds as people have
+SECRETS = {
+    "TWELVE": rand(ALNUM, 12),
+    "SHORT": rand(ALNUM, 16),
+    "FORTY": rand(ALNUM, 40),
+    "LONG": rand(ALNUM, 900),
+    "SYMBOLS": "p9!X#2k$Lq@7vZ%m&4^Wd*8(R)tB-6_yJ+5=",
+    "HEXKEY": rand("0123456789abcdef", 64),
+    "DIGITS": rand("0123456789", 24),
+    "UUID": "7b0e2c58-91d4-4f6a-8e3b-5c29d7f10a64",
+    "BASE64": "dGhpc0lzQVNlY3JldEtleTAxMjM0NTY3ODk+Lw==",
+    "SLASHES": "a1/b2/c3/d4/e5+f6+g7+h8/i9",
+    "PASSPHRASE": "correct-Horse.battery_Staple~93",
+}
+ALLOWED = "friend.test"
+KNOWN = [(n, v, [ALLOWED] if n == "FORTY" else [], False) for n, v in SECRETS.items()]
+CANARY = rand(ALNUM, 40)
+KNOWN.append(("THE_CANARY", CANARY, [], True))
+TOKEN = rand(ALNUM, 36)
+ON = {"token_patterns": True, "known_secrets": True}
+ROUTES = {
+    "block.test": dict(dlp=ON),
+    "redact.test": dict(dlp=dict(ON, on_match="redact")),
+    "hold.test": dict(dlp=dict(ON, on_match="supervise")),
+    "known.test": dict(dlp={"known_secrets": True}),
+    "off.test": dict(),
+    ALLOWED: dict(dlp=ON),
+    "wild.test": dict(dlp=ON, wildcard=True),
+}
+
+
+class World:
+    def __init__(self):
+        self.server = upstreams.Raw(self._script)
+        self.rig = egressrig.Rig(EXE, [egressrig.route(h, **c) for h, c in ROUTES.items()],
+                                 b"", known=KNOWN, tokens=[("API_TOKEN", TOKEN, "placeholder-x")])
+        for host in ROUTES:
+            self.rig.targets[host, 80] = self.server.address
+        self.rig.targets["a.wild.test", 80] = self.server.address
+        self.conn = None
+        self.bodies = []
+        self.before = {}     # connections live on: how much each had got before the test
+
+    def _script(self, c):
+        """Any request is answered with 200 once its body has come; what came is kept."""
+        while True:
+            head = c.head()
+            if not head:
+                return
+            lower = head.lower()
+            body = b""
+            if b"transfer-encoding: chunked" in lower:
+                data = b""
+                while not data.endswith(b"0\r\n\r\n"):
+                    got = c.recv()
+                    if not got:
+                        return
+                    data += got
+            elif b"content-length: " in lower:
+                left = int(lower.split(b"content-length: ")[1].split(b"\r\n")[0])
+                while left:
+                    got = c.recv(min(left, 65536))
+                    if not got:
+                        return
+                    body += got
+                    left -= len(got)
+            self.bodies.append(body)
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def seen(self):
+        return b"".join(bytes(s[self.before.get(id(s), 0):]) for s in self.server.seen)
+
+    def clear(self):
+        del self.bodies[:]
+        self.before = {id(s): len(s) for s in self.server.seen}
+        self.rig.clear()
+
+    def ask(self, host, target, fields=(), body=b"", method=None, chunks=None):
+        """One request on a connection that is kept: (status, body)."""
+        if self.conn is None:
+            self.conn = self.rig.connect()
+        head = b"%s http://%s%s HTTP/1.1\r\nHost: %s\r\n" % (
+            method or (b"POST" if body or chunks else b"GET"), host.encode(), target, host.encode())
+        for name, value in fields:
+            head += name + b": " + value + b"\r\n"
+        if chunks is not None:
+            head += b"Transfer-Encoding: chunked\r\n"
+            body = b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in chunks if c) + b"0\r\n\r\n"
+        elif body:
+            head += b"Content-Length: %d\r\n" % len(body)
+        try:
+            self.conn.sendall(head + b"\r\n" + body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return self.answer()
+
+    def answer(self):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            got = self.conn.recv(65536)
+            if not got:
+                break
+            data += got
+        head, _, rest = data.partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while len(rest) < length:
+            rest += self.conn.recv(65536)
+        if b"connection: close" in head.lower():
+            self.conn.close()
+            self.conn = None
+        return int(head.split()[1]), rest
+
+
+@pytest.fixture(scope="module")
+def world():
+    w = World()
+    yield w
+    w.rig.close()
+
+
+@pytest.fixture
+def w(world):
+    world.clear()
+    yield world
+    assert world.rig.proc.poll() is None, "egress died"
+    assert world.ask("block.test", b"/", body=b"the control request, which has no secret")[0] == 200
+
+
+def misses(w, secrets, spellings, want, places=None):
+    """(secret, shape, place) of everything that got through, of all that were tried."""
+    through, tried = [], 0
+    for name, value in secrets:
+        for shape, spell in spellings.items():
+            for place, request in shapes.places(spell(value)).items():
+                if places and place not in places:
+                    continue
+                tried += 1
+                status, body = w.ask("block.test", *request)
+                if status != 403 or json.loads(body)["reason"] not in want:
+                    through.append((name, shape, place, status, body[:200]))
+    return through, tried
+
+
+# ---- known secrets ----
+@pytest.mark.parametrize("name", SECRETS)
+def test_known_secret_in_every_shape_and_place(w, name):
+    through, tried = misses(w, [(name, SECRETS[name].encode())], dict(shapes.EVERY, **shapes.KNOWN),
+                            {"known_secret", "token_pattern"})
+    assert not through, "%d of %d: %s" % (len(through), tried, through[:10])
+    assert tried >= 400 and w.seen() == b""
+
+
+def test_route_tokens_are_known_secrets(w):
+    through, _ = misses(w, [("API_TOKEN", TOKEN.encode())], shapes.EVERY, {"known_secret"})
+    assert not through and w.seen() == b""
+
+
+def test_vendor_tokens(w):
+    """At least 99 of 100 in each documented shape; in a run of 25 families and more."""
+    examples = shapes.vendor_examples(RULES)
+    by_rule = dict(reversed(examples))
+    rules = sorted(by_rule)
+    picked = [(r, by_rule[r]) for r in rules[:: max(1, len(rules) // 40)]]
+    assert len(picked) >= 10
+    # not between slashes: there the neighbours may be a part of what looks like a token
+    places = ("query-value", "header", "user-agent", "json", "form", "text", "body-alone", "multipart", "deep")
+    for shape, spell in shapes.EVERY.items():
+        through, tried = misses(w, picked, {shape: spell}, {"token_pattern"}, places)
+        assert len(through) <= tried // 100, (shape, tried, through[:10])
+    assert w.seen().count(b"POST") + w.seen().count(b"GET") == len(w.bodies)
+
+
+def test_every_vendor_rule_plain(w):
+    for rule, example in shapes.vendor_examples(RULES, seed=7):
+        status, body = w.ask("block.test", b"/", body=b'{"key": "' + example + b'"}')
+        assert status == 403 and json.loads(body)["reason"] == "token_pattern", (rule, example, body)
+
+
+def test_every_cut_of_a_stream(w):
+    """In chunks, cut at every octet, and in chunks of one: what has left ends before the secret."""
+    secret = SECRETS["FORTY"].encode()
+    body = b"x" * 20 + secret + b"y" * 20
+    cuts = [[body[:i], body[i:]] for i in range(len(body))] + [[body[i:i + 1] for i in range(len(body))]]
+    for chunks in cuts:
+        w.clear()
+        status, answer = w.ask("block.test", b"/", chunks=chunks)
+        assert status == 403 and json.loads(answer)["reason"] == "known_secret", chunks
+        left = w.seen().replace(b"\r\n", b"").replace(b"1x", b"x")
+        for i in range(len(secret) - 11):
+            assert secret[i:i + 12] not in left, chunks
+
+
+def test_a_long_body_is_searched_as_it_streams(w):
+    secret = SECRETS["FORTY"].encode()
+    filler = b"some words in a line of text\n" * 100000
+    status, body = w.ask("block.test", b"/", body=filler + secret + filler)
+    assert status == 403 and json.loads(body)["reason"] == "known_secret"
+    assert secret[:12] not in w.seen() and len(w.seen()) > 1000000
+    w.clear()
+    assert w.ask("block.test", b"/", body=filler)[0] == 200 and w.bodies == [filler]
+
+
+def test_vendor_token_at_the_end_of_a_piece(w):
+    """Its beginning is held until the rest shows what it is, but not for long."""
+    token = b"ghp_" + b"abcdefghijklmnopqrstuvwxyz0123456789"[:20]
+    conn = w.rig.connect()
+    conn.sendall(b"POST http://block.test/ HTTP/1.1\r\nHost: block.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 b"%x\r\n%s\r\n" % (len(token), token))
+    data = conn.recv(65536)
+    assert data.startswith(b"HTTP/1.1 403") and b"token_pattern" in data
+    assert token not in w.seen()
+    conn.close()
+
+
+def test_twelve_characters_but_not_eleven(w):
+    secret = SECRETS["FORTY"].encode()
+    for i in range(0, 28):
+        assert w.ask("block.test", b"/", body=b"<" + secret[i:i + 11] + b">")[0] == 200
+        assert w.ask("block.test", b"/", body=b"<" + secret[i:i + 12] + b">")[0] == 403
+
+
+def test_canary_counts_everywhere(w):
+    for host in ROUTES:
+        if host == "wild.test":
+            continue
+        for body in (CANARY.encode(), shapes.EVERY["base64"](CANARY.encode())):
+            status, answer = w.ask(host, b"/", body=b"env: " + body)
+            if host == "redact.test":
+                assert status == 200
+                continue
+            assert status == 403 and json.loads(answer)["reason"] == "canary", host
+    assert CANARY.encode() not in w.seen()
+
+
+def test_what_a_route_does_not_ask_for(w):
+    secret, token = SECRETS["FORTY"].encode(), shapes.vendor_examples(RULES)[0][1]
+    assert w.ask("off.test", b"/", body=secret)[0] == 200
+    assert w.ask("off.test", b"/", body=b"t " + token)[0] == 200
+    assert w.ask("known.test", b"/", body=b"t " + token)[0] == 200
+    assert w.ask("known.test", b"/", body=secret)[0] == 403
+
+
+def test_to_lets_a_secret_go_to_its_host_only(w):
+    assert w.ask(ALLOWED, b"/?q=" + SECRETS["FORTY"].encode(), body=SECRETS["FORTY"].encode())[0] == 200
+    assert w.ask(ALLOWED, b"/", body=SECRETS["SHORT"].encode())[0] == 403
+    assert SECRETS["FORTY"] not in json.dumps(w.rig.records, default=repr)
+
+
+def test_host_labels(w):
+    name = SECRETS["HEXKEY"][:40] + ".wild.test"
+    w.rig.targets[name, 80] = w.server.address
+    status, body = w.ask(name, b"/")
+    assert status == 403 and json.loads(body)["reason"] == "known_secret"
+    assert w.rig.dials == [] and w.ask("a.wild.test", b"/")[0] == 200
+
+
+def test_records_have_no_secret(w):
+    secret = SECRETS["FORTY"]
+    w.ask("block.test", b"/a/" + secret.encode() + b"/b?token=abcdefgh-of-somebody", [(b"X-A", secret.encode())])
+    w.ask("hold.test", b"/", body=secret.encode())
+    w.ask("block.test", b"/%" + shapes.EVERY["percent"](secret.encode())[1:])
+    record = w.rig.wait_record(kind="verdict", reason="known_secret", host="hold.test")
+    assert "proposal" in record["text"] and "FORTY" in record["text"]
+    text = json.dumps(w.rig.records, default=repr)
+    assert secret not in text and secret[:12] not in text
+    assert any(r["path"].startswith("/a/****") and r["path"].endswith("/b?token=********************")
+               for r in w.rig.records), [r['path'] for r in w.rig.records]
+    assert any(r["path"].startswith("/%**%**") for r in w.rig.records) and secret.encode().hex() not in text
+
+
+# ---- redact ----
+def test_redact_masks_and_goes_on(w):
+    secret, symbols = SECRETS["FORTY"], SECRETS["SYMBOLS"]
+    token = [e for r, e in shapes.vendor_examples(RULES) if r == "gitlab_pat"][0].decode()
+    said = {"messages": [{"role": "tool", "content": "A=%s\nB=%s\nC=%s\nD=fine" % (secret, symbols, token)}] * 3}
+    text = json.dumps(said).encode()
+    for _ in range(2):
+        w.clear()
+        status, _answer = w.ask("redact.test", b"/", body=text)
+        assert status == 200 and len(w.bodies[0]) == len(text)
+        got = json.loads(w.bodies[0])
+        assert len(got["messages"]) == 3 and got["messages"][0]["content"].endswith("D=fine")
+        for s in (secret, symbols, token):
+            assert s.encode() not in w.bodies[0] and s.encode()[:12] not in w.bodies[0]
+        record = w.rig.wait_record(kind="verdict", verdict="allow")
+        assert record["reason"] in ("known_secret", "token_pattern")
+    first = w.bodies[0]
+    w.ask("redact.test", b"/", body=text)
+    assert w.bodies[1] == first  # a prompt cache stays warm
+
+
+def test_redact_blocks_what_it_cannot_mask(w):
+    secret = SECRETS["FORTY"].encode()
+    for body in (shapes.EVERY["base64"](secret) * 1, shapes.EVERY["json-u"](secret), shapes.EVERY["utf16le"](secret)):
+        assert w.ask("redact.test", b"/", body=b'{"a": "' + body + b'"}')[0] in (200, 403)
+        assert not any(body in b for b in w.bodies)
+    assert w.ask("redact.test", b"/" + secret)[0] == 403
+    assert w.ask("redact.test", b"/", [(b"X-A", secret)])[0] == 403
+    assert w.ask("redact.test", b"/", chunks=[secret])[0] == 403
+    assert secret not in w.seen()
+
+
+# ---- bodies ----
+def test_coded_body_is_not_let_through_unseen(w):
+    for coding in (b"compress", b"gzip, compress", b"x-unknown"):
+        status, body = w.ask("block.test", b"/", [(b"Content-Encoding", coding)], b"x" * 100)
+        assert status == 403 and json.loads(body)["reason"] == "coding"
+        assert w.ask("off.test", b"/", [(b"Content-Encoding", coding)], b"x" * 100)[0] == 200
+        assert w.ask("block.test", b"/", [(b"Content-Encoding", coding)], chunks=[b"x" * 100])[0] == 403
+    assert w.ask("block.test", b"/", [(b"Content-Encoding", b"identity")], b"x" * 100)[0] == 200
+
+
+def test_lfs_upload(w):
+    target = b"/o/p.git/info/lfs/objects/batch"
+    up, down = (json.dumps({"operation": o, "objects": []}).encode() for o in ("upload", "download"))
+    for body in (up, b"{}", b"not json", b'{"operation": "download", "operation": "upload"}'):
+        status, answer = w.ask("off.test", target, body=body)
+        assert status == 403 and json.loads(answer)["reason"] == "git_push", body
+    assert w.ask("off.test", target, chunks=[up])[0] == 403
+    assert w.seen() == b"" and w.ask("off.test", target, body=down)[0] == 200
+
+
+def test_whole_bodies_arrive_unchanged(w):
+    for n in (1, 2, 16383, 16384, 16385, 100000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20):
+        w.clear()
+        body = bytes(RND.getrandbits(8) for _ in range(n)) if n < 200000 else b"0123456 89 abcde\n" * (n // 17 + 1)
+        assert w.ask("block.test", b"/", body=body[:n])[0] == 200
+        assert w.bodies == [body[:n]], n
+
+
+def test_many_at_once_are_each_judged(w):
+    secret = SECRETS["FORTY"].encode()
+    results = []
+
+    def one(i):
+        for k in range(20):
+            bad = (i + k) % 2
+            c = w.rig.connect()
+            body = (b"y" * 50000) + (secret if bad else b"z" * 40)
+            c.sendall(b"POST http://block.test/%d HTTP/1.1\r\nHost: block.test\r\nContent-Length: %d\r\n\r\n" % (
+                i, len(body)) + body)
+            results.append((bad, c.recv(12)[9:12]))
+            c.close()
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(results) == 320
+    assert all(code == (b"403" if bad else b"200") for bad, code in results)
+    assert secret[:12] not in w.seen()
