@@ -355,8 +355,10 @@ static void what_stands_around(void **state)
 		{ "private_key",
 		  "-----BEGIN PRIVATE KEY-----{nl}...{nl}-----END PRIVATE KEY-----{nl}"
 		  "and a text that goes on, for long enough to be taken for one" },
-		/* nothing that is appended excuses a token */
+		/* nothing that is appended excuses a token, nor what stands before a mark like no
+		   other */
 		{ "gitlab_pat", "~glpat-{b64u:20}EXAMPLE" },
+		{ "groq_key", "x~gsk_{alnum:52}y" },
 		{ "github_pat_classic", "~ghp_{alnum:30}{crc}more" },
 		{ "slack_token", "~xoxb-{digit:12}-{digit:12}-{alnum:24}-example" },
 		/* of a connection string the password */
