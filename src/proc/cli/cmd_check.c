@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check and info: manifests and what they decide, without starting anything */
-#include "ipc/policy_json.h"
 #include "manifest/manifest.h"
-#include "policy/authority.h"
-#include "policy/reason.h"
 #include "proc/cli/commands.h"
+#include "proc/cli/explain.h"
 #include "proc/cli/plan.h"
 #include <errno.h>
 #include <stdio.h>
@@ -124,46 +122,6 @@ static int check_names(struct check *c, const json_t *names)
 	return code;
 }
 
-/* "https://host[:port]/path" → the verdict, rule by rule */
-static int judge_url(const struct bottle *b, const char *url, bool json)
-{
-	bool tls = strncmp(url, "https://", 8) == 0;
-	policy_auto struct policy policy = { 0 };
-	enum policy_reason reason;
-	struct authority a = { 0 };
-	struct bb_err err = { 0 };
-	const char *host = url + (tls ? 8 : 7);
-	size_t index = 0;
-
-	if (!tls && strncmp(url, "http://", 7) != 0)
-		return cli_error(CLI_USAGE, "--url: http:// or https://");
-	if (bottle_to_policy(b, &policy, &err) < 0)
-		return cli_error(CLI_FAILED, "%s", err.msg);
-	reason = authority_parse((struct bb_span){ (const uint8_t *)host, strcspn(host, "/?#") },
-				 &a);
-	if (reason == REASON_OK && !a.port)
-		a.port = tls ? 443 : 80;
-	if (reason == REASON_OK)
-		reason = authority_route(&policy, a.name, a.port, &index);
-	bool allow = reason == REASON_OK || reason == REASON_ROUTE;
-
-	if (json) {
-		(void)printf("{\"verdict\": \"%s\", \"reason\": \"%s\"}\n",
-			     allow ? "allow" : "deny",
-			     policy_reason_str[allow ? REASON_ROUTE : reason]);
-	} else if (allow) {
-		(void)printf("allow: %s port %u is listed at %s\n", a.name, a.port,
-			     b->routes[index].source);
-	} else {
-		(void)printf("deny: %s\n", policy_reason_str[reason]);
-		for (size_t i = 0; i < b->n_routes; i++)
-			(void)printf("  not by %s%s (%s)\n",
-				     b->routes[i].route.wildcard ? "*." : "",
-				     b->routes[i].route.host, b->routes[i].source);
-	}
-	return allow ? CLI_OK : CLI_DENIED;
-}
-
 static int check_url(struct check *c, const struct cli_args *args)
 {
 	struct bottle b;
@@ -173,7 +131,7 @@ static int check_url(struct check *c, const struct cli_args *args)
 		return cli_error(CLI_USAGE, "check --url needs one NAME");
 	if (check_one(c, args->operands[0], &b) != 0)
 		return CLI_FAILED;
-	code = judge_url(&b, cli_opt(args, OPT_URL), cli_has(args, OPT_JSON));
+	code = explain_url(&b, args);
 	bottle_release(&b);
 	return code;
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_PROC_CLI_EXPLAIN_H
+#define BB_PROC_CLI_EXPLAIN_H
+#include "manifest/bottle.h"
+#include "proc/cli/options.h"
+
+/** explain_url() - check --url: would the bottle let this request out, rule by rule. Return: exit code */
+int explain_url(const struct bottle *b, const struct cli_args *args);
+#endif
