@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/credential.h"
+#include "policy/path.h"
+
+/*
+ * Invariants: a normalised path is no longer than what it came from, has neither controls nor
+ * backslashes nor dot segments, and normalising it again does not change whether it is accepted in a
+ * way that lets more through; walking a query ends and stays inside it.
+ */
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void check_query(struct bb_span query)
+{
+	const uint8_t *end = query.p + query.len;
+	struct bb_span name, value;
+
+	while (credential_next_query(&query, &name, &value)) {
+		check(value.len > 0 && value.p + value.len <= end && query.p <= end);
+		check(credential_parameter(name) || memchr(name.p, '%', name.len));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char out[PATH_TEXT_MAX];
+	struct bb_span query, path = path_split((struct bb_span){ data, size }, &query);
+	size_t len = 0;
+	bool basic;
+
+	check(path.len + query.len <= size);
+	if (path_normalise(path, out, &len)) {
+		check(len <= path.len);
+		for (size_t i = 0; i < len; i++)
+			check((uint8_t)out[i] >= 0x20 && out[i] != 0x7f && out[i] != '\\');
+		check(!memmem(out, len, "/../", 4) && !memmem(out, len, "/./", 3));
+	}
+	check_query(query);
+	path = credential_value((struct bb_span){ data, size }, &basic);
+	check(path.len <= size && path.p >= data && path.p + path.len <= data + size + (size == 0));
+	(void)credential_is_signature((struct bb_span){ data, size });
+	return 0;
+}
