@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef BB_IPC_CONTENT_JSON_H
 #define BB_IPC_CONTENT_JSON_H
-#include "policy/content.h"
+#include "content/content.h"
 #include <jansson.h>
 
 /**

@@ -2,7 +2,7 @@
 #ifndef BB_POLICY_POLICY_H
 #define BB_POLICY_POLICY_H
 #include "base/base.h"
-#include "policy/content.h"
+#include "content/content.h"
 #include "policy/ip.h"
 
 /**

@@ -60,7 +60,8 @@ static struct child *killed_one(struct bottle *b, const struct child *except)
 
 /*
  * Guards leave when a peer is gone, often before the kernel tells the end of that peer: the one to
- * name is who was killed. The machine does not run on meanwhile.
+ * name is who was killed. Without a guard the machine reaches nothing, and in a tenth of a second it is
+ * killed as well.
  */
 static struct child *who_ended_first(struct child *c)
 {
@@ -70,6 +71,11 @@ static struct child *who_ended_first(struct child *c)
 	if (!child_ended(c, &info) || info.si_code != CLD_EXITED)
 		return c;
 	found = killed_one(c->bottle, NULL);
+	/* A killed machine takes a while to give its memory back, and counts as ended only then */
+	for (int i = 0; !found && i < 20; i++) {
+		(void)usleep(5000);
+		found = killed_one(c->bottle, NULL);
+	}
 	if (!found && vmm->pid > 0)
 		(void)kill(vmm->pid, SIGKILL);
 	for (int i = 0; !found && i < 40; i++) {

@@ -2,6 +2,7 @@
 /* check --url: the guard's decision about a request's head, with the guard's own code, without a VM */
 #include "proc/cli/explain.h"
 #include "policy/authority.h"
+#include "policy/judge_content.h"
 #include "policy/credential.h"
 #include <jansson.h>
 

@@ -3,6 +3,7 @@
 #define BB_EGRESS_EGRESS_H
 #include "ipc/peer.h"
 #include "policy/authority.h"
+#include "policy/judge_content.h"
 #include "proc/egress/leaf.h"
 #include "proc/egress/mask.h"
 #include "proc/egress/minted.h"

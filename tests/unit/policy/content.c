@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/content.h"
+#include "policy/judge_content.h"
 #include "tests/unit/unit.h"
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/content.h"
+#include "content/content.h"
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <assert.h>
 #include <errno.h>

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef BB_POLICY_CONTENT_H
-#define BB_POLICY_CONTENT_H
+#ifndef BB_CONTENT_CONTENT_H
+#define BB_CONTENT_CONTENT_H
 #include "base/base.h"
-#include "policy/reason.h"
 
 /**
  * DOC: content - what a route says about a request beyond its host and port
  *
- * Layer:     policy
+ * Layer:     content
  * Used by:   manifest (makes it), ipc (passes it on), egress and `check --url` (obey it)
  * Trust:     the operator's; what is judged by it is the guest's
  * Ownership: shared and counted: content_ref(), content_unref(). Constant once made
@@ -148,29 +147,4 @@ bool content_pattern_matches(const struct content_pattern *p, struct bb_span val
 
 /** content_add() - Grow an array by one zeroed element; NULL without memory or past @max */
 void *content_add(void *array, size_t *n, size_t size, size_t max);
-
-/**
- * struct content_request - What is judged
- * @path:	Origin-form target, with its query
- * @field:	The @i-th field of the head; false past the last one
- */
-struct content_request {
-	struct bb_span method;
-	struct bb_span path;
-	bool (*field)(const void *arg, size_t i, struct bb_span *ret_name,
-		      struct bb_span *ret_value);
-	const void *arg;
-};
-
-/**
- * content_judge() - Steps "git" and "matches"
- * @explain:	NULL, or called with a line per rule that was looked at
- *
- * Return: REASON_OK; REASON_GIT_PUSH, REASON_GIT, REASON_BAD_PATH, REASON_NO_MATCH
- */
-enum policy_reason content_judge(const struct content *c, const struct content_request *rq,
-				 void (*explain)(void *arg, const char *line), void *arg);
-
-/** content_is_lfs_batch() - May the body ask git-lfs for an upload? It has to be looked at then */
-bool content_is_lfs_batch(struct bb_span method, struct bb_span target);
 #endif
