@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/credential.h"
 #include "policy/path.h"
+#include "policy/credential.h"
 
 /*
  * Invariants: a normalised path is no longer than what it came from, has neither controls nor
- * backslashes nor dot segments, and normalising it again does not change whether it is accepted in a
- * way that lets more through; walking a query ends and stays inside it.
+ * backslashes nor dot segments, and normalising it again does not change whether it is accepted in
+ * a way that lets more through; walking a query ends and stays inside it.
  */
 static void check(bool ok)
 {

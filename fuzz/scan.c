@@ -45,9 +45,8 @@ static bool search(struct scan_stream *s, const uint8_t *p, size_t len, size_t s
 
 	scan_reset(s, false);
 	for (size_t at = 0; at < len; at += step)
-		check(scan_feed(s,
-				(struct bb_span){ p + at, len - at < step ? len - at : step }, false,
-				note, &found) < SCAN_FOUND);
+		check(scan_feed(s, (struct bb_span){ p + at, len - at < step ? len - at : step },
+				false, note, &found) < SCAN_FOUND);
 	check(scan_feed(s, (struct bb_span){ 0 }, true, note, &found) == SCAN_CLEAN);
 	return found;
 }

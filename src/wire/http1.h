@@ -199,7 +199,8 @@ BB_MUST_USE enum http1_result http1_response_parse(uint8_t *head, size_t len, st
  * @ret_len:	Octets written
  *
  * Always HTTP/1.1. Left out: Host, framing, everything hop-by-hop, Expect, Proxy-Authorization, and
- * the fields that Connection names. @r->te_trailers, @r->body and @r->length are written afresh.
+ * the fields that Connection names. @r->websocket, @r->te_trailers, @r->body and @r->length are
+ * written afresh.
  *
  * Return: HTTP1_OK or HTTP1_NO_ROOM
  */

@@ -133,6 +133,8 @@ enum http1_result http1_request_write(const struct http1_request *r, struct bb_s
 	put_end_to_end(&o, &r->fields, drop, BB_ARRAY_LEN(drop));
 	if (r->te_trailers)
 		put_str(&o, "TE: trailers\r\nConnection: TE\r\n");
+	if (r->websocket)
+		put_str(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
 	put_framing(&o, r->body, r->length);
 	return finish(&o, ret_len);
 }

@@ -3,6 +3,7 @@
 
     host  198.51.100.2 ── veth ── 198.51.100.1  world
                                   203.0.113.10  allowed.test, 203.0.113.11 other.test (nginx, TLS by a test CA)
+                                  203.0.113.13  api.test, which notes the credentials that it is sent
                                   203.0.113.53  DNS (unbound); also as 8.8.8.8 and 1.1.1.1
                                   203.0.113.20  TCP echo on 7000; 203.0.113.21 its neighbour
                                   everything else of 203.0.113.0/24: the capture server
@@ -23,7 +24,7 @@ from testca import CA, pem
 
 WORLD_ADDRESSES = ["198.51.100.1/24"]
 NAMES = {"allowed.test": "203.0.113.10", "other.test": "203.0.113.11",
-         "denied.test": "203.0.113.12", "wild.zone.test": "203.0.113.10",
+         "denied.test": "203.0.113.12", "api.test": "203.0.113.13", "wild.zone.test": "203.0.113.10",
          "db.test": "203.0.113.20", "private.test": "10.1.2.3", "loop.test": "127.0.0.1"}
 
 SERVERS = r'''
@@ -79,9 +80,15 @@ events {{ worker_connections 512; }}
 http {{
   access_log {d}/access.log; client_body_temp_path {d}/body; proxy_temp_path {d}/p1;
   fastcgi_temp_path {d}/p2; uwsgi_temp_path {d}/p3; scgi_temp_path {d}/p4;
+  # What a server was sent, where only the test can read it: the guard masks it on the way back
+  log_format sent '$http_authorization|$http_x_api_key|$request_uri';
   default_type application/octet-stream; root {d}/www; client_max_body_size 0;
   server {{ listen 203.0.113.10:80; listen 203.0.113.10:443 ssl;
     ssl_certificate {d}/allowed.crt; ssl_certificate_key {d}/allowed.key; }}
+  server {{ listen 203.0.113.13:80; listen 203.0.113.13:443 ssl;
+    ssl_certificate {d}/allowed.crt; ssl_certificate_key {d}/allowed.key;
+    access_log {d}/sent.log sent;
+    location / {{ return 200 "you sent $http_authorization\n"; }} }}
   server {{ listen 203.0.113.11:80; listen 203.0.113.11:443 ssl;
     ssl_certificate {d}/other.crt; ssl_certificate_key {d}/other.key; }}
 }}
@@ -136,7 +143,7 @@ class Internet:
         run("ip", "-n", self.world, "addr", "add", "198.51.100.1/24", "dev", "bbv")
         for ns in (self.host, self.world):
             run("ip", "-n", ns, "link", "set", "bbv", "up")
-        for last in (10, 11, 12, 20, 21, 53, 99):
+        for last in (10, 11, 12, 13, 20, 21, 53, 99):
             run("ip", "-n", self.world, "addr", "add", "203.0.113.%d/32" % last, "dev", "lo")
         for addr in ("8.8.8.8", "1.1.1.1"):
             run("ip", "-n", self.world, "addr", "add", addr + "/32", "dev", "lo")
@@ -151,7 +158,7 @@ class Internet:
         d = self.d
         os.makedirs(d + "/www/.well-known", exist_ok=True)
         self.ca = CA("mini internet root")
-        self.ca.issue(d + "/allowed", "allowed.test", "*.zone.test")
+        self.ca.issue(d + "/allowed", "allowed.test", "api.test", "*.zone.test")
         self.ca.issue(d + "/other", "other.test")
         open(d + "/ca.pem", "wb").write(pem(self.ca.cert))
         open(d + "/www/hello", "w").write("hello from the world\n")

@@ -100,17 +100,17 @@ class Product:
         assert r.code == 0, r
         return [json.loads(l) for l in r.out.splitlines()]
 
-    def bottle(self, *args):
-        return Bottle(self, *args)
+    def bottle(self, *args, env=None):
+        return Bottle(self, *args, env=env)
 
 
 class Bottle:
     """A running bottle: `run … -- sleep`, and commands in it by exec."""
 
-    def __init__(self, product, *args):
+    def __init__(self, product, *args, env=None):
         self.product = product
         before = {b["identity"] for b in product.list()}
-        self.proc = product.popen("run", "--yes", *args, "--", "sh", "-c", "echo up; exec sleep 100000")
+        self.proc = product.popen("run", "--yes", *args, "--", "sh", "-c", "echo up; exec sleep 100000", env=env)
         line = self.proc.stdout.readline()
         if line != b"up\n":
             out, err = self.proc.communicate(timeout=30)

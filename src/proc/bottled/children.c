@@ -60,8 +60,8 @@ static struct child *killed_one(struct bottle *b, const struct child *except)
 
 /*
  * Guards leave when a peer is gone, often before the kernel tells the end of that peer: the one to
- * name is who was killed. Without a guard the machine reaches nothing, and in a tenth of a second it is
- * killed as well.
+ * name is who was killed. Without a guard the machine reaches nothing, and in a tenth of a second
+ * it is killed as well.
  */
 static struct child *who_ended_first(struct child *c)
 {

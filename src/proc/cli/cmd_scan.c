@@ -72,8 +72,8 @@ static bool on_finding(void *arg, const struct scan_finding *f)
 	bool again = s->found && s->last_rule == f->index && f->view == SCAN_PLAIN &&
 		     f->end - s->last_end < 2 * VENDOR_HISTORY_MAX;
 
-	if (again || (s->found && f->view == SCAN_RAW && s->last_rule == f->index &&
-		      s->last_end == f->end))
+	if (again ||
+	    (s->found && f->view == SCAN_RAW && s->last_rule == f->index && s->last_end == f->end))
 		return false;
 	s->found++;
 	s->last_rule = f->index;

@@ -80,14 +80,16 @@ const struct cli_cmd cli_cmds[] = {
 	{ "check", "[NAME…]", "validate manifests, explain decisions",
 	  "Validates bottles and agents (all of them without NAME), prints each effective policy "
 	  "and\n"
-	  "every error as file:line:column. With --url: would NAME let this request out (--method,\n"
+	  "every error as file:line:column. With --url: would NAME let this request out "
+	  "(--method,\n"
 	  "--header), and by which rule? Exit code 3 when not.",
 	  OPTS(OPT_URL, OPT_METHOD, OPT_HEADER, OPT_JSON), 0, -1, -1, cmd_check },
 	{ "info", "NAME", "the effective bottle, and where each value comes from",
 	  "Prints the bottle NAME with its parents folded in.", NO_OPTS, 1, 1, -1, cmd_info },
 	{ "scan", "FILE… | -", "look for vendors' access tokens in files",
 	  "Searches files, or standard input, as the egress guard searches requests: raw, with\n"
-	  "escapes undone, and decoded from base64, hexadecimal and base32. Prints where and what,\n"
+	  "escapes undone, and decoded from base64, hexadecimal and base32. Prints where and "
+	  "what,\n"
 	  "never the value. Exit code 3 when something is found.",
 	  OPTS(OPT_JSON), 1, -1, -1, cmd_scan },
 	{ "audit", "[ID]", "what was decided, and why",

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check --url: the guard's decision about a request's head, with the guard's own code, without a VM */
+/* check --url: the guard's decision about a request's head, with the guard's own code, without a VM
+ */
 #include "proc/cli/explain.h"
 #include "policy/authority.h"
-#include "policy/judge_content.h"
 #include "policy/credential.h"
+#include "policy/judge_content.h"
 #include <jansson.h>
 
 /* "NAME: value" of a --header */
@@ -51,9 +52,9 @@ static int take_headers(const struct cli_args *args, struct explained *e)
 		if (!colon || colon == text || e->n_headers == BB_ARRAY_LEN(e->headers))
 			return cli_error(CLI_USAGE, "--header '%s': NAME: VALUE", text);
 		value = colon + 1 + strspn(colon + 1, " \t");
-		e->headers[e->n_headers++] = (struct header){
-			{ (const uint8_t *)text, (size_t)(colon - text) }, BB_SPAN_STR(value)
-		};
+		e->headers[e->n_headers++] =
+			(struct header){ { (const uint8_t *)text, (size_t)(colon - text) },
+					 BB_SPAN_STR(value) };
 	}
 	return CLI_OK;
 }
@@ -108,8 +109,8 @@ static enum policy_reason judge(const struct bottle *b, const struct policy *pol
 	if (r == REASON_OK)
 		r = authority_route(policy, a.name, a.port, &index);
 	if (r != REASON_ROUTE) {
-		step(e, json_sprintf("name: no route lists %s port %u",
-				     a.name[0] ? a.name : "this", a.port));
+		step(e, json_sprintf("name: no route lists %s port %u", a.name[0] ? a.name : "this",
+				     a.port));
 		return r;
 	}
 	step(e, json_sprintf("name: %s port %u is listed at %s", a.name, a.port,

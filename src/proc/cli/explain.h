@@ -10,6 +10,7 @@
  * Layer:     proc/cli
  */
 
-/** explain_url() - check --url: would the bottle let this request out, rule by rule. Return: exit code */
+/** explain_url() - check --url: would the bottle let this request out, rule by rule. Return: exit
+ * code */
 int explain_url(const struct bottle *b, const struct cli_args *args);
 #endif

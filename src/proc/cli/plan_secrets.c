@@ -78,7 +78,7 @@ static int check_value(const char *name, const char *value, struct bb_err *err)
 				"%s: the value has a control character or line break in it", name);
 	}
 	if (*value && strlen(value) < 8)
-		return bb_err_set(err, -EINVAL, "%s: the value is shorter than 8 characters", name);
+		return bb_err_set(err, -EPERM, "%s: the value is shorter than 8 characters", name);
 	return 0;
 }
 
@@ -94,7 +94,7 @@ static int add_token(struct plan *p, const char *name, struct bb_err *err)
 	if (r < 0)
 		return r;
 	if (json_object_get(p->env, name))
-		return bb_err_set(err, -EINVAL,
+		return bb_err_set(err, -EPERM,
 				  "%s is a route's token_ref and in env: tokens do not enter the "
 				  "guest; remove it from env",
 				  name);

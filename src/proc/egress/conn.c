@@ -36,8 +36,8 @@ static bool (*const steps[CONN_NUM_STATES])(struct conn *c) = {
 	[CONN_FIRST] = step_first,       [CONN_HANDSHAKE] = step_handshake,
 	[CONN_COLLECT] = step_collect,   [CONN_ACK] = step_wait,
 	[CONN_DIAL] = step_wait,         [CONN_UP_TLS] = step_up_tls,
-	[CONN_EXCHANGE] = step_exchange, [CONN_LINGER] = step_linger,
-	[CONN_DEAD] = step_dead,
+	[CONN_EXCHANGE] = step_exchange, [CONN_WEBSOCKET] = step_websocket,
+	[CONN_LINGER] = step_linger,     [CONN_DEAD] = step_dead,
 };
 
 void request_free(struct request *rq)
@@ -51,6 +51,7 @@ void request_free(struct request *rq)
 	bb_buf_release(&rq->body);
 	bb_buf_release(&rq->waiting);
 	scan_close(rq->search);
+	free(rq->ws);
 	if (rq->injected.len)
 		explicit_bzero(rq->injected.p, rq->injected.len);
 	bb_buf_release(&rq->injected);
@@ -164,6 +165,9 @@ static void timed_out(struct conn *c)
 	case CONN_UP_TLS:
 	case CONN_EXCHANGE:
 		exchange_timeout(c);
+		break;
+	case CONN_WEBSOCKET:
+		conn_abort(c, REASON_TIMEOUT, "idle");
 		break;
 	case CONN_LINGER:
 	case CONN_DEAD:

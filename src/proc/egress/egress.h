@@ -10,6 +10,7 @@
 #include "proc/egress/outbound.h"
 #include "proc/egress/secrets.h"
 #include "proc/egress/stream.h"
+#include "proc/egress/websocket.h"
 #include "wire/http1.h"
 #include <sys/queue.h>
 
@@ -95,6 +96,7 @@ enum conn_state {
 	CONN_DIAL,      /* wait for dialer */
 	CONN_UP_TLS,    /* TLS with the upstream */
 	CONN_EXCHANGE,  /* bodies both ways */
+	CONN_WEBSOCKET, /* frames both ways */
 	CONN_LINGER,    /* answered and half-closed: read the rest and forget it */
 	CONN_DEAD,      /* conn_run() frees it */
 
@@ -144,6 +146,8 @@ struct request {
 	size_t reserved;       /* of searcher.kept */
 	struct bb_buf waiting; /* searched, and not yet let go */
 	uint64_t waiting_since;
+	bool holding;
+	struct websocket *ws; /* NULL: not a WebSocket handshake */
 	struct http1_chunked chunks;
 	/* response */
 	enum response_state response;

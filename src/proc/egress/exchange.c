@@ -102,6 +102,8 @@ static void send_request(struct conn *c)
 	c->state = CONN_EXCHANGE;
 	conn_deadline(c, EGRESS_IDLE_MS);
 	ask_for_identity(c, &rq->http.fields);
+	if (rq->ws)
+		websocket_edit(rq);
 	if (write_head(c) < 0)
 		reply_error(c, 503, REASON_LIMIT, "out of memory, or no room for the credential");
 	else
@@ -334,6 +336,12 @@ static void on_response_head(struct conn *c, size_t len)
 		return;
 	}
 	rq->bytes_in += len;
+	if (h.status == 101 && rq->ws) {
+		websocket_begin(c, &h);
+		if (stream_is_open(&c->up))
+			bb_buf_drop(&c->up.in, len);
+		return;
+	}
 	if (h.status < 200) {
 		on_informational(c, &h);
 		if (stream_is_open(&c->up))

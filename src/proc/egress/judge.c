@@ -132,13 +132,10 @@ static struct judgement judge_route(const struct conn *c, struct request *rq)
 	return r == REASON_ROUTE ? go_on : no(403, r, "");
 }
 
-/* What this build has no code for */
-static struct judgement judge_built(const struct conn *c, struct request *rq)
+static struct judgement judge_websocket(const struct conn *c, struct request *rq)
 {
 	(void)c;
-	if (rq->http.websocket)
-		return no(501, REASON_NOT_BUILT, "WebSocket is not in this build yet");
-	return go_on;
+	return rq->http.websocket ? websocket_judge(rq) : go_on;
 }
 
 static bool field_at(const void *arg, size_t i, struct bb_span *ret_name, struct bb_span *ret_value)
@@ -207,7 +204,7 @@ static struct judgement judge_limits(const struct conn *c, struct request *rq)
 struct judgement judge_request(const struct conn *c, struct request *rq)
 {
 	static struct judgement (*const order[])(const struct conn *c, struct request *rq) = {
-		judge_name,        judge_route,  judge_built,  judge_content,
+		judge_name,        judge_route,  judge_websocket, judge_content,
 		judge_credentials, judge_search, judge_limits,
 		/* 8: our credential is put in when the head is written */
 	};

@@ -26,7 +26,8 @@ static void patterns(void **state)
 		{ CONTENT_REGEX, "a|ab", "ab", true },
 		{ CONTENT_REGEX, "a", "a\n", false },
 		{ CONTENT_REGEX, "", "", true },
-		{ CONTENT_REGEX, "(a+)+b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", false },
+		{ CONTENT_REGEX, "(a+)+b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac",
+		  false },
 	};
 
 	(void)state;
@@ -39,8 +40,8 @@ static void patterns(void **state)
 		c->matches = p;
 		m = c->matches;
 		m->paths = content_add(NULL, &m->n_paths, sizeof(*m->paths), 1);
-		assert_int_equal(
-			content_pattern_set(m->paths, cases[i].type, cases[i].text, &err), 0);
+		assert_int_equal(content_pattern_set(m->paths, cases[i].type, cases[i].text, &err),
+				 0);
 		if (content_pattern_matches(m->paths, BB_SPAN_STR(cases[i].value)) !=
 		    cases[i].matches)
 			fail_msg("%s on %s", cases[i].text, cases[i].value);

@@ -48,7 +48,12 @@ static const struct row rows[] = {
 	{ OUTER,
 	  "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\n"
 	  "Upgrade: websocket\r\n\r\n",
-	  501, REASON_NOT_BUILT, NULL },
+	  400, REASON_BAD_REQUEST, NULL },
+	{ OUTER,
+	  "GET http://a.test/ws HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\n"
+	  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+	  0, REASON_OK, "/ws" },
 	{ PLAIN_80, GET("/x", "a.test"), 0, REASON_OK, "/x" },
 	{ PLAIN_80, GET("http://a.test/x", "a.test"), 0, REASON_OK, "/x" },
 	{ PLAIN_80, GET("https://a.test/x", "a.test"), 400, REASON_BAD_REQUEST, NULL },
@@ -108,6 +113,7 @@ static void judge_table(void **state)
 			fail_msg("%s: path %.*s", t->head, (int)rq.path.len,
 				 (const char *)rq.path.p);
 		bb_buf_release(&rq.own_path);
+		free(rq.ws);
 	}
 	content_unref(route.content);
 }
