@@ -476,5 +476,7 @@ int bottle_to_policy(const struct bottle *b, struct policy *policy, struct bb_er
 	policy->n_tcp = b->n_tcp;
 	if (b->log_level >= 0)
 		policy->log_level = (uint8_t)b->log_level;
+	if (b->transparent >= 0)
+		policy->transparent = b->transparent == 1;
 	return 0;
 }

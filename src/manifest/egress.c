@@ -217,11 +217,8 @@ void bottle_parse_egress(const struct tree *map, struct bottle *b, struct diag *
 		if (b->forward == 1)
 			schema_not_built(b, k, "egress.dns: forward");
 	}
-	if ((k = tree_get(map, "transparent"))) {
+	if ((k = tree_get(map, "transparent")))
 		b->transparent = schema_bool(k, "transparent", diag);
-		if (b->transparent == 1)
-			schema_not_built(b, k, "egress.transparent");
-	}
 	if ((k = tree_get(map, "log")) && schema_number(k, "log", 0, 2, &v, diag))
 		b->log_level = (int)v;
 	if ((k = tree_get(map, "routes")) && schema_is_seq(k, "routes", diag)) {

@@ -299,6 +299,28 @@ def test_records_have_no_secret(w):
     assert any(r["path"].startswith("/%**%**") for r in w.rig.records) and secret.encode().hex() not in text
 
 
+def pieces(text, n):
+    return [text[i:i + n] for i in range(0, len(text), n)]
+
+
+@pytest.mark.parametrize("place", ["query", "path", "header", "body"])
+@pytest.mark.parametrize("n", [1, 5, 11])
+def test_pieces_over_several_requests(w, place, n):
+    secret = SECRETS["FORTY"].encode()
+    codes = []
+    for i, piece in enumerate(pieces(secret, n)):
+        ask = {"query": (b"/c?n=%d&q=%s" % (i, piece),), "path": (b"/" + piece,),
+               "header": (b"/", [(b"X-Part", piece)]), "body": (b"/", [], piece)}[place]
+        codes.append(w.ask("block.test", *ask)[0])
+        if codes[-1] == 403:
+            break
+    assert codes[-1] == 403 and len(codes) == -(-12 // n), codes
+    assert w.rig.wait_record(kind="verdict", verdict="deny", reason="known_secret")
+    # places that have nothing to do with each other stay apart
+    assert w.ask("hold.test", b"/x?q=" + secret[:11])[0] == 200
+    assert w.ask("hold.test", b"/x?other=" + secret[11:20])[0] == 200
+
+
 # ---- redact ----
 def test_redact_masks_and_goes_on(w):
     secret, symbols = SECRETS["FORTY"], SECRETS["SYMBOLS"]

@@ -109,3 +109,29 @@ def test_tokens_are_nowhere_on_the_host(agent, product):
             path = os.path.join(top, f)
             if os.path.isfile(path) and not path.endswith(".ext4"):
                 assert TOKEN.encode() not in open(path, "rb").read(), path
+
+
+NO_PROXY = "env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy "
+
+
+def test_transparent_entry(product, internet):
+    """A program that knows nothing of proxies: the guard is in its way all the same."""
+    product.write("bottles/transparent.md", BOTTLE.replace("egress:", "egress:\n  transparent: true"))
+    b = product.bottle("--bottle", "transparent", env={"BB_TEST_TOKEN": TOKEN, "BB_TEST_DB_PASSWORD": SECRET})
+    try:
+        for scheme in ("http", "https"):
+            r = b.sh(NO_PROXY + "curl -sS -m 20 %s://allowed.test/hello" % scheme)
+            assert r.out == b"hello from the world\n", r
+        r = b.sh(NO_PROXY + "curl -sS -m 20 -d \"$(env)\" https://allowed.test/")
+        assert json.loads(r.out)["reason"] in ("known_secret", "canary"), r
+        r = b.sh(NO_PROXY + "curl -sS -m 20 https://api.test/v1/me")
+        assert r.out == b"you sent Bearer " + b"*" * len(TOKEN) + b"\n", r
+        r = b.py("import urllib.request; print(urllib.request.urlopen('https://allowed.test/hello').read())")
+        assert b"hello from the world" in r.out, r
+        for url in ("https://other.test/", "https://203.0.113.10/", "http://allowed.test:8080/"):
+            r = b.sh(NO_PROXY + "curl -sS -m 5 " + url)
+            assert r.code in (6, 7, 56) and r.out == b"", (url, r)
+        r = b.sh(NO_PROXY + "curl -sS -m 20 --connect-to ::allowed.test: -k https://other.test/")
+        assert r.code != 0 and [x for x in b.audit() if x.get("reason") == "guest_tls"], r
+    finally:
+        b.close()

@@ -2,6 +2,7 @@
 #include "proc/egress/outbound.h"
 #include "base/io.h"
 #include "policy/credential.h"
+#include "policy/path.h"
 #include "proc/egress/egress.h"
 #include <errno.h>
 #include <jansson.h>
@@ -69,7 +70,8 @@ int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_f
 	r = known_db_new(list, n, &s->known, err);
 	if (r == 0)
 		r = load_rules(s, rules_fd, err);
-	if (r == 0 && scan_open(s->vendors, s->known, &s->whole) < 0)
+	s->across = calloc(1, sizeof(*s->across));
+	if (r == 0 && (!s->across || scan_open(s->vendors, s->known, &s->whole) < 0))
 		r = bb_err_set(err, -ENOMEM, "scanner: no memory");
 	return r;
 }
@@ -247,12 +249,53 @@ static struct judgement head_pass(struct search *s, bool credentials)
 	return verdict_of(s, !ok && !s->found ? SCAN_ERROR : r);
 }
 
+/* ---- across requests ---- */
+
+static bool on_across(void *arg, const struct known_hit *hit)
+{
+	struct search *s = arg;
+	struct scan_finding f = { .kind = SCAN_KNOWN, .index = (unsigned int)hit->secret };
+
+	return on_finding(s, &f);
+}
+
+static bool add_piece(struct search *s, char kind, struct bb_span name, struct bb_span value)
+{
+	const struct searcher *all = &s->c->eg->searcher;
+
+	return across_feed(all->across, all->known, s->rq->route, kind, name, value, on_across, s);
+}
+
+static bool head_across(struct search *s)
+{
+	const struct http1_fields *f = &s->rq->http.fields;
+	struct bb_span rest, name, value, path = path_split(s->rq->path, &rest);
+
+	if (add_piece(s, 'p', (struct bb_span){ 0 }, path))
+		return true;
+	while (credential_next_pair(&rest, '&', &name, &value)) {
+		if (add_piece(s, 'q', name, value))
+			return true;
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		if (add_piece(s, 'f', f->v[i].name, f->v[i].value))
+			return true;
+	}
+	return false;
+}
+
 struct judgement outbound_judge_head(const struct conn *c, struct request *rq)
 {
 	struct search s = { .c = c, .rq = rq, .place = "head" };
 	struct judgement j = head_pass(&s, false);
 
-	return j.status ? j : head_pass(&s, true);
+	if (j.status == 0)
+		j = head_pass(&s, true);
+	if (j.status)
+		return j;
+	s.place = "together with earlier requests";
+	(void)head_across(&s);
+	return verdict_of(&s, SCAN_CLEAN);
 }
 
 /* ---- whole bodies ---- */
@@ -421,15 +464,20 @@ static struct judgement search_body(const struct conn *c, struct request *rq)
 
 struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 {
-	if (content_is_lfs_batch(rq->http.method, rq->path)) {
-		struct judgement j = judge_lfs(rq);
+	struct search s = { .c = c, .rq = rq, .place = "body, together with earlier ones" };
+	struct judgement j = clean;
 
-		if (j.status)
-			return j;
-	}
+	if (content_is_lfs_batch(rq->http.method, rq->path))
+		j = judge_lfs(rq);
+	if (j.status)
+		return j;
 	if (is_coded(rq) && is_searched(content_of(c, rq)))
 		return (struct judgement){ 403, REASON_CODING, "request body" };
-	return search_body(c, rq);
+	j = search_body(c, rq);
+	if (j.status)
+		return j;
+	(void)add_piece(&s, 'b', (struct bb_span){ 0 }, bb_buf_span(&rq->body));
+	return verdict_of(&s, SCAN_CLEAN);
 }
 
 /* ---- streaming bodies ---- */

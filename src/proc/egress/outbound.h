@@ -2,6 +2,7 @@
 #ifndef BB_EGRESS_OUTBOUND_H
 #define BB_EGRESS_OUTBOUND_H
 #include "base/buf.h"
+#include "proc/egress/across.h"
 #include "proc/egress/secrets.h"
 #include "scan/scan.h"
 
@@ -37,6 +38,7 @@ struct searcher {
 	struct known_db *known;
 	size_t *names;
 	struct scan_stream *whole;
+	struct across *across;
 	size_t kept;
 };
 

@@ -31,8 +31,9 @@ static const char *bad_answer(const struct websocket *ws, const struct http1_res
 		return "websocket: subprotocol too long";
 	(void)snprintf(chosen, sizeof(chosen), "%.*s", (int)protocol->value.len,
 		       (const char *)protocol->value.p);
-	return http1_list_has(ws->offered, chosen) ? NULL
-						   : "websocket: a subprotocol that was not offered";
+	return http1_list_has(ws->offered, chosen)
+		       ? NULL
+		       : "websocket: a subprotocol that was not offered";
 }
 
 static int write_answer(struct conn *c, const struct http1_response *h)
@@ -100,8 +101,7 @@ static int put_close(struct bb_buf *out, bool masked, uint16_t code, struct bb_s
 	bb_put_be16(payload, code);
 	if (reason.len)
 		memcpy(payload + 2, reason.p, reason.len);
-	return put_control(out, WS_OP_CLOSE, masked,
-			   (struct bb_span){ payload, 2 + reason.len });
+	return put_control(out, WS_OP_CLOSE, masked, (struct bb_span){ payload, 2 + reason.len });
 }
 
 static int put_piece(struct bb_buf *out, const struct ws_event *ev, bool masked)
@@ -164,8 +164,7 @@ static bool search(struct conn *c, struct bb_span data)
 		if (rq->holding == 0)
 			rq->waiting_since = bb_now_ms();
 		rq->holding = true;
-		(void)event_add(c->again,
-				&(struct timeval){ .tv_usec = OUTBOUND_HOLD_MS * 1000 });
+		(void)event_add(c->again, &(struct timeval){ .tv_usec = OUTBOUND_HOLD_MS * 1000 });
 		return true;
 	}
 	rq->holding = false;
@@ -284,8 +283,8 @@ static bool pump(struct conn *c, struct stream *in, struct ws_reader *reader,
 static bool is_over(struct conn *c)
 {
 	const struct websocket *ws = c->rq->ws;
-	bool guest_gone = c->guest.eof || c->guest.error, up_gone = c->up.eof || c->up.error ||
-								    c->up.write_error;
+	bool guest_gone = c->guest.eof || c->guest.error,
+	     up_gone = c->up.eof || c->up.error || c->up.write_error;
 
 	if (ws->guest_closed && ws->upstream_closed && c->up.out.len == 0) {
 		audit_end(c, REASON_OK, "");
@@ -298,7 +297,8 @@ static bool is_over(struct conn *c)
 	}
 	if (!guest_gone && !up_gone)
 		return false;
-	close_both(c, CLOSE_GONE, ws->guest_closed || ws->upstream_closed ? REASON_OK : REASON_CLOSED,
+	close_both(c, CLOSE_GONE,
+		   ws->guest_closed || ws->upstream_closed ? REASON_OK : REASON_CLOSED,
 		   guest_gone ? "guest closed" : "upstream closed");
 	return true;
 }

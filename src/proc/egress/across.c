@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/egress/across.h"
+
+/* FNV-1a, names without case; who makes two places meet only has them read as one */
+static uint64_t key_of(size_t route, char kind, struct bb_span name)
+{
+	uint64_t h = 0xcbf29ce484222325ull ^ (route << 8) ^ (uint8_t)kind;
+
+	h *= 0x100000001b3ull;
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.p[i];
+
+		h = (h ^ (c >= 'A' && c <= 'Z' ? c | 0x20u : c)) * 0x100000001b3ull;
+	}
+	h ^= h >> 32;
+	return h ? h : 1;
+}
+
+static struct across_place *place_of(struct across *a, uint64_t key)
+{
+	struct across_place *set = a->places[key % ACROSS_SETS], *oldest = set;
+
+	for (size_t i = 0; i < ACROSS_WAYS; i++) {
+		if (set[i].key == key)
+			return &set[i];
+		if (set[i].used < oldest->used)
+			oldest = &set[i];
+	}
+	*oldest = (struct across_place){ .key = key };
+	return oldest;
+}
+
+static bool feed(struct across_place *place, const struct known_db *db, struct bb_span piece,
+		 known_hit_fn *hit, void *arg)
+{
+	uint8_t buf[KNOWN_HISTORY + ACROSS_PIECE_MAX / 2];
+	size_t n = known_project(piece.p, piece.len, buf + KNOWN_HISTORY);
+
+	return known_feed(db, &place->text, buf + KNOWN_HISTORY, n, hit, arg);
+}
+
+bool across_feed(struct across *a, const struct known_db *db, size_t route, char kind,
+		 struct bb_span name, struct bb_span value, known_hit_fn *hit, void *arg)
+{
+	struct across_place *place = place_of(a, key_of(route, kind, name));
+	const size_t half = ACROSS_PIECE_MAX / 2;
+	struct bb_span head = { value.p, value.len < half ? value.len : half }, tail = { 0 };
+
+	place->used = ++a->clock;
+	if (value.len > half) {
+		size_t n = value.len - half < half ? value.len - half : half;
+
+		tail = (struct bb_span){ value.p + value.len - n, n };
+	}
+	/* The middle of a long piece has been searched by itself; only its ends meet other pieces */
+	return feed(place, db, head, hit, arg) || (tail.len && feed(place, db, tail, hit, arg));
+}
