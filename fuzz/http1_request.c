@@ -14,7 +14,7 @@ static void check(bool ok)
 static void check_same(const struct http1_request *a, const struct http1_request *b)
 {
 	check(bb_span_eq(a->method, b->method) && a->body == b->body && a->length == b->length);
-	check(b->minor == 1 && !b->expect && !b->websocket && b->host.p);
+	check(b->minor == 1 && !b->expect && a->websocket == b->websocket && b->host.p);
 	check(a->te_trailers == b->te_trailers);
 }
 

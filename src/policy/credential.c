@@ -205,13 +205,18 @@ static size_t unescape_name(struct bb_span name, uint8_t *out, size_t cap)
 	size_t n = 0;
 
 	for (size_t i = 0; i < name.len && n < cap; i++) {
-		bool escape = name.p[i] == '%' && i + 2 < name.len &&
-			      hex_value(name.p[i + 1]) >= 0 && hex_value(name.p[i + 2]) >= 0;
+		int high = -1, low = -1;
 
-		out[n++] =
-			escape ? (uint8_t)(hex_value(name.p[i + 1]) << 4 | hex_value(name.p[i + 2]))
-			       : name.p[i];
-		i += escape ? 2 : 0;
+		if (name.p[i] == '%' && i + 2 < name.len) {
+			high = hex_value(name.p[i + 1]);
+			low = hex_value(name.p[i + 2]);
+		}
+		if (high >= 0 && low >= 0) {
+			out[n++] = (uint8_t)((unsigned int)high * 16 + (unsigned int)low);
+			i += 2;
+		} else {
+			out[n++] = name.p[i];
+		}
 	}
 	return n;
 }

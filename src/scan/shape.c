@@ -19,7 +19,7 @@ static size_t encode_whole(struct bb_span in, unsigned int bits, const char *let
 		unsigned int v = 0;
 
 		for (unsigned int b = 0; b < bits; b++)
-			v = v << 1 | (in.p[(at + b) / 8] >> (7 - (at + b) % 8) & 1u);
+			v = v << 1 | ((unsigned int)in.p[(at + b) / 8] >> (7 - (at + b) % 8) & 1u);
 		out[n++] = (uint8_t)letters[v];
 	}
 	return n;

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """No secret gets past the guard: every spelling in every place, the real egress process, a server
 that keeps every octet. The clients here write HTTP by themselves, so that each octet is chosen."""
+import gzip
 import json
 import os
 import random
 import socket
+import subprocess
 import sys
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -355,12 +358,58 @@ def test_redact_blocks_what_it_cannot_mask(w):
 
 # ---- bodies ----
 def test_coded_body_is_not_let_through_unseen(w):
-    for coding in (b"compress", b"gzip, compress", b"x-unknown"):
+    for coding in (b"compress", b"gzip, compress", b"x-unknown", b"gzip", b"gzip, br, zstd, gzip"):
         status, body = w.ask("block.test", b"/", [(b"Content-Encoding", coding)], b"x" * 100)
         assert status == 403 and json.loads(body)["reason"] == "coding"
         assert w.ask("off.test", b"/", [(b"Content-Encoding", coding)], b"x" * 100)[0] == 200
         assert w.ask("block.test", b"/", [(b"Content-Encoding", coding)], chunks=[b"x" * 100])[0] == 403
     assert w.ask("block.test", b"/", [(b"Content-Encoding", b"identity")], b"x" * 100)[0] == 200
+
+
+def _tool(*argv):
+    return lambda data: subprocess.run(argv, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+CODINGS = {
+    b"gzip": gzip.compress, b"x-gzip": gzip.compress, b"deflate": zlib.compress,
+    b"Deflate": lambda d: zlib.compress(d)[2:-4], b"br": _tool("brotli", "-c"), b"zstd": _tool("zstd", "-c", "-q"),
+    b"gzip, br": lambda d: CODINGS[b"br"](gzip.compress(d)),
+    b"zstd, gzip, deflate": lambda d: zlib.compress(gzip.compress(CODINGS[b"zstd"](d))),
+    b"identity, gzip": gzip.compress}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_coded_bodies_are_searched(w, coding):
+    secret = SECRETS["FORTY"].encode()
+    token = shapes.vendor_examples(RULES)[3][1]
+    filler = "".join(rand(ALNUM, 70) + "\n" for _ in range(18000)).encode()
+    for clean in (b"nothing to see here " * 50, filler):
+        for bad in (secret, shapes.EVERY["base64"](secret), b" " + token + b" "):
+            for text, want in ((clean, 200), (clean + bad, 403), (clean[:len(clean) // 2] + bad + clean, 403)):
+                body = CODINGS[coding](text)
+                for chunks in (None, [body], [body[i:i + 1000] for i in range(0, len(body), 1000)]):
+                    w.clear()
+                    status, answer = w.ask("block.test", b"/", [(b"Content-Encoding", coding)],
+                                           body if chunks is None else b"", chunks=chunks)
+                    assert status == want, (coding, len(body), chunks is None, answer)
+                    if want == 200 and chunks is None:
+                        assert w.bodies == [body]
+                    elif want == 403:
+                        assert json.loads(answer)["reason"] in ("known_secret", "token_pattern")
+
+
+def test_coded_bodies_that_lie(w):
+    good = gzip.compress(b"nothing to see here " * 100)
+    two = good + gzip.compress(SECRETS["FORTY"].encode())
+    for body, reason in ((good + b"x", "coding"), (good[:-1], "coding"), (good[:20], "coding"),
+                         (b"plain text", "coding"), (two, "known_secret"),
+                         (good + SECRETS["FORTY"].encode(), "known_secret"),
+                         (gzip.compress(b"\0" * (70 << 20)), "coding")):
+        for chunks in (None, [body]):
+            status, answer = w.ask("block.test", b"/", [(b"Content-Encoding", b"gzip")],
+                                   body if chunks is None else b"", chunks=chunks)
+            assert status == 403 and json.loads(answer)["reason"] == reason, (body[:30], answer)
+    assert w.ask("block.test", b"/", [(b"Content-Encoding", b"gzip")], good)[0] == 200
 
 
 def test_lfs_upload(w):

@@ -52,6 +52,7 @@ bool across_feed(struct across *a, const struct known_db *db, size_t route, char
 
 		tail = (struct bb_span){ value.p + value.len - n, n };
 	}
-	/* The middle of a long piece has been searched by itself; only its ends meet other pieces */
+	/* The middle of a long piece has been searched by itself; only its ends meet other pieces
+	 */
 	return feed(place, db, head, hit, arg) || (tail.len && feed(place, db, tail, hit, arg));
 }

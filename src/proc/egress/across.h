@@ -7,12 +7,12 @@
  * DOC: across - known secrets that are sent in pieces, one request after another
  *
  * What stands in the same place of successive requests (a route's path, a query parameter of one
- * name, a field of one name, the body) is read as one text of letters and digits. So a secret that is
- * counted out in `?q=` is found when its twelfth character comes.
+ * name, a field of one name, the body) is read as one text of letters and digits. So a secret that
+ * is counted out in `?q=` is found when its twelfth character comes.
  *
  * Layer:     proc/egress
- * Limits:    ACROSS_SETS × ACROSS_WAYS places, of which the least recently used goes first; the first
- *            and last ACROSS_PIECE_MAX / 2 octets of a piece
+ * Limits:    ACROSS_SETS × ACROSS_WAYS places, of which the least recently used goes first; the
+ * first and last ACROSS_PIECE_MAX / 2 octets of a piece
  */
 #define ACROSS_SETS      128
 #define ACROSS_WAYS      8
@@ -29,7 +29,8 @@ struct across {
 	uint64_t clock;
 };
 
-/** across_feed() - @value is the next piece at (@route, @kind, @name). Return: @hit accepted a find */
+/** across_feed() - @value is the next piece at (@route, @kind, @name). Return: @hit accepted a find
+ */
 bool across_feed(struct across *a, const struct known_db *db, size_t route, char kind,
 		 struct bb_span name, struct bb_span value, known_hit_fn *hit, void *arg);
 #endif

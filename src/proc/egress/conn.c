@@ -51,6 +51,8 @@ void request_free(struct request *rq)
 	bb_buf_release(&rq->body);
 	bb_buf_release(&rq->waiting);
 	scan_close(rq->search);
+	scan_close(rq->search_decoded);
+	coding_close(rq->decoder);
 	free(rq->ws);
 	if (rq->injected.len)
 		explicit_bzero(rq->injected.p, rq->injected.len);

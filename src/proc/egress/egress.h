@@ -137,6 +137,8 @@ struct request {
 	bool cleaned;
 	bool sensitive;             /* secrets are in the head, allowed or not: records mask them */
 	struct scan_stream *search; /* of a streaming body */
+	struct scan_stream *search_decoded;
+	struct coding *decoder; /* of a streaming body that is coded */
 	/* request body */
 	bool sent;
 	uint64_t left;

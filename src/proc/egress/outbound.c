@@ -10,6 +10,9 @@
 
 #define RULES_MAX VENDOR_SERIALIZED_MAX
 #define PASSES    3
+/* Of a decoded body, where the route sets no limit */
+#define CODED_MAX    (64ull << 20)
+#define DECODERS_MAX (64u << 20)
 
 static const struct judgement clean = { 0, REASON_OK, "" };
 
@@ -70,6 +73,7 @@ int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_f
 	r = known_db_new(list, n, &s->known, err);
 	if (r == 0)
 		r = load_rules(s, rules_fd, err);
+	s->decoders.max = DECODERS_MAX;
 	s->across = calloc(1, sizeof(*s->across));
 	if (r == 0 && (!s->across || scan_open(s->vendors, s->known, &s->whole) < 0))
 		r = bb_err_set(err, -ENOMEM, "scanner: no memory");
@@ -305,16 +309,91 @@ static bool is_searched(const struct content *content)
 	return content->dlp.token_patterns || content->dlp.known_secrets;
 }
 
-static bool is_coded(const struct request *rq)
+/* The codings of the body, in order. Return: CODING_OK (@ret may be empty) or CODING_UNKNOWN */
+static enum coding_result codings_of(const struct request *rq, struct coding_list *ret)
 {
 	const struct http1_fields *f = &rq->http.fields;
+	enum coding_result r = CODING_OK;
 
-	for (size_t i = 0; i < f->n; i++) {
-		if (http1_span_is(f->v[i].name, "content-encoding") && f->v[i].value.len &&
-		    !http1_span_is(f->v[i].value, "identity"))
-			return true;
+	for (size_t i = 0; i < f->n && r == CODING_OK; i++) {
+		if (http1_span_is(f->v[i].name, "content-encoding"))
+			r = coding_parse(f->v[i].value, ret);
 	}
-	return false;
+	return r;
+}
+
+static bool is_coded(const struct request *rq)
+{
+	struct coding_list list = { 0 };
+
+	return codings_of(rq, &list) != CODING_OK || list.n > 0;
+}
+
+/* What cannot be decoded cannot be searched. Return: NULL in @ret where there is nothing to decode
+ */
+static struct judgement open_decoder(const struct conn *c, const struct request *rq,
+				     struct coding **ret)
+{
+	uint64_t max = content_of(c, rq)->limits.request_bytes;
+	struct coding_list list = { 0 };
+	enum coding_result r = codings_of(rq, &list);
+
+	*ret = NULL;
+	if (!is_searched(content_of(c, rq)) || (r == CODING_OK && list.n == 0))
+		return clean;
+	if (r == CODING_OK)
+		r = coding_open(&list, max ? max : CODED_MAX, &c->eg->searcher.decoders, ret);
+	if (r == CODING_MEMORY)
+		return (struct judgement){ 503, REASON_LIMIT, coding_result_str[r] };
+	return r == CODING_OK ? clean
+			      : (struct judgement){ 403, REASON_CODING, coding_result_str[r] };
+}
+
+/* Decoded octets on their way into a search */
+struct decoding {
+	struct scan_stream *stream;
+	struct search *search;
+	enum scan_result result;
+};
+
+static bool on_decoded(void *arg, struct bb_span out)
+{
+	struct decoding *d = arg;
+
+	d->result = scan_feed(d->stream, out, false, on_finding, d->search);
+	return d->result < SCAN_FOUND;
+}
+
+static struct judgement feed_decoder(struct coding *c, struct bb_span data, bool end,
+				     struct decoding *d)
+{
+	enum coding_result r = coding_feed(c, data, end, on_decoded, d);
+
+	if (r == CODING_STOPPED)
+		return verdict_of(d->search, d->result);
+	if (r == CODING_MEMORY)
+		return (struct judgement){ 503, REASON_LIMIT, coding_result_str[r] };
+	if (r != CODING_OK)
+		return (struct judgement){ 403, REASON_CODING, coding_result_str[r] };
+	if (end)
+		d->result =
+			scan_feed(d->stream, (struct bb_span){ 0 }, true, on_finding, d->search);
+	return verdict_of(d->search, d->result);
+}
+
+static struct judgement search_decoded(const struct conn *c, struct request *rq)
+{
+	struct search s = { .c = c, .rq = rq, .place = "decoded body" };
+	struct decoding d = { c->eg->searcher.whole, &s, SCAN_CLEAN };
+	struct coding *decoder = NULL;
+	struct judgement j = open_decoder(c, rq, &decoder);
+
+	if (j.status || !decoder)
+		return j;
+	scan_reset(d.stream, content_of(c, rq)->dlp.token_patterns);
+	j = feed_decoder(decoder, bb_buf_span(&rq->body), true, &d);
+	coding_close(decoder);
+	return j;
 }
 
 static struct judgement judge_lfs(const struct request *rq)
@@ -471,9 +550,9 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 		j = judge_lfs(rq);
 	if (j.status)
 		return j;
-	if (is_coded(rq) && is_searched(content_of(c, rq)))
-		return (struct judgement){ 403, REASON_CODING, "request body" };
 	j = search_body(c, rq);
+	if (j.status == 0)
+		j = search_decoded(c, rq);
 	if (j.status)
 		return j;
 	(void)add_piece(&s, 'b', (struct bb_span){ 0 }, bb_buf_span(&rq->body));
@@ -482,16 +561,28 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 
 /* ---- streaming bodies ---- */
 
+static int open_stream(const struct conn *c, const struct request *rq, struct scan_stream **ret)
+{
+	int r = scan_open(c->eg->searcher.vendors, c->eg->searcher.known, ret);
+
+	if (r == 0)
+		scan_reset(*ret, content_of(c, rq)->dlp.token_patterns);
+	return r;
+}
+
 struct judgement outbound_judge_stream(const struct conn *c, struct request *rq)
 {
+	struct judgement j;
+
 	if (content_is_lfs_batch(rq->http.method, rq->path))
 		return (struct judgement){ 403, REASON_GIT_PUSH,
 					   "git-lfs batch of unknown length" };
-	if (is_coded(rq) && is_searched(content_of(c, rq)))
-		return (struct judgement){ 403, REASON_CODING, "request body" };
-	if (scan_open(c->eg->searcher.vendors, c->eg->searcher.known, &rq->search) < 0)
+	j = open_decoder(c, rq, &rq->decoder);
+	if (j.status)
+		return j;
+	if (open_stream(c, rq, &rq->search) < 0 ||
+	    (rq->decoder && open_stream(c, rq, &rq->search_decoded) < 0))
 		return (struct judgement){ 503, REASON_LIMIT, "out of memory" };
-	scan_reset(rq->search, content_of(c, rq)->dlp.token_patterns);
 	return clean;
 }
 
@@ -499,12 +590,22 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 {
 	struct request *rq = c->rq;
 	struct search s = { .c = c, .rq = rq, .place = "body" };
+	struct judgement j;
 	enum scan_result r;
 
 	*ret_hold = false;
 	r = scan_feed(rq->search, data, end, on_finding, &s);
+	j = verdict_of(&s, r);
+	if (j.status == 0 && rq->decoder) {
+		struct decoding d = { rq->search_decoded, &s, SCAN_CLEAN };
+
+		s.place = "decoded body";
+		j = feed_decoder(rq->decoder, data, end, &d);
+		if (d.result == SCAN_HOLD)
+			r = SCAN_HOLD;
+	}
 	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
-	return verdict_of(&s, r);
+	return j;
 }
 
 struct judgement outbound_account(struct conn *c, size_t n)

@@ -2,6 +2,7 @@
 #ifndef BB_EGRESS_OUTBOUND_H
 #define BB_EGRESS_OUTBOUND_H
 #include "base/buf.h"
+#include "coding/coding.h"
 #include "proc/egress/across.h"
 #include "proc/egress/secrets.h"
 #include "scan/scan.h"
@@ -39,6 +40,7 @@ struct searcher {
 	size_t *names;
 	struct scan_stream *whole;
 	struct across *across;
+	struct coding_budget decoders;
 	size_t kept;
 };
 

@@ -35,9 +35,9 @@ static void make_dir(const char *path)
 
 static int setup(void **state)
 {
+	static const char own[] = "bot-bottle/images/" DIGEST;
 	static const char *const dirs[] = { "bot-bottle", "bot-bottle/images",
-					    "bot-bottle/images/by-name",
-					    "bot-bottle/images/" DIGEST };
+					    "bot-bottle/images/by-name", own };
 	char path[256];
 
 	(void)state;

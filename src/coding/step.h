@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_CODING_STEP_H
+#define BB_CODING_STEP_H
+#include "coding/coding.h"
+
+/**
+ * DOC: step - one coding; private to src/coding
+ *
+ * Layer:     coding
+ */
+
+/** struct coding_step - @state: the library's; @at_end: between two members, or behind the last */
+struct coding_step {
+	enum coding_name name;
+	struct coding_budget *budget;
+	void *state;
+	bool begun;
+	bool at_end;
+	bool single; /* nothing may follow the end */
+	uint64_t left; /* octets that may still come out */
+};
+
+/**
+ * struct coding_ops - @run: consume from @in, write to @out; both move. Return: CODING_OK (more may
+ * follow of either), or an error
+ */
+struct coding_ops {
+	bool (*open)(struct coding_step *s);
+	enum coding_result (*run)(struct coding_step *s, struct bb_span *in, uint8_t *out,
+				  size_t cap, size_t *ret_len);
+	void (*close)(struct coding_step *s);
+};
+extern const struct coding_ops coding_zlib, coding_brotli, coding_zstd;
+
+/** coding_alloc(), coding_free() - Against the budget */
+void *coding_alloc(struct coding_budget *b, size_t size);
+void coding_free(struct coding_budget *b, void *p);
+#endif
