@@ -47,7 +47,7 @@ static enum coding_result brotli_run(struct coding_step *s, struct bb_span *in, 
 	*in = (struct bb_span){ next, left };
 	if (r == BROTLI_DECODER_RESULT_ERROR)
 		return is_memory(BrotliDecoderGetErrorCode(s->state)) ? CODING_MEMORY
-								       : CODING_DAMAGED;
+								      : CODING_DAMAGED;
 	s->at_end = r == BROTLI_DECODER_RESULT_SUCCESS;
 	return CODING_OK;
 }

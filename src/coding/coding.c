@@ -25,8 +25,9 @@ struct coding {
 };
 
 static const struct coding_ops *const ops[] = {
-	[CODING_IDENTITY] = NULL,      [CODING_GZIP] = &coding_zlib, [CODING_DEFLATE] = &coding_zlib,
-	[CODING_BROTLI] = &coding_brotli, [CODING_ZSTD] = &coding_zstd,
+	[CODING_IDENTITY] = NULL,        [CODING_GZIP] = &coding_zlib,
+	[CODING_DEFLATE] = &coding_zlib, [CODING_BROTLI] = &coding_brotli,
+	[CODING_ZSTD] = &coding_zstd,
 };
 
 /* The size stands before the memory, so that freeing gives the right amount back */

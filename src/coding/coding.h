@@ -7,17 +7,16 @@
  * DOC: coding - content codings undone, as a stream
  *
  * gzip (x-gzip), deflate (with or without zlib's header, which the first octets tell), br, zstd and
- * identity, up to CODING_DEPTH_MAX of them one in another. All members of a gzip stream and all frames
- * of a zstd stream are decoded. Whatever is damaged, cut short or followed by something else is an
- * error: what one decoder skips another may read.
+ * identity, up to CODING_DEPTH_MAX of them one in another. All members of a gzip stream and all
+ * frames of a zstd stream are decoded. Whatever is damaged, cut short or followed by something else
+ * is an error: what one decoder skips another may read.
  *
  * Layer:     coding (libraries do the work; no I/O)
  * Used by:   egress
  * Trust:     hostile input
  * Ownership: coding_open(), coding_close()
- * Limits:    struct coding_limits; zstd windows of 8 MiB, brotli's of 16 MiB; output comes in pieces
- *            of CODING_PIECE_MAX
- * Source:    RFC 9110 section 8.4.1, RFC 1950, 1951, 1952, 7932, 8878
+ * Limits:    struct coding_limits; zstd windows of 8 MiB, brotli's of 16 MiB; output comes in
+ * pieces of CODING_PIECE_MAX Source:    RFC 9110 section 8.4.1, RFC 1950, 1951, 1952, 7932, 8878
  */
 #define CODING_DEPTH_MAX   3
 #define CODING_PIECE_MAX   16384
@@ -53,7 +52,8 @@ enum coding_result {
 };
 extern const char *const coding_result_str[CODING_NUM_RESULTS];
 
-/** coding_parse() - Add the codings of one field value to @ret. Return: CODING_OK or CODING_UNKNOWN */
+/** coding_parse() - Add the codings of one field value to @ret. Return: CODING_OK or CODING_UNKNOWN
+ */
 BB_MUST_USE enum coding_result coding_parse(struct bb_span value, struct coding_list *ret);
 
 /** struct coding_budget - Memory of all decoders together; start with @max set */

@@ -16,7 +16,7 @@ struct coding_step {
 	void *state;
 	bool begun;
 	bool at_end;
-	bool single; /* nothing may follow the end */
+	bool single;   /* nothing may follow the end */
 	uint64_t left; /* octets that may still come out */
 };
 

@@ -51,7 +51,7 @@ static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, ui
 		return CODING_TRAILING;
 	if (ZSTD_isError(r))
 		return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? CODING_MEMORY
-									     : CODING_DAMAGED;
+									    : CODING_DAMAGED;
 	s->at_end = r == 0;
 	return CODING_OK;
 }

@@ -479,12 +479,6 @@ def test_other_sni_is_refused(w):
     assert w.rig.dials == []
 
 
-def test_websocket_is_not_built(w):
-    got = ask(w, b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\n"
-                 b"Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n")
-    assert got.startswith(b"HTTP/1.1 501 ") and body_json(got)["reason"] == "not_built"
-
-
 def test_request_to_the_proxy_itself(w):
     got = ask(w, b"GET / HTTP/1.1\r\nHost: 127.83.7.1:9099\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 400 ") and body_json(got)["reason"] == "not_proxy_request"

@@ -49,8 +49,8 @@ static struct octets coded(struct octets in, enum coding_name name)
 		return deflated(in, 15);
 	out.p = malloc(out.len);
 	if (name == CODING_BROTLI)
-		assert_true(BrotliEncoderCompress(5, 20, BROTLI_MODE_GENERIC, in.len, in.p, &out.len,
-						  out.p));
+		assert_true(BrotliEncoderCompress(5, 20, BROTLI_MODE_GENERIC, in.len, in.p,
+						  &out.len, out.p));
 	else
 		out.len = ZSTD_compress(out.p, out.len, in.p, in.len, 3);
 	return out;
@@ -94,8 +94,8 @@ static const struct {
 	enum coding_name name;
 	const char *text;
 } each[] = {
-	{ CODING_GZIP, "gzip" },  { CODING_GZIP, " X-GZIP " }, { CODING_DEFLATE, "deflate" },
-	{ CODING_BROTLI, "br" },  { CODING_ZSTD, "identity, zstd" },
+	{ CODING_GZIP, "gzip" }, { CODING_GZIP, " X-GZIP " },       { CODING_DEFLATE, "deflate" },
+	{ CODING_BROTLI, "br" }, { CODING_ZSTD, "identity, zstd" },
 };
 
 static void round_trips(void **state)
@@ -151,7 +151,8 @@ static void raw_deflate_and_many_members(void **state)
 
 static void nested(void **state)
 {
-	struct octets text = text_of(9000), a = coded(text, CODING_GZIP), b = coded(a, CODING_BROTLI);
+	struct octets text = text_of(9000), a = coded(text, CODING_GZIP),
+		      b = coded(a, CODING_BROTLI);
 	struct octets c = coded(b, CODING_ZSTD), out = { malloc(100000), 0 };
 
 	(void)state;
@@ -193,7 +194,6 @@ static void broken(void **state)
 	free(text.p);
 	free(out.p);
 }
-
 
 /* A small body that would fill the memory: refused at the limit */
 static void bombs(void **state)
