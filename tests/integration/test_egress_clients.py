@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs as people use them, through the egress guard: what is listed works to the octet, what is
+not ends soon and says why. Real clients, nginx and git over TLS; stand-ins for the guard's peers."""
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+import egressrig  # noqa: E402
+import testca  # noqa: E402
+import upstreams  # noqa: E402
+
+BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
+EXE = os.path.join(BUILD, "src/proc/egress/egress")
+PYTHON = "/usr/bin/python3"
+ON = {"token_patterns": True, "known_secrets": True}
+SIZES = {"empty": 0, "one": 1, "64k": 65536, "big": 30 << 20}
+
+
+def write(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+class World:
+    def __init__(self, tmp):
+        self.tmp = tmp
+        self.ca = testca.CA("upstream root")
+        self.ca.issue(tmp + "/good", "files.test", "echo.test")
+        os.makedirs(tmp + "/nginx")
+        self.nginx = upstreams.Nginx(tmp + "/nginx", tmp + "/good.crt", tmp + "/good.key")
+        self.www = self.nginx.root
+        self._files()
+        self.rig = egressrig.Rig(EXE, [egressrig.route(h, dlp=ON, credentials="minted") for h in ("files.test", "echo.test")],
+                                 testca.pem(self.ca.cert), known=[("K", "kX9vQ2mB7rT4pL8wZ5hN3jC6", [], False)])
+        self.rig.targets["files.test", 443] = self.nginx.tls
+        self.rig.targets["files.test", 80] = self.nginx.plain
+        self.echo = upstreams.EchoServer((tmp + "/good.crt", tmp + "/good.key"))
+        self.rig.targets["echo.test", 443] = self.echo.server_address
+        self.root = tmp + "/root.pem"
+        write(self.root, testca.pem(self.rig.root.cert))
+        self.env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": tmp + "/home", "LANG": "C.UTF-8",
+                    "http_proxy": self.rig.proxy, "https_proxy": self.rig.proxy, "HTTP_PROXY": self.rig.proxy,
+                    "HTTPS_PROXY": self.rig.proxy, "SSL_CERT_FILE": self.root, "CURL_CA_BUNDLE": self.root,
+                    "REQUESTS_CA_BUNDLE": self.root, "GIT_SSL_CAINFO": self.root, "NODE_EXTRA_CA_CERTS": self.root,
+                    "PIP_CERT": self.root, "GIT_TERMINAL_PROMPT": "0"}
+        write(tmp + "/home/.wgetrc", b"ca_certificate = %s\n" % self.root.encode())
+
+    def _files(self):
+        self.digest = {}
+        for name, n in SIZES.items():
+            data = (hashlib.sha256(name.encode()).digest() * (n // 32 + 1))[:n]
+            self.nginx.put(name, data)
+            self.digest[name] = hashlib.sha256(data).hexdigest()
+        self.nginx.put("made.gz", gzip.compress(b"stored compressed\n" * 1000))
+        self._git()
+        self._npm()
+        self._pip()
+
+    def _git(self):
+        work, bare = self.tmp + "/work", self.www + "/project.git"
+        env = {"HOME": self.tmp, "PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null",
+               "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+        write(work + "/hello.txt", b"hello\n" * 1000)
+        for argv in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"]):
+            subprocess.run(["git", "-C", work] + argv, check=True, env=env)
+        subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True, env=env)
+        subprocess.run(["git", "-C", bare, "update-server-info"], check=True, env=env)
+
+    def _npm(self):
+        package = {"name": "left-pad-ish", "version": "1.0.0", "main": "index.js"}
+        build = self.tmp + "/pkg/package"
+        write(build + "/package.json", json.dumps(package).encode())
+        write(build + "/index.js", b"module.exports = 42\n")
+        with tarfile.open(self.www + "/left-pad-ish-1.0.0.tgz", "w:gz") as t:
+            t.add(build, "package")
+        data = open(self.www + "/left-pad-ish-1.0.0.tgz", "rb").read()
+        meta = {"name": package["name"], "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": dict(package, dist={
+            "shasum": hashlib.sha1(data).hexdigest(), "tarball": "https://files.test/left-pad-ish-1.0.0.tgz"})}}
+        self.nginx.put("left-pad-ish", json.dumps(meta).encode())
+
+    def _pip(self):
+        wheel = self.www + "/tiny_thing-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as z:
+            z.writestr("tiny_thing.py", "VALUE = 42\n")
+            z.writestr("tiny_thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
+            z.writestr("tiny_thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            z.writestr("tiny_thing-1.0.dist-info/RECORD", "")
+        os.makedirs(self.www + "/simple/tiny-thing")
+        write(self.www + "/simple/tiny-thing/index.html",
+              b'<a href="/tiny_thing-1.0-py3-none-any.whl">tiny_thing-1.0-py3-none-any.whl</a>')
+
+    def run(self, *argv, timeout=60, **env):
+        return subprocess.run(argv, env=dict(self.env, **env), capture_output=True, timeout=timeout, check=False,
+                              cwd=self.tmp)
+
+
+@pytest.fixture(scope="module")
+def w(tmp_path_factory):
+    world = World(str(tmp_path_factory.mktemp("clients")))
+    yield world
+    assert world.rig.proc.poll() is None, "egress died"
+    world.rig.close()
+    world.nginx.close()
+
+
+NODE = """
+const https = require('https'), tls = require('tls'), http = require('http');
+const [proxy, host, path] = [new URL(process.env.HTTPS_PROXY), process.argv[1], process.argv[2]];
+const c = http.request({host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: host + ':443',
+  headers: {host: host + ':443'}});
+c.on('connect', (res, socket, head) => {
+  if (res.statusCode !== 200) { process.stdout.write('status ' + res.statusCode + head); process.exit(1); }
+  https.get({host, path, headers: {host}, createConnection: () => tls.connect({socket, servername: host})}, (r) => {
+    r.on('data', (d) => process.stdout.write(d)); r.on('end', () => process.exit(0)); });
+});
+c.on('error', (e) => { console.error(e); process.exit(1); });
+c.end();
+"""
+PY = {
+    "urllib": "import sys,urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())",
+    "requests": "import sys,requests; r=requests.get(sys.argv[1]); r.raise_for_status(); "
+                "sys.stdout.buffer.write(r.content)",
+    "httpx": "import sys,httpx; r=httpx.get(sys.argv[1]); r.raise_for_status(); sys.stdout.buffer.write(r.content)",
+    "aiohttp": "import sys,ssl,asyncio,aiohttp\nasync def go():\n"
+               " async with aiohttp.ClientSession(trust_env=True) as s:\n"
+               "  async with s.get(sys.argv[1], ssl=ssl.create_default_context()) as r:\n"
+               "   r.raise_for_status(); sys.stdout.buffer.write(await r.read())\nasyncio.run(go())",
+}
+
+
+def fetcher(client):
+    """argv for fetching https://HOST/NAME to stdout."""
+    if client == "curl":
+        return lambda host, name: ["curl", "-sS", "--fail-with-body", "https://%s/%s" % (host, name)]
+    if client == "curl-compressed":
+        return lambda host, name: ["curl", "-sS", "--compressed", "-f", "https://%s/%s" % (host, name)]
+    if client == "wget":  # in a bottle the system's own bundle has the root
+        return lambda host, name: ["wget", "-nv", "-t", "1", "-O-", "https://%s/%s" % (host, name)]
+    if client == "node":
+        return lambda host, name: ["node", "-e", NODE, host, "/" + name]
+    return lambda host, name: [PYTHON, "-c", PY[client], "https://%s/%s" % (host, name)]
+
+
+CLIENTS = ["curl", "curl-compressed", "wget", "node"] + list(PY)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_downloads_are_identical(w, client):
+    for name, want in w.digest.items():
+        r = w.run(*fetcher(client)("files.test", name))
+        assert r.returncode == 0 and hashlib.sha256(r.stdout).hexdigest() == want, (client, name, r.stderr[-500:])
+    r = w.run(*fetcher(client)("files.test", "made.gz"))
+    assert gzip.decompress(r.stdout) == b"stored compressed\n" * 1000
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_is_not_listed_ends_soon_and_says_so(w, client):
+    started = time.monotonic()
+    r = w.run(*fetcher(client)("unlisted.test", "x"))
+    assert r.returncode != 0 and time.monotonic() - started < 5
+    assert b"403" in r.stdout + r.stderr or b"Forbidden" in r.stderr, (client, r)
+
+
+def test_ranges_resume_and_upload(w):
+    r = w.run("curl", "-sS", "-r", "100-199", "https://files.test/64k")
+    assert len(r.stdout) == 100
+    part = w.tmp + "/part"
+    write(part, open(w.www + "/big", "rb").read(1000000))
+    r = w.run("curl", "-sS", "-C", "-", "-o", part, "https://files.test/big")
+    assert r.returncode == 0 and hashlib.sha256(open(part, "rb").read()).hexdigest() == w.digest["big"]
+    r = w.run("curl", "-sS", "-T", part, "https://echo.test/put")
+    assert r.stdout.split() == [w.digest["big"].encode(), b"%d" % SIZES["big"]], r
+    r = w.run("curl", "-sS", "-T", part, "https://files.test/put")
+    assert b"413 Request Entity Too Large" in r.stdout, r  # the server's own word, before it has all
+
+
+def test_git_clone(w):
+    r = w.run("git", "clone", "-q", "https://files.test/project.git", w.tmp + "/clone")
+    assert r.returncode == 0 and open(w.tmp + "/clone/hello.txt").read() == "hello\n" * 1000, r
+    r = w.run("git", "-C", w.tmp + "/clone", "push", "-q", "origin", "main")
+    assert r.returncode != 0 and b"403" in r.stderr, r
+    r = w.run("git", "clone", "-q", "https://unlisted.test/project.git", w.tmp + "/no")
+    assert r.returncode != 0 and b"403" in r.stderr, r
+
+
+@pytest.mark.skipif(not shutil.which("npm", path="/usr/bin"), reason="npm is not installed here")
+def test_npm_install(w):
+    os.makedirs(w.tmp + "/app")
+    r = w.run("npm", "install", "--prefix", w.tmp + "/app", "--no-audit", "--no-fund", "left-pad-ish",
+              npm_config_registry="https://files.test/", npm_config_cafile=w.root, npm_config_update_notifier="false",
+              timeout=120)
+    assert r.returncode == 0, r.stderr[-1500:]
+    assert w.run("node", "-p", "require('%s/app/node_modules/left-pad-ish')" % w.tmp).stdout == b"42\n"
+
+
+def test_pip_install(w):
+    r = w.run(PYTHON, "-m", "pip", "install", "-q", "--no-input", "--target", w.tmp + "/site", "--index-url",
+              "https://files.test/simple/", "tiny-thing", timeout=120)
+    assert r.returncode == 0 and os.path.exists(w.tmp + "/site/tiny_thing.py"), r.stderr[-1500:]
+
+
+def test_apt_update(w):
+    packages = b"Package: tiny\nVersion: 1\nArchitecture: all\nFilename: tiny.deb\nSize: 1\n" \
+               b"SHA256: %s\n\n" % hashlib.sha256(b"x").hexdigest().encode()
+    write(w.www + "/deb/Packages", packages)
+    base = w.tmp + "/apt"
+    for d in ("lists/partial", "cache/archives/partial", "state"):
+        os.makedirs(base + "/" + d)
+    write(base + "/sources", b"deb [trusted=yes] https://files.test/deb ./\n")
+    opts = ["-o", "Dir::State=%s/state" % base, "-o", "Dir::State::lists=%s/lists" % base, "-o",
+            "Dir::Cache=%s/cache" % base, "-o", "Dir::Etc::sourcelist=%s/sources" % base, "-o",
+            "Dir::Etc::sourceparts=-", "-o", "Acquire::https::Proxy=" + w.rig.proxy, "-o",
+            "Acquire::https::CAInfo=" + w.root, "-o", "APT::Sandbox::User=root", "-o", "Dir::Etc::parts=-",
+            "-o", "Dir::State::status=/dev/null"]
+    r = w.run("apt-get", *opts, "update")
+    assert r.returncode == 0, r
+    r = w.run("apt-cache", *opts, "show", "tiny")
+    assert b"Package: tiny" in r.stdout, r
+
+
+def test_a_secret_in_an_upload_is_explained(w):
+    r = w.run("curl", "-sS", "-d", "it is kX9vQ2mB7rT4pL8wZ5hN3jC6", "https://echo.test/notes")
+    told = json.loads(r.stdout)
+    assert told["reason"] == "known_secret" and "secret K" in told["detail"] and told["hint"]
+    r = w.run(PYTHON, "-c", "import requests; print(requests.post('https://echo.test/n', "
+              "data=b'x' * 5000000 + b'kX9vQ2mB7rT4pL8wZ5hN3jC6' + b'y' * 5000000).json()['reason'])")
+    assert r.stdout == b"known_secret\n", r
