@@ -123,7 +123,7 @@ const c = http.request({host: proxy.hostname, port: proxy.port, method: 'CONNECT
 c.on('connect', (res, socket, head) => {
   if (res.statusCode !== 200) { process.stdout.write('status ' + res.statusCode + head); process.exit(1); }
   https.get({host, path, headers: {host}, createConnection: () => tls.connect({socket, servername: host})}, (r) => {
-    r.on('data', (d) => process.stdout.write(d)); r.on('end', () => process.exit(0)); });
+    r.pipe(process.stdout); });
 });
 c.on('error', (e) => { console.error(e); process.exit(1); });
 c.end();

@@ -86,6 +86,18 @@ def test_what_the_guest_holds_does_not_leave(agent, internet):
     assert agent.sh("curl -sS -m 20 https://allowed.test/hello").out == b"hello from the world\n"
 
 
+def test_logs_show_what_the_manifest_asks_for(product):
+    for level, shown, hidden in ((0, b"", b"egress: "), (1, b"egress: deny not_listed CONNECT other.test:443",
+                                                         b"egress: allow"),
+                                 (2, b"egress: allow route GET allowed.test:443/hello", b"\n\n")):
+        product.write("bottles/level.md", "---\negress:\n  log: %d\n  routes: [{host: allowed.test}]\n---\n" % level)
+        r = product.run("run", "--bottle", "level", "--", "sh", "-c",
+                        "curl -sS -m 20 https://allowed.test/hello; curl -sS -m 20 https://other.test/; true")
+        assert b"hello from the world" in r.out, r
+        logs = product.run("logs").out
+        assert shown in logs and hidden not in logs, (level, logs)
+
+
 def test_token_in_env_is_refused(product):
     product.write("bottles/both.md", BOTTLE.replace("env:", "env:\n  BB_TEST_TOKEN: ${BB_TEST_TOKEN}"))
     r = product.run("run", "--bottle", "both", "--", "true",

@@ -112,26 +112,6 @@ static bool add_life(struct recorder *rec, const char *event, enum policy_reason
 	return add_record(rec, IPC_ROLE_RECORDER, 0, &r);
 }
 
-static void on_record(struct recorder *rec, struct ipc_peer *peer, const struct ipc_msg *msg)
-{
-	struct ipc_msg ack = { .type = IPC_RECORD_ACK, .fd = -1, .flow = msg->flow };
-	const struct ipc_record *r = &msg->u.record;
-	enum ipc_role from = ipc_peer_remote(peer);
-
-	if (!format_record_is_valid(r) ||
-	    (r->ack && !ipc_permitted(IPC_ROLE_RECORDER, from, IPC_RECORD_ACK))) {
-		(void)add_life(rec, "bad_record", REASON_MALFORMED,
-			       BB_SPAN_STR(ipc_role_str[from]));
-		stop(rec, "a record that nobody may send");
-		return;
-	}
-	if (!add_record(rec, from, msg->flow, r) || !r->ack)
-		return;
-	ack.u.record_ack.seq = r->seq;
-	if (ipc_peer_send(peer, &ack) < 0)
-		stop(rec, "an acknowledgement cannot be sent");
-}
-
 static void on_log_line(struct recorder *rec, struct bb_span text)
 {
 	char time[FORMAT_TIME_MAX];
@@ -150,6 +130,50 @@ static void on_log_line(struct recorder *rec, struct bb_span text)
 		stop(rec, "no memory for a log line");
 	else if (ring_add(&rec->guest_log, bb_buf_span(&line), &err) < 0)
 		stop(rec, err.msg);
+}
+
+/* What `logs` shows of the guard's decisions: the manifest's egress.log. The audit has all of them */
+static void log_decision(struct recorder *rec, const struct ipc_record *r)
+{
+	bool plain = r->verdict == POLICY_ALLOW && r->reason == REASON_ROUTE;
+	bb_auto_buf struct bb_buf text;
+	int e;
+
+	if (r->kind != IPC_RECORD_VERDICT || rec->policy.log_level == 0 ||
+	    (plain && rec->policy.log_level < 2))
+		return;
+	bb_buf_init(&text, 4 * IPC_TEXT_MAX);
+	e = bb_buf_addf(&text, "egress: %s %s %.*s %.*s:%u%.*s%s%.*s",
+			policy_verdict_str[r->verdict], policy_reason_str[r->reason],
+			(int)r->method.len, (const char *)r->method.p, (int)r->host.len,
+			(const char *)r->host.p, r->port, (int)r->path.len,
+			(const char *)r->path.p, r->text.len ? "  " : "", (int)r->text.len,
+			(const char *)r->text.p);
+	if (e == 0)
+		on_log_line(rec, bb_buf_span(&text));
+}
+
+static void on_record(struct recorder *rec, struct ipc_peer *peer, const struct ipc_msg *msg)
+{
+	struct ipc_msg ack = { .type = IPC_RECORD_ACK, .fd = -1, .flow = msg->flow };
+	const struct ipc_record *r = &msg->u.record;
+	enum ipc_role from = ipc_peer_remote(peer);
+
+	if (!format_record_is_valid(r) ||
+	    (r->ack && !ipc_permitted(IPC_ROLE_RECORDER, from, IPC_RECORD_ACK))) {
+		(void)add_life(rec, "bad_record", REASON_MALFORMED,
+			       BB_SPAN_STR(ipc_role_str[from]));
+		stop(rec, "a record that nobody may send");
+		return;
+	}
+	if (!add_record(rec, from, msg->flow, r))
+		return;
+	log_decision(rec, r);
+	if (!r->ack)
+		return;
+	ack.u.record_ack.seq = r->seq;
+	if (ipc_peer_send(peer, &ack) < 0)
+		stop(rec, "an acknowledgement cannot be sent");
 }
 
 static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg);
