@@ -102,6 +102,7 @@ void audit_verdict(struct conn *c, enum policy_verdict verdict, enum policy_reas
 void audit_end(struct conn *c, enum policy_reason reason, const char *text)
 {
 	struct request *rq = c->rq;
+	char said[160] = "";
 	struct ipc_msg msg = { .u.record = {
 				       .kind = IPC_RECORD_END,
 				       .verdict = POLICY_ALLOW,
@@ -113,6 +114,9 @@ void audit_end(struct conn *c, enum policy_reason reason, const char *text)
 				       .addr = c->up_addr,
 			       } };
 
-	send_record(c, &msg, text);
+	if (rq->spoken && !text[0])
+		(void)snprintf(said, sizeof(said), "the response speaks to the agent: %.80s",
+			       rq->spoken);
+	send_record(c, &msg, said[0] ? said : text);
 	rq->admitted = false; /* one end per request */
 }

@@ -11,6 +11,7 @@
 #include "proc/egress/secrets.h"
 #include "proc/egress/stream.h"
 #include "proc/egress/websocket.h"
+#include "scan/injection.h"
 #include "wire/http1.h"
 #include <sys/queue.h>
 
@@ -168,6 +169,9 @@ struct request {
 	bool tapping;
 	bool coded;
 	struct bb_buf tap;
+	bool reading; /* text, looked at for what speaks to an agent */
+	struct injection injection;
+	const char *spoken; /* the first phrase of that, or NULL */
 };
 
 /**

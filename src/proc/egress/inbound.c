@@ -40,12 +40,19 @@ static bool is_json(struct bb_span type)
 	return memmem(type.p, n, "json", 4) != NULL;
 }
 
+/* Text that an agent may read: not images, archives, fonts */
+static bool is_text(struct bb_span type)
+{
+	return memmem(type.p, type.len, "text/", 5) || memmem(type.p, type.len, "json", 4) ||
+	       memmem(type.p, type.len, "xml", 3) || memmem(type.p, type.len, "javascript", 10);
+}
+
 void inbound_on_head(struct conn *c, struct http1_response *h)
 {
 	const struct content *content = content_of(c);
 	struct request *rq = c->rq;
 	size_t kept = 0;
-	bool json = false, coded = false;
+	bool json = false, text = false, coded = false;
 
 	for (size_t i = 0; i < h->fields.n; i++) {
 		struct http1_field *f = &h->fields.v[i];
@@ -57,9 +64,10 @@ void inbound_on_head(struct conn *c, struct http1_response *h)
 			minted_from_cookie(&c->eg->minted, rq->to.name, f->value);
 		else if (http1_span_is(f->name, "location"))
 			minted_from_url(&c->eg->minted, rq->to.name, f->value);
-		else if (http1_span_is(f->name, "content-type"))
+		else if (http1_span_is(f->name, "content-type")) {
 			json = is_json(f->value);
-		else if (http1_span_is(f->name, "content-encoding"))
+			text = is_text(f->value);
+		} else if (http1_span_is(f->name, "content-encoding"))
 			coded |= !http1_span_is(f->value, "identity");
 		h->fields.v[kept++] = *f;
 	}
@@ -67,12 +75,15 @@ void inbound_on_head(struct conn *c, struct http1_response *h)
 	rq->tapping = json && !coded && content->credentials == CONTENT_MINTED &&
 		      (h->body != HTTP1_BODY_LENGTH || h->length <= INBOUND_TAP_MAX);
 	rq->coded = coded;
+	rq->reading = text && !coded && content->dlp.injection;
 }
 
 void inbound_tap(struct conn *c, struct bb_span data)
 {
 	struct request *rq = c->rq;
 
+	if (rq->reading && !rq->spoken)
+		rq->spoken = injection_feed(&rq->injection, data);
 	if (rq->tapping && bb_buf_add(&rq->tap, data.p, data.len) < 0) {
 		rq->tapping = false; /* too long to be an answer that hands out tokens */
 		bb_buf_release(&rq->tap);

@@ -132,7 +132,8 @@ static void on_log_line(struct recorder *rec, struct bb_span text)
 		stop(rec, err.msg);
 }
 
-/* What `logs` shows of the guard's decisions: the manifest's egress.log. The audit has all of them */
+/* What `logs` shows of the guard's decisions: the manifest's egress.log. The audit has all of them
+ */
 static void log_decision(struct recorder *rec, const struct ipc_record *r)
 {
 	bool plain = r->verdict == POLICY_ALLOW && r->reason == REASON_ROUTE;
@@ -146,9 +147,8 @@ static void log_decision(struct recorder *rec, const struct ipc_record *r)
 	e = bb_buf_addf(&text, "egress: %s %s %.*s %.*s:%u%.*s%s%.*s",
 			policy_verdict_str[r->verdict], policy_reason_str[r->reason],
 			(int)r->method.len, (const char *)r->method.p, (int)r->host.len,
-			(const char *)r->host.p, r->port, (int)r->path.len,
-			(const char *)r->path.p, r->text.len ? "  " : "", (int)r->text.len,
-			(const char *)r->text.p);
+			(const char *)r->host.p, r->port, (int)r->path.len, (const char *)r->path.p,
+			r->text.len ? "  " : "", (int)r->text.len, (const char *)r->text.p);
 	if (e == 0)
 		on_log_line(rec, bb_buf_span(&text));
 }
