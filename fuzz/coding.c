@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coding/coding.h"
+
+/*
+ * Invariants: the cutting of the input changes neither what comes out nor the result; no more comes
+ * out than allowed; all memory is given back to the budget.
+ */
+#define OUT_MAX (1u << 16)
+
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+struct sum {
+	uint64_t len, hash;
+};
+
+static bool add(void *arg, struct bb_span out)
+{
+	struct sum *s = arg;
+
+	check(out.len > 0 && out.len <= CODING_PIECE_MAX);
+	s->len += out.len;
+	for (size_t i = 0; i < out.len; i++)
+		s->hash = (s->hash ^ out.p[i]) * 0x100000001b3ull;
+	return true;
+}
+
+static enum coding_result decode(const struct coding_list *list, const uint8_t *p, size_t len,
+				 size_t step, struct sum *s)
+{
+	struct coding_budget budget = { 0, 64u << 20 };
+	struct coding *c = NULL;
+	enum coding_result r = coding_open(list, OUT_MAX, &budget, &c);
+
+	for (size_t at = 0; at < len && r == CODING_OK; at += step)
+		r = coding_feed(c, (struct bb_span){ p + at, len - at < step ? len - at : step },
+				false, add, s);
+	if (r == CODING_OK)
+		r = coding_feed(c, (struct bb_span){ 0 }, true, add, s);
+	coding_close(c);
+	check(budget.used == 0);
+	return r;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct coding_list list = { 0 };
+	struct sum one = { 0 }, two = { 0 };
+	enum coding_result a, b;
+
+	if (size < 3)
+		return 0;
+	list.n = data[0] % 3 + 1u;
+	for (size_t i = 0; i < list.n; i++)
+		list.v[i] = (enum coding_name)(1 + (data[0] >> (2 + 2 * i) & 3));
+	a = decode(&list, data + 2, size - 2, size, &one);
+	b = decode(&list, data + 2, size - 2, data[1] % 17 + 1u, &two);
+	check(one.len <= OUT_MAX && two.len <= OUT_MAX);
+	/* Past the limit, or past damage, how much came out before depends on the cutting */
+	check((a == CODING_OK) == (b == CODING_OK));
+	check(a != CODING_OK || (one.len == two.len && one.hash == two.hash));
+	return 0;
+}
