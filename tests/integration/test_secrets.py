@@ -142,7 +142,7 @@ def test_transparent_entry(product, internet):
         assert b"hello from the world" in r.out, r
         for url in ("https://other.test/", "https://203.0.113.10/", "http://allowed.test:8080/"):
             r = b.sh(NO_PROXY + "curl -sS -m 5 " + url)
-            assert r.code in (6, 7, 56) and r.out == b"", (url, r)
+            assert r.code != 0 and r.out == b"", (url, r)
         r = b.sh(NO_PROXY + "curl -sS -m 20 --connect-to ::allowed.test: -k https://other.test/")
         assert r.code != 0 and [x for x in b.audit() if x.get("reason") == "guest_tls"], r
     finally:
