@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/known.h"
+#include "scan/fast.h"
 #include "scan/shape.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -33,24 +34,8 @@ static bool is_alnum(uint8_t c)
 
 size_t known_project(const uint8_t *in, size_t len, uint8_t *out)
 {
-	static const uint8_t keep[256] = {
-		['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1,
-		['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1,
-		['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1,
-		['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1,
-		['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1,
-		['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
-		['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1,
-		['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1,
-		['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
-	};
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		out[n] = in[i];
-		n += keep[in[i]];
-	}
-	return n;
+	/* the fast loop writes past what it keeps: small pieces have no room for that */
+	return len < 64 ? fast_project_plain(in, len, out) : fast_project(in, len, out);
 }
 
 static uint64_t load_gram(const uint8_t *p)
@@ -147,7 +132,7 @@ struct spelling_ctx {
 static void on_shape(void *arg, struct bb_span text)
 {
 	struct spelling_ctx *c = arg;
-	bb_auto_free uint8_t *projected = malloc(text.len + 1);
+	bb_auto_free uint8_t *projected = malloc(text.len + KNOWN_ROOM);
 	size_t n;
 
 	if (c->r < 0)

@@ -75,6 +75,10 @@ typedef bool known_hit_fn(void *arg, const struct known_hit *hit);
 bool known_feed(const struct known_db *db, struct known_stream *s, uint8_t *block, size_t len,
 		known_hit_fn *hit, void *arg);
 
-/** known_project() - Copy letters and digits only. Return: how many. @out has room for @len */
+/* Octets behind a block that projecting may overwrite */
+#define KNOWN_ROOM 16
+
+/** known_project() - Copy letters and digits only. Return: how many. @out: @len + KNOWN_ROOM octets
+ * (@len will do for fewer than 64) */
 size_t known_project(const uint8_t *in, size_t len, uint8_t *out);
 #endif

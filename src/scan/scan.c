@@ -235,7 +235,7 @@ static void read_vendor(struct reading *r, struct bb_span in)
 
 static void read_known(struct reading *r, struct bb_span in)
 {
-	uint8_t buf[KNOWN_HISTORY + PIECE_MAX];
+	uint8_t buf[KNOWN_HISTORY + PIECE_MAX + KNOWN_ROOM];
 	size_t n = known_project(in.p, in.len, buf + KNOWN_HISTORY);
 
 	(void)known_feed(r->owner->known, &r->known, buf + KNOWN_HISTORY, n, on_known, r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/view.h"
+#include "scan/fast.h"
 
 /*
  * The plain view keeps what may be the beginning of an escape in @pending and tries again with each
@@ -321,8 +322,7 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 			n += settle(v, false, out + n);
 			continue;
 		}
-		while (i < len && !is_special(in[i]))
-			i++;
+		i += fast_special(in + i, len - i);
 		v->quoted &= i == from;
 		for (; i + VIEW_PENDING_MAX <= len && is_nothing(in + i, v->quoted); i++)
 			v->quoted = false;
@@ -380,29 +380,37 @@ static size_t skip_short(const uint8_t *in, size_t len, size_t i)
 	return i;
 }
 
+/* A run of small letters alone is words: no coding of sixteen characters and more looks like that
+ * but by a chance of one in a million, or by intent, which is why a long one counts */
+static bool is_telling(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+}
+
 static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
 {
 	size_t n = 0;
 
 	if (is_coded(c)) {
-		if (v->n == VIEW_RUN_MIN) {
+		if (v->on) {
 			*out = c;
 			return 1;
 		}
 		v->start[v->n++] = c;
-		if (v->n == VIEW_RUN_MIN) {
-			memcpy(out, v->start, VIEW_RUN_MIN);
-			n = VIEW_RUN_MIN;
-		}
-		return n;
+		v->telling |= is_telling(c);
+		if (v->n < VIEW_RUN_MIN || (!v->telling && v->n < VIEW_WORDS_MAX))
+			return 0;
+		v->on = true;
+		memcpy(out, v->start, v->n);
+		return v->n;
 	}
-	if (v->n == VIEW_RUN_MIN && (c == '\n' || c == '\r'))
+	if (v->on && (c == '\n' || c == '\r'))
 		return 0; /* a line break inside a run */
-	if (v->n == VIEW_RUN_MIN) {
+	if (v->on) {
 		*out = ' ';
 		n = 1;
 	}
-	v->n = 0;
+	*v = (struct view_runs){ 0 };
 	return n;
 }
 
@@ -412,7 +420,7 @@ size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_
 
 	while (i < len) {
 		if (v->n == 0)
-			i = skip_short(in, len, i);
+			i = skip_short(in, len, i); /* not within a run: n stays after its start */
 		if (i < len)
 			n += runs_octet(v, in[i++], out + n);
 	}

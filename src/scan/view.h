@@ -22,8 +22,10 @@
  *            Unicode compatibility forms and confusables (the subset in view_fold.c)
  */
 #define VIEW_PENDING_MAX 16
+/* Small letters in a row that are taken for words */
+#define VIEW_WORDS_MAX 64
 /* Octets that one octet of input can add to the output at most, and that may have been pending */
-#define VIEW_OUT_MAX(len) ((len) + 2 * VIEW_PENDING_MAX)
+#define VIEW_OUT_MAX(len) ((len) + VIEW_WORDS_MAX + VIEW_PENDING_MAX)
 
 /** struct view_plain - Start with zeroes */
 struct view_plain {
@@ -41,15 +43,18 @@ size_t view_plain_end(struct view_plain *v, uint8_t *out);
 int view_fold(uint32_t code);
 
 #define VIEW_RUN_MIN 16
-/** struct view_runs - Start with zeroes */
+/** struct view_runs - Start with zeroes; @on: inside a run that is passed on */
 struct view_runs {
-	uint8_t start[VIEW_RUN_MIN];
-	size_t n; /* VIEW_RUN_MIN: inside a run */
+	uint8_t start[VIEW_WORDS_MAX];
+	size_t n;
+	bool telling;
+	bool on;
 };
 
 /**
  * view_runs_feed() - Leave only runs of VIEW_RUN_MIN or more characters that a coding may use, a
- * space behind each; line breaks inside a run are left out
+ * space behind each; line breaks inside a run are left out, and so are runs of small letters alone
+ * of fewer than VIEW_WORDS_MAX
  * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
  */
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out);

@@ -33,7 +33,7 @@ static struct across_place *place_of(struct across *a, uint64_t key)
 static bool feed(struct across_place *place, const struct known_db *db, struct bb_span piece,
 		 known_hit_fn *hit, void *arg)
 {
-	uint8_t buf[KNOWN_HISTORY + ACROSS_PIECE_MAX / 2];
+	uint8_t buf[KNOWN_HISTORY + ACROSS_PIECE_MAX / 2 + KNOWN_ROOM];
 	size_t n = known_project(piece.p, piece.len, buf + KNOWN_HISTORY);
 
 	return known_feed(db, &place->text, buf + KNOWN_HISTORY, n, hit, arg);

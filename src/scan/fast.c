@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/fast.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+static bool is_alnum(uint8_t c)
+{
+	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 26;
+}
+
+size_t fast_project_plain(const uint8_t *in, size_t len, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		out[n] = in[i];
+		n += is_alnum(in[i]);
+	}
+	return n;
+}
+
+static bool is_special(uint8_t c)
+{
+	static const uint8_t ascii[128] = {
+		['\0'] = 1, ['%'] = 1, ['='] = 1, ['\\'] = 1, ['&'] = 1,
+	};
+
+	return c < 0x80 ? ascii[c] : c >= 0xc2 && c <= 0xf4;
+}
+
+size_t fast_special_plain(const uint8_t *in, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && !is_special(in[i]))
+		i++;
+	return i;
+}
+
+#if defined(__x86_64__)
+/* 0xff where low <= c <= high, unsigned */
+static __m128i in_range(__m128i c, uint8_t low, uint8_t high)
+{
+	__m128i above = _mm_subs_epu8(_mm_set1_epi8((char)low), c);
+	__m128i below = _mm_subs_epu8(c, _mm_set1_epi8((char)high));
+
+	return _mm_cmpeq_epi8(_mm_or_si128(above, below), _mm_setzero_si128());
+}
+
+size_t fast_special(const uint8_t *in, size_t len)
+{
+	size_t i = 0;
+
+	for (; i + 16 <= len; i += 16) {
+		__m128i c = _mm_loadu_si128((const __m128i *)(const void *)(in + i));
+		__m128i m = in_range(c, 0xc2, 0xf4);
+		int bits;
+
+		m = _mm_or_si128(m, in_range(c, '%', '&'));
+		m = _mm_or_si128(m, _mm_cmpeq_epi8(c, _mm_set1_epi8('=')));
+		m = _mm_or_si128(m, _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+		m = _mm_or_si128(m, _mm_cmpeq_epi8(c, _mm_setzero_si128()));
+		bits = _mm_movemask_epi8(m);
+		if (bits)
+			return i + (size_t)__builtin_ctz((unsigned int)bits);
+	}
+	return i + fast_special_plain(in + i, len - i);
+}
+
+/* For each mask of eight octets, the order that brings those to the front; filled once */
+static uint8_t (*orders(void))[8]
+{
+	static uint8_t order[256][8];
+	static bool filled;
+
+	for (unsigned int mask = 0; mask < 256 && !filled; mask++) {
+		unsigned int n = 0;
+
+		for (unsigned int b = 0; b < 8; b++) {
+			if (mask >> b & 1)
+				order[mask][n++] = (uint8_t)b;
+		}
+	}
+	filled = true;
+	return order;
+}
+
+__attribute__((target("ssse3,popcnt"))) static size_t project_ssse3(const uint8_t *in, size_t len,
+								    uint8_t *out)
+{
+	uint8_t(*order)[8] = orders();
+	size_t i = 0, n = 0;
+
+	for (; i + 16 <= len; i += 16) {
+		__m128i c = _mm_loadu_si128((const __m128i *)(const void *)(in + i));
+		__m128i lower = _mm_or_si128(c, _mm_set1_epi8(0x20));
+		__m128i m = _mm_or_si128(in_range(c, '0', '9'), in_range(lower, 'a', 'z'));
+		unsigned int bits = (unsigned int)_mm_movemask_epi8(m);
+		__m128i low, high;
+
+		low = _mm_loadl_epi64((const __m128i *)(const void *)order[bits & 255]);
+		high = _mm_loadl_epi64((const __m128i *)(const void *)order[bits >> 8]);
+		_mm_storel_epi64((__m128i *)(void *)(out + n), _mm_shuffle_epi8(c, low));
+		n += (size_t)__builtin_popcount(bits & 255);
+		c = _mm_srli_si128(c, 8);
+		_mm_storel_epi64((__m128i *)(void *)(out + n), _mm_shuffle_epi8(c, high));
+		n += (size_t)__builtin_popcount(bits >> 8);
+	}
+	return n + fast_project_plain(in + i, len - i, out + n);
+}
+
+size_t fast_project(const uint8_t *in, size_t len, uint8_t *out)
+{
+	if (__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt"))
+		return project_ssse3(in, len, out);
+	return fast_project_plain(in, len, out);
+}
+#else
+size_t fast_special(const uint8_t *in, size_t len)
+{
+	return fast_special_plain(in, len);
+}
+
+size_t fast_project(const uint8_t *in, size_t len, uint8_t *out)
+{
+	return fast_project_plain(in, len, out);
+}
+#endif
