@@ -14,7 +14,8 @@
 size_t fast_project(const uint8_t *in, size_t len, uint8_t *out);
 size_t fast_project_plain(const uint8_t *in, size_t len, uint8_t *out);
 
-/** fast_special() - First octet that may begin an escape: NUL, '%', '&', '=', '\\', 0xc2 to 0xf4, or
+/** fast_special() - First octet that may begin an escape: NUL, '%', '&', '=', '\\', 0xc2 to 0xf4,
+ * or
  * @len */
 size_t fast_special(const uint8_t *in, size_t len);
 size_t fast_special_plain(const uint8_t *in, size_t len);

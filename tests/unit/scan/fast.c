@@ -18,7 +18,7 @@ static void same_as_plain(void **state)
 			seed ^= seed << 17;
 			in[i] = (uint8_t)seed;
 			if (round & 1)
-				in[i] = (uint8_t)"aZ09-_ \n~`@[{/:x"[seed & 15];
+				in[i] = (uint8_t) "aZ09-_ \n~`@[{/:x"[seed & 15];
 		}
 		n = fast_project(in + from, len, one);
 		m = fast_project_plain(in + from, len, two);
@@ -36,8 +36,8 @@ static void every_octet(void **state)
 	for (unsigned int c = 0; c < 256; c++) {
 		bool special = c == 0 || c == '%' || c == '&' || c == '=' || c == '\\' ||
 			       (c >= 0xc2 && c <= 0xf4);
-		bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-			     (c >= 'A' && c <= 'Z');
+		bool alnum =
+			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
 		memset(in, (int)c, sizeof(in));
 		assert_int_equal(fast_special(in, sizeof(in)), special ? 0 : sizeof(in));

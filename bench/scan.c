@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench-scan FILE…: the search over the files as one text, in pieces of 16 KiB; one line of JSON */
+#include "base/io.h"
+#include "scan/scan.h"
+#include <stdio.h>
+#include <time.h>
+
+#define PIECE   16384
+#define SECRETS 20
+#define TEXT    (64u << 20)
+#define LEAST_S 1.0
+
+static double cpu_s(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool count(void *arg, const struct scan_finding *f)
+{
+	(void)f;
+	++*(unsigned long *)arg;
+	return false;
+}
+
+static void early(void *arg, unsigned int rule, uint64_t end)
+{
+	(void)rule;
+	(void)end;
+	++*(unsigned long *)arg;
+}
+
+/* Octets per CPU second through all views */
+static double all_views(struct vendor_db *vendors, const struct known_db *known,
+			struct bb_span text, unsigned long *found)
+{
+	struct scan_stream *s = NULL;
+	double begun, used;
+	uint64_t n = 0;
+
+	if (scan_open(vendors, known, &s) < 0)
+		return 0;
+	begun = cpu_s();
+	do {
+		for (size_t at = 0; at < text.len; at += PIECE) {
+			size_t len = text.len - at < PIECE ? text.len - at : PIECE;
+
+			(void)!scan_feed(s, (struct bb_span){ text.p + at, len }, false, count,
+					 found);
+		}
+		n += text.len;
+		used = cpu_s() - begun;
+	} while (used < LEAST_S);
+	scan_close(s);
+	return (double)n / used;
+}
+
+static double first_pass(struct vendor_db *vendors, struct bb_span text, unsigned long *found)
+{
+	struct vendor_stream *s = NULL;
+	double begun, used;
+	uint64_t n = 0;
+
+	if (vendor_stream_open(vendors, &s) < 0)
+		return 0;
+	begun = cpu_s();
+	do {
+		for (size_t at = 0; at < text.len; at += PIECE) {
+			size_t len = text.len - at < PIECE ? text.len - at : PIECE;
+
+			(void)!vendor_stream_feed(s, (struct bb_span){ text.p + at, len }, early,
+						  found);
+		}
+		n += text.len;
+		used = cpu_s() - begun;
+	} while (used < LEAST_S);
+	vendor_stream_close(s);
+	return (double)n / used;
+}
+
+static struct known_db *some_secrets(struct bb_err *err)
+{
+	static char text[SECRETS][41];
+	struct known_secret secrets[SECRETS];
+	struct known_db *db = NULL;
+	uint64_t seed = 88172645463325252ull;
+
+	for (size_t i = 0; i < SECRETS; i++) {
+		for (size_t j = 0; j < 40; j++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			text[i][j] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678"
+				     "9"[seed % 62];
+		}
+		secrets[i] = (struct known_secret){ BB_SPAN_STR(text[i]), 0 };
+	}
+	return known_db_new(secrets, SECRETS, &db, err) == 0 ? db : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	bb_auto_buf struct bb_buf text;
+	struct vendor_db *vendors = NULL;
+	struct known_db *known;
+	struct bb_err err = { 0 };
+	unsigned long found = 0, hits = 0;
+	double all, first;
+
+	bb_buf_init(&text, TEXT);
+	for (int i = 1; i < argc; i++)
+		(void)!bb_read_file(argv[i], &text, &err); /* what does not fit is left out */
+	known = some_secrets(&err);
+	if (text.len == 0 || !known || vendor_db_open(NULL, &vendors, &err) < 0) {
+		(void)fprintf(stderr, "bench-scan: %s\n", err.msg);
+		return 1;
+	}
+	first = first_pass(vendors, bb_buf_span(&text), &hits);
+	all = all_views(vendors, known, bb_buf_span(&text), &found);
+	(void)printf("{\"octets\": %zu, \"first_per_cpu_s\": %.0f, \"all_per_cpu_s\": %.0f, "
+		     "\"found\": %lu}\n",
+		     text.len, first, all, found);
+	return 0;
+}
