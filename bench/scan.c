@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench-scan FILE…: the search over the files as one text, in pieces of 16 KiB; one line of JSON */
-#include "base/io.h"
 #include "scan/scan.h"
+#include "base/io.h"
 #include <stdio.h>
 #include <time.h>
 

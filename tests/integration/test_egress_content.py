@@ -64,7 +64,8 @@ class World:
         self.server = upstreams.Raw(self._script, (tmp + "/good.crt", tmp + "/good.key"))
         self.clear = upstreams.Raw(self._script)
         self.rig = egressrig.Rig(EXE, [egressrig.route(h, **c) for h, c in ROUTES.items()],
-                                 testca.pem(self.ca.cert), tokens=TOKENS)
+                                 testca.pem(self.ca.cert), tokens=TOKENS,
+                                 known=[("DB", "db-password-of-the-guest", ["plain.test"], False)])
         for host in ROUTES:
             self.rig.targets[host, 443] = self.server.address
             self.rig.targets[host, 80] = self.clear.address
@@ -238,6 +239,12 @@ def test_minted_tokens_pass(w):
     w.denied("https://bearer.test/v2/", *get, reason="foreign_credential")
     w.denied("https://plain.test/v2/", "-H", "Authorization: Bearer minted-registry-tokem",
              reason="foreign_credential")
+
+
+def test_to_gives_a_credential(w):
+    for args in (["-u", "me:db-password-of-the-guest"], ["-H", "Authorization: Bearer db-password-of-the-guest"]):
+        w.allowed("https://plain.test/", *args)
+        w.denied("https://friend.test/", *args, reason="foreign_credential")
 
 
 def test_minted_links_pass(w):

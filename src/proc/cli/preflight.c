@@ -26,6 +26,19 @@ bool preflight_backend(const struct backend *backend)
 	return false;
 }
 
+/* What of the route is not as usual */
+static void print_content(const struct content *c)
+{
+	if (c->credentials == CONTENT_PIN)
+		(void)fprintf(stderr, ", with the credential of %s", c->auth.token_ref);
+	if (c->n_matches)
+		(void)fputs(", only what its matches admit", stderr);
+	else if (c->git == CONTENT_GIT_FETCH)
+		(void)fputs(", git fetches only", stderr);
+	if (!c->dlp.known_secrets && !c->dlp.token_patterns)
+		(void)fputs(", not searched for secrets", stderr);
+}
+
 static void print_route(const struct policy_route *r)
 {
 	(void)fprintf(stderr, "    %s%s ports", r->wildcard ? "*." : "", r->host);
@@ -34,6 +47,7 @@ static void print_route(const struct policy_route *r)
 	if (r->upstream.host[0])
 		(void)fprintf(stderr, " → %s://%s:%u", r->upstream.tls ? "https" : "http",
 			      r->upstream.host, r->upstream.port);
+	print_content(r->content);
 	(void)fputc('\n', stderr);
 }
 

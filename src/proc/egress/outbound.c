@@ -111,15 +111,6 @@ static const struct secret_known *known_at(const struct conn *c, size_t index, c
 	return i < s->n_tokens ? NULL : &s->known[i - s->n_tokens];
 }
 
-static bool may_go_to(const struct secret_known *k, const char *host)
-{
-	for (size_t i = 0; k && i < k->n_to; i++) {
-		if (strcmp(k->to[i], host) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void describe(struct search *s, const struct scan_finding *f, enum policy_reason reason,
 		     const char *name)
 {
@@ -147,7 +138,7 @@ static bool counts(struct search *s, const struct scan_finding *f)
 		k = known_at(s->c, f->index, &name);
 		reason = k && k->canary ? REASON_CANARY : REASON_KNOWN_SECRET;
 		if ((!dlp->known_secrets && reason != REASON_CANARY) ||
-		    may_go_to(k, s->rq->to.name))
+		    (k && secret_may_go_to(k, s->rq->to.name)))
 			return false;
 	}
 	describe(s, f, reason, name);

@@ -180,3 +180,12 @@ const struct secret_token *secrets_placeholder_in(const struct secrets *s, struc
 	}
 	return NULL;
 }
+
+bool secret_may_go_to(const struct secret_known *k, const char *host)
+{
+	for (size_t i = 0; i < k->n_to; i++) {
+		if (strcmp(k->to[i], host) == 0)
+			return true;
+	}
+	return false;
+}

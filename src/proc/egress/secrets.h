@@ -47,6 +47,8 @@ struct secrets {
 /** secrets_load() - From the sealed memfd, borrowed. Return: 0 or -errno with @err */
 BB_MUST_USE int secrets_load(int fd, struct secrets *ret, struct bb_err *err);
 
+/** secret_may_go_to() - Does the manifest let it go to @host? */
+bool secret_may_go_to(const struct secret_known *k, const char *host);
 /** secrets_token() - By the name of its variable, or NULL */
 const struct secret_token *secrets_token(const struct secrets *s, const char *name);
 
