@@ -778,6 +778,22 @@ def test_real_keyd_and_dialer(w, tmp_path):
     rig.close()
 
 
+def test_upstream_sessions_are_resumed(w):
+    w.nginx.put("resumed", b"again")
+    for _ in range(3):
+        assert w.curl("https://a.test/resumed").stdout == b"again"
+    lines = [line for line in open(w.nginx.log) if "/resumed" in line]
+    assert [line.split()[-1] for line in lines][1:] == ["r", "r"], lines
+    assert w.curl("https://b.test/resumed").stdout == b"again"  # another name has a session of its own
+    # a server that shows another certificate now is verified anew
+    w.rig.targets["a.test", 443] = w.bad["badca.test"].address
+    try:
+        p = w.curl("https://a.test/resumed")
+        assert json.loads(p.stdout)["reason"] == "upstream_tls", p
+    finally:
+        w.rig.targets["a.test", 443] = w.nginx.tls
+
+
 # ---- the process itself ----
 def small_rig(w):
     return egressrig.Rig(EXE, [egressrig.route("a.test")], testca.pem(w.ca.cert))

@@ -165,7 +165,7 @@ class Nginx:
 daemon off; pid %(d)s/nginx.pid; error_log %(d)s/error.log; worker_processes 1;
 events { worker_connections 512; }
 http {
-  log_format one '$connection $connection_requests $ssl_server_name $request';
+  log_format one '$connection $connection_requests $ssl_server_name $request $ssl_session_reused';
   access_log %(d)s/access.log one; client_body_temp_path %(d)s/body; proxy_temp_path %(d)s/p;
   fastcgi_temp_path %(d)s/f; uwsgi_temp_path %(d)s/u; scgi_temp_path %(d)s/s;
   sendfile on; default_type application/octet-stream; keepalive_requests 100000;

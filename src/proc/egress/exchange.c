@@ -156,7 +156,7 @@ static void on_dialled(struct conn *c, struct ipc_msg *msg)
 		send_request(c);
 		return;
 	}
-	ssl = tls_upstream_ssl(c->eg->upstream_tls, c->rq->to.name);
+	ssl = tls_upstream_ssl(c->eg->upstream_tls, c->rq->to.name, c->rq->to.port);
 	if (!ssl || stream_start_tls(&c->up, ssl) < 0) {
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 		return;

@@ -44,6 +44,59 @@ static size_t load_roots(X509_STORE *store, struct bb_span roots)
 	return n;
 }
 
+/* ---- sessions with upstreams ---- */
+
+/*
+ * The last session of each name and port: the next handshake with it is short. The server's
+ * certificate was verified for this very name when the session was made; sessions live ten minutes.
+ */
+#define SESSIONS        64
+#define SESSION_SECONDS 600
+
+struct session {
+	char name[POLICY_NAME_MAX];
+	uint16_t port;
+	SSL_SESSION *session;
+};
+static struct session sessions[SESSIONS]; /* one guard, one policy, one thread */
+
+static struct session *session_slot(const char *name, uint16_t port)
+{
+	uint32_t h = 2166136261u ^ port;
+
+	for (const char *c = name; *c; c++)
+		h = (h ^ (uint8_t)*c) * 16777619u;
+	return &sessions[h % SESSIONS];
+}
+
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	uint16_t port = (uint16_t)(uintptr_t)SSL_get_app_data(ssl);
+	struct session *s;
+
+	if (!name || strlen(name) >= sizeof(s->name) || SSL_get_verify_result(ssl) != X509_V_OK)
+		return 0;
+	s = session_slot(name, port);
+	SSL_SESSION_free(s->session);
+	memcpy(s->name, name, strlen(name) + 1);
+	s->port = port;
+	s->session = session;
+	return 1; /* the reference is ours now */
+}
+
+/* A session is used once (RFC 8446 appendix C.4); the server sends the next one */
+static void resume(SSL *ssl, const char *name, uint16_t port)
+{
+	struct session *s = session_slot(name, port);
+
+	if (!s->session || s->port != port || strcmp(s->name, name) != 0)
+		return;
+	(void)SSL_set_session(ssl, s->session);
+	SSL_SESSION_free(s->session);
+	s->session = NULL;
+}
+
 SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -51,6 +104,9 @@ SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
 	if (!ctx)
 		return fail(err, "upstream TLS context");
 	set_common(ctx);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, on_new_session);
+	(void)SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	/* set_alpn_protos() returns 0 for success */
 	if (SSL_CTX_set_alpn_protos(ctx, alpn_http1, ALPN_LEN) != 0) {
@@ -67,7 +123,7 @@ SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
 	return ctx;
 }
 
-SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name)
+SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port)
 {
 	SSL *ssl = SSL_new(ctx);
 
@@ -79,6 +135,8 @@ SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name)
 		SSL_free(ssl);
 		return NULL;
 	}
+	SSL_set_app_data(ssl, (void *)(uintptr_t)port);
+	resume(ssl, name, port);
 	return ssl;
 }
 

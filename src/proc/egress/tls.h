@@ -23,8 +23,14 @@
  */
 BB_MUST_USE SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err);
 
-/** tls_upstream_ssl() - Client for @name (SNI, verified host name). Return: owned or NULL */
-BB_MUST_USE SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name);
+/**
+ * tls_upstream_ssl() - Client for @name (SNI, verified host name), with the last session of @name
+ * and
+ * @port where there is one
+ *
+ * Return: owned or NULL
+ */
+BB_MUST_USE SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port);
 
 /**
  * tls_guest_new() - Server context for one name
