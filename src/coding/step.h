@@ -17,6 +17,8 @@ struct coding_step {
 	bool begun;
 	bool at_end;
 	bool single;   /* nothing may follow the end */
+	uint8_t magic; /* zstd: octets of the frame's magic number seen */
+	bool skippable;
 	uint64_t left; /* octets that may still come out */
 };
 

@@ -33,6 +33,28 @@ static void zstd_close(struct coding_step *s)
 	s->state = NULL;
 }
 
+/*
+ * The library also reads formats from before the standard, which no other decoder on the way need
+ * do: RFC 8878 has two magic numbers (sections 3.1.1 and 3.1.2).
+ */
+static bool magic_is_good(struct coding_step *s, struct bb_span in)
+{
+	static const uint8_t frame[] = { 0x28, 0xb5, 0x2f, 0xfd },
+			     skip[] = { 0x50, 0x2a, 0x4d, 0x18 };
+
+	for (size_t i = 0; i < in.len && s->magic < 4; i++, s->magic++) {
+		uint8_t c = in.p[i];
+
+		if (s->magic == 0)
+			s->skippable = (c & 0xf0) == skip[0];
+		if (s->magic == 0 && s->skippable)
+			continue;
+		if (c != (s->skippable ? skip : frame)[s->magic])
+			return false;
+	}
+	return true;
+}
+
 /* Frames follow one another, skippable ones too; what is no frame is an error of the library */
 static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, uint8_t *out,
 				   size_t cap, size_t *ret_len)
@@ -44,6 +66,8 @@ static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, ui
 	*ret_len = 0;
 	if (in->len == 0 && s->at_end)
 		return CODING_OK;
+	if (!magic_is_good(s, *in))
+		return s->at_end ? CODING_TRAILING : CODING_DAMAGED;
 	r = ZSTD_decompressStream(s->state, &to, &from);
 	*ret_len = to.pos;
 	*in = (struct bb_span){ in->p + from.pos, in->len - from.pos };
@@ -53,6 +77,8 @@ static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, ui
 		return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? CODING_MEMORY
 									    : CODING_DAMAGED;
 	s->at_end = r == 0;
+	if (s->at_end)
+		s->magic = 0;
 	return CODING_OK;
 }
 

@@ -191,6 +191,11 @@ static void broken(void **state)
 		free(in.p);
 		free(more.p);
 	}
+	/* what the library knows from before the standard is not zstd */
+	assert_int_equal(decode("zstd",
+				(struct octets){ (uint8_t *)"\x25\xb5\x2f\xfd\0\xfd\0m", 8 }, 1,
+				100000, &out),
+			 CODING_DAMAGED);
 	free(text.p);
 	free(out.p);
 }
