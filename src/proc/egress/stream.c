@@ -114,6 +114,9 @@ void stream_close(struct stream *s)
 	if (s->ev)
 		event_free(s->ev);
 	s->ev = NULL;
+	/* Cut without close_notify, as HTTP may be: that alone does not spoil the session */
+	if (s->ssl && !s->error)
+		SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(s->ssl);
 	s->ssl = NULL;
 	bb_closep(&s->fd);

@@ -85,16 +85,13 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	return 1; /* the reference is ours now */
 }
 
-/* A session is used once (RFC 8446 appendix C.4); the server sends the next one */
+/* Used until the server gives another: not all do when one is resumed */
 static void resume(SSL *ssl, const char *name, uint16_t port)
 {
 	struct session *s = session_slot(name, port);
 
-	if (!s->session || s->port != port || strcmp(s->name, name) != 0)
-		return;
-	(void)SSL_set_session(ssl, s->session);
-	SSL_SESSION_free(s->session);
-	s->session = NULL;
+	if (s->session && s->port == port && strcmp(s->name, name) == 0)
+		(void)SSL_set_session(ssl, s->session);
 }
 
 SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
