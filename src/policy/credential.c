@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/credential.h"
-#include <strings.h>
 
 static const char *const authorization_fields[] = {
 	"authorization",
@@ -106,11 +105,25 @@ static const char *const signature_schemes[] = {
 	"dpop",
 };
 
+/* CGI and its heirs read '-' and '_' as the same */
+static bool is_same(struct bb_span s, const char *name)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t a = s.p[i] == '_' ? '-' : s.p[i],
+			b = name[i] == '_' ? '-' : (uint8_t)name[i];
+
+		if (a >= 'A' && a <= 'Z')
+			a |= 0x20;
+		if (a != b)
+			return false;
+	}
+	return true;
+}
+
 static bool is_one_of(struct bb_span s, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strlen(names[i]) == s.len &&
-		    strncasecmp((const char *)s.p, names[i], s.len) == 0)
+		if (strlen(names[i]) == s.len && is_same(s, names[i]))
 			return true;
 	}
 	return false;
@@ -221,12 +234,23 @@ static size_t unescape_name(struct bb_span name, uint8_t *out, size_t cap)
 	return n;
 }
 
+/* '&', or ';' as HTML 4 had it and some servers still do */
+static bool next_parameter(struct bb_span *rest, struct bb_span *ret_name,
+			   struct bb_span *ret_value)
+{
+	const uint8_t *amp = rest->len ? memchr(rest->p, '&', rest->len) : NULL;
+	const uint8_t *semi = rest->len ? memchr(rest->p, ';', rest->len) : NULL;
+
+	return credential_next_pair(rest, semi && (!amp || semi < amp) ? ';' : '&', ret_name,
+				    ret_value);
+}
+
 bool credential_next_query(struct bb_span *rest, struct bb_span *ret_name,
 			   struct bb_span *ret_value)
 {
 	uint8_t name[32];
 
-	while (credential_next_pair(rest, '&', ret_name, ret_value)) {
+	while (next_parameter(rest, ret_name, ret_value)) {
 		size_t n = unescape_name(*ret_name, name, sizeof(name));
 
 		if (ret_value->len && credential_parameter((struct bb_span){ name, n }))

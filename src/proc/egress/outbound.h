@@ -23,6 +23,7 @@
 #define OUTBOUND_WHOLE_TOTAL (64u << 20)
 #define OUTBOUND_HOLD_MS     50
 #define OUTBOUND_HOLD_MAX    (64u << 10)
+#define OUTBOUND_HOLD_TAIL   (16u << 10) /* four times a vendor's longest token, for its escapes */
 
 struct conn;
 struct request;

@@ -111,6 +111,26 @@ static void refuse(struct conn *c, struct judgement j)
 	reply_error(c, j.status, j.reason, j.text);
 }
 
+/*
+ * What may be the beginning of a token: of plain text it is in the last OUTBOUND_HOLD_TAIL octets,
+ * and what stands before them may go. Of a coded body nobody can say where it is.
+ */
+static int hold_back(struct conn *c, struct bb_span data)
+{
+	struct request *rq = c->rq;
+	int r = bb_buf_add(&rq->waiting, data.p, data.len);
+	size_t n = rq->waiting.len > OUTBOUND_HOLD_TAIL ? rq->waiting.len - OUTBOUND_HOLD_TAIL : 0;
+
+	if (rq->waiting_since == 0)
+		rq->waiting_since = bb_now_ms();
+	(void)event_add(c->again, &(struct timeval){ .tv_usec = OUTBOUND_HOLD_MS * 1000 });
+	if (r < 0 || n == 0 || rq->decoder)
+		return r;
+	r = pass_on(c, (struct bb_span){ rq->waiting.p, n });
+	bb_buf_drop(&rq->waiting, n);
+	return r;
+}
+
 /* Search, then let go or keep. Return: false when the request is over */
 static bool release(struct conn *c, struct bb_span data, bool end)
 {
@@ -126,13 +146,11 @@ static bool release(struct conn *c, struct bb_span data, bool end)
 		return false;
 	}
 	if (hold) {
-		if (rq->waiting.len == 0)
-			rq->waiting_since = bb_now_ms();
-		(void)event_add(c->again, &(struct timeval){ .tv_usec = OUTBOUND_HOLD_MS * 1000 });
-		r = bb_buf_add(&rq->waiting, data.p, data.len);
+		r = hold_back(c, data);
 	} else {
 		r = pass_on(c, bb_buf_span(&rq->waiting));
 		bb_buf_release(&rq->waiting);
+		rq->waiting_since = 0;
 		if (r == 0)
 			r = pass_on(c, data);
 	}

@@ -13,6 +13,7 @@ static void fields(void **state)
 		{ "x-api-key", CREDENTIAL_FIELD },
 		{ "X-Goog-Api-Key", CREDENTIAL_FIELD },
 		{ "Private-Token", CREDENTIAL_FIELD },
+		{ "X_Api_Key", CREDENTIAL_FIELD },
 		{ "Cookie", CREDENTIAL_COOKIE },
 		{ "Accept", CREDENTIAL_NONE },
 		{ "Authorization2", CREDENTIAL_NONE },
@@ -71,6 +72,8 @@ static void queries(void **state)
 		{ "tokens=x&mytoken=y", "" },
 		{ "&&token=x&&", "x," },
 		{ "token=x=y", "x=y," },
+		{ "a=b;token=x;c&key=y", "x,y," },
+		{ "access-token=x&api_key=y", "x,y," },
 		{ "tok%=1&token=x", "x," },
 	};
 
