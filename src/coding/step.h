@@ -9,6 +9,8 @@
  * Layer:     coding
  */
 
+#define CODING_ZSTD_HEADER 18 /* RFC 8878 section 3.1.1.1: at most */
+
 /** struct coding_step - @state: the library's; @at_end: between two members, or behind the last */
 struct coding_step {
 	enum coding_name name;
@@ -16,9 +18,11 @@ struct coding_step {
 	void *state;
 	bool begun;
 	bool at_end;
-	bool single;   /* nothing may follow the end */
-	uint8_t magic; /* zstd: octets of the frame's magic number seen */
-	bool skippable;
+	bool single; /* nothing may follow the end */
+	/* zstd: the frame's header as far as it has come, and the octets that came out of it */
+	uint8_t header[CODING_ZSTD_HEADER];
+	uint8_t n_header;
+	uint64_t frame_out;
 	uint64_t left; /* octets that may still come out */
 };
 

@@ -37,22 +37,44 @@ static void zstd_close(struct coding_step *s)
  * The library also reads formats from before the standard, which no other decoder on the way need
  * do: RFC 8878 has two magic numbers (sections 3.1.1 and 3.1.2).
  */
-static bool magic_is_good(struct coding_step *s, struct bb_span in)
+static bool magic_is_good(const struct coding_step *s)
 {
-	static const uint8_t frame[] = { 0x28, 0xb5, 0x2f, 0xfd },
-			     skip[] = { 0x50, 0x2a, 0x4d, 0x18 };
+	static const uint8_t frame[] = { 0x28, 0xb5, 0x2f, 0xfd }, skip[] = { 0, 0x2a, 0x4d, 0x18 };
+	bool skippable = s->n_header > 0 && (s->header[0] & 0xf0) == 0x50;
+	const uint8_t *want = skippable ? skip : frame;
 
-	for (size_t i = 0; i < in.len && s->magic < 4; i++, s->magic++) {
-		uint8_t c = in.p[i];
-
-		if (s->magic == 0)
-			s->skippable = (c & 0xf0) == skip[0];
-		if (s->magic == 0 && s->skippable)
-			continue;
-		if (c != (s->skippable ? skip : frame)[s->magic])
+	for (size_t i = skippable; i < s->n_header && i < 4; i++) {
+		if (s->header[i] != want[i])
 			return false;
 	}
 	return true;
+}
+
+static void keep_header(struct coding_step *s, struct bb_span in)
+{
+	for (size_t i = 0; i < in.len && s->n_header < CODING_ZSTD_HEADER; i++)
+		s->header[s->n_header++] = in.p[i];
+}
+
+/* A size that the header names is the size; whether the library compares depends on the cutting */
+static bool size_is_good(const struct coding_step *s)
+{
+	ZSTD_frameHeader h;
+
+	if (ZSTD_getFrameHeader(&h, s->header, s->n_header) != 0)
+		return false;
+	return h.frameType == ZSTD_skippableFrame ||
+	       h.frameContentSize == ZSTD_CONTENTSIZE_UNKNOWN || h.frameContentSize == s->frame_out;
+}
+
+static enum coding_result end_frame(struct coding_step *s)
+{
+	enum coding_result r = size_is_good(s) ? CODING_OK : CODING_DAMAGED;
+
+	s->at_end = true;
+	s->n_header = 0;
+	s->frame_out = 0;
+	return r;
 }
 
 /* Frames follow one another, skippable ones too; what is no frame is an error of the library */
@@ -66,7 +88,8 @@ static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, ui
 	*ret_len = 0;
 	if (in->len == 0 && s->at_end)
 		return CODING_OK;
-	if (!magic_is_good(s, *in))
+	keep_header(s, *in);
+	if (!magic_is_good(s))
 		return s->at_end ? CODING_TRAILING : CODING_DAMAGED;
 	r = ZSTD_decompressStream(s->state, &to, &from);
 	*ret_len = to.pos;
@@ -76,10 +99,9 @@ static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, ui
 	if (ZSTD_isError(r))
 		return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? CODING_MEMORY
 									    : CODING_DAMAGED;
-	s->at_end = r == 0;
-	if (s->at_end)
-		s->magic = 0;
-	return CODING_OK;
+	s->frame_out += to.pos;
+	s->at_end = false;
+	return r == 0 ? end_frame(s) : CODING_OK;
 }
 
 const struct coding_ops coding_zstd = { zstd_open, zstd_run, zstd_close };
