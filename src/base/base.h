@@ -80,6 +80,16 @@ static inline bool bb_span_eq(struct bb_span a, struct bb_span b)
 		bb_fd_;                                                                            \
 	})
 
+/** bb_hex_value() - 0 to 15, or -1 for what is no hexadecimal digit */
+static inline int bb_hex_value(uint8_t c)
+{
+	uint8_t lower = c | 0x20;
+
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 /* Big-endian octets, as every wire format here has them */
 static inline uint16_t bb_get_be16(const uint8_t *p)
 {

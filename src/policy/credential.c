@@ -204,14 +204,6 @@ bool credential_next_pair(struct bb_span *rest, char separator, struct bb_span *
 	return true;
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Names may be written in escapes: "to%6ben" is "token" to every server */
 static size_t unescape_name(struct bb_span name, uint8_t *out, size_t cap)
 {
@@ -221,8 +213,8 @@ static size_t unescape_name(struct bb_span name, uint8_t *out, size_t cap)
 		int high = -1, low = -1;
 
 		if (name.p[i] == '%' && i + 2 < name.len) {
-			high = hex_value(name.p[i + 1]);
-			low = hex_value(name.p[i + 2]);
+			high = bb_hex_value(name.p[i + 1]);
+			low = bb_hex_value(name.p[i + 2]);
 		}
 		if (high >= 0 && low >= 0) {
 			out[n++] = (uint8_t)((unsigned int)high * 16 + (unsigned int)low);

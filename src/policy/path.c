@@ -11,14 +11,6 @@ struct bb_span path_split(struct bb_span target, struct bb_span *ret_query)
 	return (struct bb_span){ target.p, len };
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One escape at @p. Return: its octet, -1 when it is none */
 static int escape_value(const uint8_t *p, size_t len)
 {
@@ -26,8 +18,8 @@ static int escape_value(const uint8_t *p, size_t len)
 
 	if (len < 3 || p[0] != '%')
 		return -1;
-	high = hex_value(p[1]);
-	low = hex_value(p[2]);
+	high = bb_hex_value(p[1]);
+	low = bb_hex_value(p[2]);
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 

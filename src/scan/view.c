@@ -17,14 +17,6 @@ struct meaning {
 	size_t n;
 };
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void mean_octet(struct meaning *m, size_t used, uint8_t c)
 {
 	m->used = used;
@@ -68,7 +60,7 @@ static enum parse hex_digits(const uint8_t *p, size_t len, size_t at, size_t dig
 
 		if (at + i == len)
 			return PARSE_MORE;
-		h = hex_value(p[at + i]);
+		h = bb_hex_value(p[at + i]);
 		if (h < 0)
 			return PARSE_NONE;
 		v = v << 4 | (uint32_t)h;
@@ -209,7 +201,7 @@ static enum parse entity(const uint8_t *p, size_t len, struct meaning *m)
 	if (p[1] != '#')
 		return named_entity(p, len, m);
 	for (i = from; i < len && i < from + 8; i++) {
-		int h = hex_value(p[i]);
+		int h = bb_hex_value(p[i]);
 
 		if (h < 0 || (!hex && h > 9))
 			break;
@@ -456,7 +448,7 @@ static const int8_t *values_of(enum view_coding coding)
 
 	for (unsigned int c = 0; c < 256 && !filled; c++) {
 		values[VIEW_BASE64][c] = (int8_t)base64_value((uint8_t)c);
-		values[VIEW_HEX][c] = (int8_t)hex_value((uint8_t)c);
+		values[VIEW_HEX][c] = (int8_t)bb_hex_value((uint8_t)c);
 		values[VIEW_BASE32][c] = (int8_t)base32_value((uint8_t)c);
 	}
 	filled = true;
