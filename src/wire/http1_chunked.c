@@ -27,14 +27,6 @@ void http1_chunked_init(struct http1_chunked *c, bool lenient)
 	*c = (struct http1_chunked){ .state = ST_SIZE, .lenient = lenient };
 }
 
-static int hex_value(uint8_t ch)
-{
-	if (ch >= '0' && ch <= '9')
-		return ch - '0';
-	ch |= 0x20;
-	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 /* The size line is complete */
 static enum http1_result size_done(struct http1_chunked *c)
 {
@@ -46,7 +38,7 @@ static enum http1_result size_done(struct http1_chunked *c)
 
 static enum http1_result on_size(struct http1_chunked *c, uint8_t ch)
 {
-	int v = hex_value(ch);
+	int v = bb_hex_value(ch);
 
 	if (v >= 0 && c->state == ST_SIZE) {
 		/* 15 digits: never near an overflow of a count of octets */
