@@ -81,9 +81,15 @@ static void parse_env_map(const struct tree *n, struct bottle_env *e, struct dia
 	from = schema_variable(k, "from", diag);
 	e->kind = BOTTLE_ENV_HOST;
 	e->value = from ? strdup(from) : NULL;
-	if ((k = tree_get(n, "secret")))
-		e->secret = schema_bool(k, "secret", diag) == 1;
+	if ((k = tree_get(n, "secret"))) {
+		int secret = schema_bool(k, "secret", diag);
+
+		e->secret = secret == 1;
+		e->open = secret == 0;
+	}
 	if ((k = tree_get(n, "to")) && schema_is_seq(k, "to", diag)) {
+		if (e->open)
+			diag_add(diag, k->at, "env.%.60s: `to` is for a secret", n->key);
 		e->secret = true;
 		e->to = json_array();
 		for (const struct tree *c = k->first; c; c = c->next) {
@@ -119,7 +125,6 @@ static void parse_env_value(const struct tree *n, struct bottle_env *e, struct d
 			e->value = NULL;
 	} else if (len > 3 && strncmp(n->text, "${", 2) == 0 && n->text[len - 1] == '}') {
 		e->kind = BOTTLE_ENV_HOST;
-		e->secret = true;
 		e->value = strndup(n->text + 2, len - 3);
 	} else {
 		e->value = strdup(n->text);

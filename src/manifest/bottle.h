@@ -30,6 +30,7 @@ struct bottle_env {
 	char *value;
 	enum bottle_env_kind kind;
 	bool secret;
+	bool open;    /* `secret: false`: not one, whatever it looks like */
 	json_t *to;   /* array of hosts it may leave to, or NULL */
 	char *source; /* "file:line" */
 };

@@ -105,7 +105,17 @@ def test_token_in_env_is_refused(product):
     assert r.code == 1 and b"token_ref" in r.err and TOKEN.encode() not in r.err, r
 
 
+def test_what_counts_as_a_secret(product):
+    product.write("bottles/which.md", "---\nenv:\n  A: ${BB_A}\n  B: {from: BB_A, secret: false}\n"
+                  "  C: {from: BB_C, secret: true}\n  D: plain-text-of-the-manifest-0123456789\n  E: ${BB_E}\n---\n")
+    r = product.run("run", "--bottle", "which", "--", "true",
+                    env={"BB_A": "a8Kz0Qm3Vx7Lp2Wn", "BB_C": "p4ss!", "BB_E": "aaaaaaaaaaaaaaaaaaaaaaaa"})
+    assert r.code == 0 and b"looked for in what leaves: A, C\n" in r.err, r
+    assert b"env.C has fewer than 12" in r.err and b"p4ss!" not in r.err
+
+
 def test_unset_token_is_a_named_503(product, internet):
+    product.write("bottles/secrets.md", BOTTLE)
     r = product.run("run", "--bottle", "secrets", "--", "curl", "-sS", "-m", "20", "https://api.test/v1/me",
                     env={"BB_TEST_DB_PASSWORD": SECRET})
     assert json.loads(r.out)["reason"] == "token_unset" and json.loads(r.out)["detail"] == "BB_TEST_TOKEN", r

@@ -111,6 +111,8 @@ static int env_value(const struct bottle_env *e, char **ret, struct bb_err *err)
  * in a file that people show to each other */
 static bool is_secret(const struct bottle_env *e, const char *value)
 {
+	if (e->open)
+		return false;
 	return e->secret || (e->kind != BOTTLE_ENV_LITERAL && plan_looks_secret(value));
 }
 

@@ -30,6 +30,16 @@ bool plan_looks_secret(const char *value)
 	return bits >= SECRET_BITS;
 }
 
+/* Letters and digits, which is what is searched for */
+static bool is_searchable(const char *value)
+{
+	size_t n = 0;
+
+	for (const char *c = value; *c; c++)
+		n += (*c >= '0' && *c <= '9') || ((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z');
+	return n >= 12;
+}
+
 int plan_know(struct plan *p, const char *name, const char *value, const json_t *to, bool canary,
 	      struct bb_err *err)
 {
@@ -38,6 +48,11 @@ int plan_know(struct plan *p, const char *name, const char *value, const json_t 
 
 	if (!one || json_array_append_new(json_object_get(p->secrets, "known"), one) < 0)
 		return bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8", name);
+	if (!is_searchable(value))
+		plan_warn(p,
+			  "env.%s has fewer than 12 letters and digits: too short to be looked for "
+			  "in what leaves",
+			  name);
 	return 0;
 }
 

@@ -51,6 +51,25 @@ static void print_route(const struct policy_route *r)
 	(void)fputc('\n', stderr);
 }
 
+/* Whoever is surprised by a refusal later sees here why */
+static void print_secrets(const struct plan *p)
+{
+	bool any = false;
+	json_t *k;
+	size_t i;
+
+	json_array_foreach(json_object_get(p->secrets, "known"), i, k)
+	{
+		if (json_is_true(json_object_get(k, "canary")))
+			continue;
+		(void)fprintf(stderr, "%s%s", any ? ", " : "  looked for in what leaves: ",
+			      json_string_value(json_object_get(k, "name")));
+		any = true;
+	}
+	if (any)
+		(void)fputc('\n', stderr);
+}
+
 void plan_print(const struct plan *p)
 {
 	struct vmm_accel_choice accel;
@@ -68,6 +87,7 @@ void plan_print(const struct plan *p)
 		(void)fputs("  HTTP and HTTPS through the egress guard to:\n", stderr);
 	for (size_t j = 0; j < p->policy.n_routes; j++)
 		print_route(&p->policy.routes[j]);
+	print_secrets(p);
 	if (!p->policy.n_routes && !p->policy.n_tcp)
 		(void)fputs("  nothing may leave this bottle\n", stderr);
 	json_array_foreach(p->warnings, i, w)
