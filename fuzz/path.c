@@ -15,7 +15,7 @@ static void check(bool ok)
 
 static void check_query(struct bb_span query)
 {
-	const uint8_t *end = query.p + query.len;
+	const uint8_t *end = query.len ? query.p + query.len : query.p;
 	struct bb_span name, value;
 
 	while (credential_next_query(&query, &name, &value)) {
