@@ -59,7 +59,7 @@ class World:
         self.server = EchoWs()
         self.raw = None
         self.rig = egressrig.Rig(
-            EXE, [egressrig.route("ws.test", dlp=ON), egressrig.route("raw.test", dlp=ON),
+            EXE, [egressrig.route("ws.test", dlp=ON), egressrig.route("raw.test", dlp=ON, credentials="minted"),
                   egressrig.route("auth.test", credentials="pin", dlp=ON, upstream={
                       "host": "127.0.0.1", "port": self.server.address[1], "tls": False},
                       auth={"scheme": "Bearer", "token_ref": "T", "header": ""})],
@@ -291,6 +291,17 @@ def test_unlisted_host_and_secret_in_the_handshake(w):
     s = w.by_hand("raw.test", target="/" + SECRET)
     data = head_of(s) + rest_of(s, 0.5)
     assert json.loads(data.split(b"\r\n\r\n")[1])["reason"] == "known_secret" and w.raw.seen == []
+
+
+def test_keys_among_the_subprotocols(w):
+    w.upstream(upgrading())
+    for protocols, reason in ((b"realtime, server-insecure-api-key.of-somebody-else-0123456789", "foreign_credential"),
+                              (b"server-key.placeholder-T-xyz-and-then-some", "placeholder_leak")):
+        s = w.by_hand("raw.test", b"Sec-WebSocket-Protocol: " + protocols)
+        data = head_of(s) + rest_of(s, 0.5)
+        assert json.loads(data.split(b"\r\n\r\n")[1])["reason"] == reason and w.raw.seen == [], data
+    s = w.by_hand("raw.test", b"Sec-WebSocket-Protocol: realtime, v2.channel")
+    assert head_of(s).startswith(b"HTTP/1.1 101 ")
 
 
 def test_upstream_that_goes_away(w):

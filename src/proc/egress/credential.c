@@ -11,6 +11,8 @@
  * or the request would fail elsewhere and nobody would know why.
  */
 
+#define PROTOCOL_KEY_MIN 20
+
 static const struct judgement pass_on = { 0, REASON_OK, "" };
 
 static struct judgement refuse(enum policy_reason reason, const char *text)
@@ -114,6 +116,32 @@ static struct judgement judge_cookies(const struct conn *c, const struct request
 	return j;
 }
 
+/* Browsers cannot set fields of a WebSocket handshake, so some servers take the key as one of the
+ * subprotocols: "name-of-the-server.KEY". A long last part is one */
+static struct judgement judge_protocols(const struct conn *c, const struct request *rq,
+					const struct content *content, struct bb_span list)
+{
+	struct judgement j = pass_on;
+	struct bb_span item, none;
+
+	while (j.status == 0 && credential_next_pair(&list, ',', &item, &none)) {
+		const uint8_t *dot = item.len ? memrchr(item.p, '.', item.len) : NULL;
+		struct bb_span key = item;
+
+		if (dot)
+			key = (struct bb_span){ dot + 1, (size_t)(item.p + item.len - dot - 1) };
+		if (key.len < PROTOCOL_KEY_MIN)
+			continue;
+		if (secrets_placeholder_in(&c->eg->secrets, key))
+			j = refuse(REASON_PLACEHOLDER_LEAK, "nothing is put into a subprotocol");
+		else if (content->credentials == CONTENT_PIN)
+			j = refuse(REASON_FOREIGN_CREDENTIAL, "in a subprotocol");
+		else
+			j = judge_minted(c, rq, content, key, false);
+	}
+	return j;
+}
+
 /* @ret_drop: the field does not go upstream */
 static struct judgement judge_field(const struct conn *c, const struct request *rq,
 				    const struct content *content, const struct http1_field *f,
@@ -123,6 +151,8 @@ static struct judgement judge_field(const struct conn *c, const struct request *
 	bool pin = content->credentials == CONTENT_PIN, basic = false;
 	struct bb_span value = f->value;
 
+	if (http1_span_is(f->name, "sec-websocket-protocol"))
+		return judge_protocols(c, rq, content, value);
 	/* The field that we put in is a position whatever its name */
 	if (pin && content->auth.header && http1_span_is(f->name, content->auth.header))
 		kind = CREDENTIAL_FIELD;
