@@ -28,12 +28,13 @@ static bool add(void *arg, struct bb_span out)
 	return true;
 }
 
-static enum coding_result decode(const struct coding_list *list, const uint8_t *p, size_t len,
-				 size_t step, struct sum *s)
+static enum coding_result decode(const struct coding_list *list, bool grpc, const uint8_t *p,
+				 size_t len, size_t step, struct sum *s)
 {
 	struct coding_budget budget = { 0, 64u << 20 };
 	struct coding *c = NULL;
-	enum coding_result r = coding_open(list, OUT_MAX, &budget, &c);
+	enum coding_result r = grpc ? coding_open_grpc(list, OUT_MAX, &budget, &c)
+				    : coding_open(list, OUT_MAX, &budget, &c);
 
 	for (size_t at = 0; at < len && r == CODING_OK; at += step)
 		r = coding_feed(c, (struct bb_span){ p + at, len - at < step ? len - at : step },
@@ -57,8 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	list.n = data[0] % 3 + 1u;
 	for (size_t i = 0; i < list.n; i++)
 		list.v[i] = (enum coding_name)(1 + (data[0] >> (2 + 2 * i) & 3));
-	a = decode(&list, data + 2, size - 2, size, &one);
-	b = decode(&list, data + 2, size - 2, data[1] % 17 + 1u, &two);
+	if (data[1] & 0x80)
+		list.n--;
+	a = decode(&list, data[1] & 0x80, data + 2, size - 2, size, &one);
+	b = decode(&list, data[1] & 0x80, data + 2, size - 2, data[1] % 17 + 1u, &two);
 	check(one.len <= OUT_MAX && two.len <= OUT_MAX);
 	/* Past the limit, or past damage, how much came out before depends on the cutting */
 	check((a == CODING_OK) == (b == CODING_OK));

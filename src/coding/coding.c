@@ -22,6 +22,7 @@ struct coding {
 	struct coding_step steps[CODING_DEPTH_MAX];
 	coding_sink *sink;
 	void *arg;
+	struct coding_grpc *grpc; /* the steps are none then: each message has its own */
 };
 
 static const struct coding_ops *const ops[] = {
@@ -111,7 +112,23 @@ void coding_close(struct coding *c)
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		ops[c->steps[i].name]->close(&c->steps[i]);
+	coding_grpc_free(c->grpc);
 	free(c);
+}
+
+enum coding_result coding_open_grpc(const struct coding_list *list, uint64_t max_out,
+				    struct coding_budget *budget, struct coding **ret)
+{
+	struct coding *c = calloc(1, sizeof(*c));
+
+	if (c)
+		c->grpc = coding_grpc_new(list, max_out, budget);
+	if (c && c->grpc) {
+		*ret = c;
+		return CODING_OK;
+	}
+	free(c);
+	return CODING_MEMORY;
 }
 
 enum coding_result coding_open(const struct coding_list *list, uint64_t max_out,
@@ -174,6 +191,8 @@ enum coding_result coding_feed(struct coding *c, struct bb_span in, bool end, co
 {
 	enum coding_result r = CODING_OK;
 
+	if (c->grpc)
+		return coding_grpc_feed(c->grpc, in, end, sink, arg);
 	c->sink = sink;
 	c->arg = arg;
 	if (in.len)

@@ -74,6 +74,15 @@ typedef bool coding_sink(void *arg, struct bb_span out);
  */
 BB_MUST_USE enum coding_result coding_open(const struct coding_list *list, uint64_t max_out,
 					   struct coding_budget *budget, struct coding **ret);
+/**
+ * coding_open_grpc() - As coding_open(), for a body of gRPC messages
+ * @list:	What a message is coded with that says it is; empty: then none may say so
+ *
+ * The messages come out one behind the other without their prefixes. gRPC over HTTP/2,
+ * "Length-Prefixed-Message", and the trailer frames of gRPC-Web.
+ */
+BB_MUST_USE enum coding_result coding_open_grpc(const struct coding_list *list, uint64_t max_out,
+						struct coding_budget *budget, struct coding **ret);
 /** coding_feed() - Decode the next octets; @end: they are the last */
 BB_MUST_USE enum coding_result coding_feed(struct coding *c, struct bb_span in, bool end,
 					   coding_sink *sink, void *arg);

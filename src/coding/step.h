@@ -38,6 +38,14 @@ struct coding_ops {
 };
 extern const struct coding_ops coding_zlib, coding_brotli, coding_zstd;
 
+/* grpc.c: a body of messages, each of which may be coded */
+struct coding_grpc;
+struct coding_grpc *coding_grpc_new(const struct coding_list *list, uint64_t max_out,
+				    struct coding_budget *budget);
+enum coding_result coding_grpc_feed(struct coding_grpc *g, struct bb_span in, bool end,
+				    coding_sink *sink, void *arg);
+void coding_grpc_free(struct coding_grpc *g);
+
 /** coding_alloc(), coding_free() - Against the budget */
 void *coding_alloc(struct coding_budget *b, size_t size);
 void coding_free(struct coding_budget *b, void *p);

@@ -236,6 +236,7 @@ const struct http1_field *http1_fields_find(const struct http1_fields *f, const 
 /**
  * struct http1_chunked - Chunked decoder; start with http1_chunked_init()
  * @lenient:	Response: bare LF, white space after the size; both set @odd
+ * @trailers:	What the last call read of the trailer section, its empty line included
  */
 struct http1_chunked {
 	unsigned int state;
@@ -246,6 +247,7 @@ struct http1_chunked {
 	size_t ext;
 	size_t ext_total;
 	size_t trailer;
+	struct bb_span trailers;
 };
 void http1_chunked_init(struct http1_chunked *c, bool lenient);
 
@@ -255,12 +257,31 @@ void http1_chunked_init(struct http1_chunked *c, bool lenient);
  * @ret_used:	How many of them are done with, content included
  * @ret_data:	Content inside @in; empty unless HTTP1_OK
  *
- * Trailers are checked and dropped.
+ * Trailers are checked and not part of the content: @c->trailers.
  *
  * Return: HTTP1_OK with content, HTTP1_MORE with all of @in used, HTTP1_END, or the refusal
  */
 BB_MUST_USE enum http1_result http1_chunked_next(struct http1_chunked *c, struct bb_span in,
 						 size_t *ret_used, struct bb_span *ret_data);
+
+/**
+ * http1_trailers_parse() - The fields of a response's trailer section
+ * @section:	Everything that http1_chunked showed as @trailers
+ *
+ * Return: HTTP1_OK, or the reason for a 502
+ */
+BB_MUST_USE enum http1_result http1_trailers_parse(struct bb_span section,
+						   struct http1_fields *ret);
+
+/**
+ * http1_trailers_write() - The last chunk and these trailers
+ *
+ * Left out: everything hop-by-hop, and what RFC 9110 section 6.5.1 forbids here.
+ *
+ * Return: HTTP1_OK or HTTP1_NO_ROOM (HTTP1_WRITE_MAX octets are always enough)
+ */
+BB_MUST_USE enum http1_result http1_trailers_write(const struct http1_fields *f, uint8_t *out,
+						   size_t cap, size_t *ret_len);
 
 #define HTTP1_CHUNK_HEAD_MAX 19 /* 16 digits, CR, LF, NUL */
 /** http1_chunk_head() - Line before @len octets of content (never 0). Return: its length */

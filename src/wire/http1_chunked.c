@@ -4,7 +4,7 @@
 
 /*
  * RFC 9112 section 7.1. One octet at a time outside content; content is handed out as a span of the
- * input. Extensions and trailers are checked and dropped.
+ * input, and so is the trailer section. Extensions are checked and dropped.
  */
 enum chunked_state {
 	ST_SIZE,     /* hex digits */
@@ -197,8 +197,10 @@ enum http1_result http1_chunked_next(struct http1_chunked *c, struct bb_span in,
 	size_t at = 0;
 	enum http1_result r = c->state == ST_DONE ? HTTP1_END : HTTP1_MORE;
 
-	*ret_data = (struct bb_span){ 0 };
+	*ret_data = c->trailers = (struct bb_span){ 0 };
 	while (r == HTTP1_MORE && at < in.len) {
+		if (c->state >= ST_LINE && c->trailers.p == NULL)
+			c->trailers.p = in.p + at;
 		if (c->state == ST_DATA) {
 			size_t n = in.len - at;
 
@@ -214,6 +216,8 @@ enum http1_result http1_chunked_next(struct http1_chunked *c, struct bb_span in,
 			r = on_octet(c, in.p[at++]);
 		}
 	}
+	if (c->trailers.p)
+		c->trailers.len = (size_t)(in.p + at - c->trailers.p);
 	*ret_used = at;
 	return r;
 }

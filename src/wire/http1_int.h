@@ -25,6 +25,23 @@ bool http1_split(struct bb_span *s, uint8_t c, struct bb_span *ret_before);
 /* Take the next element of a comma-separated list; empty elements are skipped */
 bool http1_list_next(struct bb_span *list, struct bb_span *ret_element);
 
+/* Text into a buffer of fixed size; @full once something did not fit */
+struct http1_out {
+	uint8_t *p;
+	size_t len;
+	size_t cap;
+	bool full;
+};
+void http1_put(struct http1_out *o, struct bb_span s);
+void http1_put_str(struct http1_out *o, const char *s);
+void http1_put_field(struct http1_out *o, struct bb_span name, struct bb_span value);
+void http1_put_uint(struct http1_out *o, const char *before, uint64_t v, const char *after);
+
+bool http1_in_names(struct bb_span name, const char *const *names, size_t n);
+
+/* Connection and framing: fields that are never passed on */
+bool http1_is_hop_name(struct bb_span name);
+
 /* 1*DIGIT, at most 18 of them: never overflows */
 bool http1_digits(struct bb_span s, uint64_t *ret);
 #endif

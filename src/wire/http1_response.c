@@ -192,3 +192,18 @@ enum http1_result http1_response_parse(uint8_t *head, size_t len, struct bb_span
 		judge(ret, method, &fr);
 	return r;
 }
+
+enum http1_result http1_trailers_parse(struct bb_span section, struct http1_fields *ret)
+{
+	enum http1_result r = HTTP1_OK;
+	struct bb_span line;
+	bool odd = false;
+
+	ret->n = 0;
+	while (r == HTTP1_OK && next_line(&section, &line, &odd) && line.len) {
+		if (ret->n == HTTP1_FIELDS_MAX)
+			return HTTP1_TOO_MANY_FIELDS;
+		r = parse_field(line, &ret->v[ret->n++], &odd);
+	}
+	return r;
+}

@@ -2,14 +2,7 @@
 #include "wire/http1_int.h"
 #include <stdio.h>
 
-struct out {
-	uint8_t *p;
-	size_t len;
-	size_t cap;
-	bool full;
-};
-
-static void put(struct out *o, struct bb_span s)
+void http1_put(struct http1_out *o, struct bb_span s)
 {
 	if (o->full || s.len > o->cap - o->len) {
 		o->full = true;
@@ -20,28 +13,28 @@ static void put(struct out *o, struct bb_span s)
 	o->len += s.len;
 }
 
-static void put_str(struct out *o, const char *s)
+void http1_put_str(struct http1_out *o, const char *s)
 {
-	put(o, BB_SPAN_STR(s));
+	http1_put(o, BB_SPAN_STR(s));
 }
 
-static void put_field(struct out *o, struct bb_span name, struct bb_span value)
+void http1_put_field(struct http1_out *o, struct bb_span name, struct bb_span value)
 {
-	put(o, name);
-	put_str(o, ": ");
-	put(o, value);
-	put_str(o, "\r\n");
+	http1_put(o, name);
+	http1_put_str(o, ": ");
+	http1_put(o, value);
+	http1_put_str(o, "\r\n");
 }
 
-static void put_uint(struct out *o, const char *before, uint64_t v, const char *after)
+void http1_put_uint(struct http1_out *o, const char *before, uint64_t v, const char *after)
 {
 	char text[64];
 
 	(void)snprintf(text, sizeof(text), "%s%llu%s", before, (unsigned long long)v, after);
-	put_str(o, text);
+	http1_put_str(o, text);
 }
 
-static bool in_names(struct bb_span name, const char *const *names, size_t n)
+bool http1_in_names(struct bb_span name, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (http1_span_is(name, names[i]))
@@ -58,6 +51,11 @@ static const char *const hop_names[] = {
 	"connection", "keep-alive",        "proxy-connection", "te",
 	"trailer",    "transfer-encoding", "content-length",   "upgrade",
 };
+
+bool http1_is_hop_name(struct bb_span name)
+{
+	return http1_in_names(name, hop_names, BB_ARRAY_LEN(hop_names));
+}
 
 /* Named by a Connection field? The names there are tokens; others match nothing */
 static bool is_nominated(const struct http1_fields *f, struct bb_span name)
@@ -83,30 +81,30 @@ static bool is_nominated(const struct http1_fields *f, struct bb_span name)
 	return false;
 }
 
-static void put_end_to_end(struct out *o, const struct http1_fields *f, const char *const *drop,
-			   size_t n_drop)
+static void put_end_to_end(struct http1_out *o, const struct http1_fields *f,
+			   const char *const *drop, size_t n_drop)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		const struct http1_field *v = &f->v[i];
 
-		if (in_names(v->name, hop_names, BB_ARRAY_LEN(hop_names)) ||
-		    in_names(v->name, drop, n_drop) || is_nominated(f, v->name))
+		if (http1_is_hop_name(v->name) || http1_in_names(v->name, drop, n_drop) ||
+		    is_nominated(f, v->name))
 			continue;
-		put_field(o, v->name, v->value);
+		http1_put_field(o, v->name, v->value);
 	}
 }
 
-static void put_framing(struct out *o, enum http1_body body, uint64_t length)
+static void put_framing(struct http1_out *o, enum http1_body body, uint64_t length)
 {
 	if (body == HTTP1_BODY_LENGTH)
-		put_uint(o, "Content-Length: ", length, "\r\n");
+		http1_put_uint(o, "Content-Length: ", length, "\r\n");
 	else if (body == HTTP1_BODY_CHUNKED)
-		put_str(o, "Transfer-Encoding: chunked\r\n");
+		http1_put_str(o, "Transfer-Encoding: chunked\r\n");
 }
 
-static enum http1_result finish(struct out *o, size_t *ret_len)
+static enum http1_result finish(struct http1_out *o, size_t *ret_len)
 {
-	put_str(o, "\r\n");
+	http1_put_str(o, "\r\n");
 	if (o->full)
 		return HTTP1_NO_ROOM;
 	*ret_len = o->len;
@@ -123,18 +121,18 @@ enum http1_result http1_request_write(const struct http1_request *r, struct bb_s
 		"proxy-authorization",
 		"http2-settings",
 	};
-	struct out o = { .p = out, .cap = cap };
+	struct http1_out o = { .p = out, .cap = cap };
 
-	put(&o, r->method);
-	put_str(&o, " ");
-	put(&o, target);
-	put_str(&o, " HTTP/1.1\r\n");
-	put_field(&o, BB_SPAN_STR("Host"), host);
+	http1_put(&o, r->method);
+	http1_put_str(&o, " ");
+	http1_put(&o, target);
+	http1_put_str(&o, " HTTP/1.1\r\n");
+	http1_put_field(&o, BB_SPAN_STR("Host"), host);
 	put_end_to_end(&o, &r->fields, drop, BB_ARRAY_LEN(drop));
 	if (r->te_trailers)
-		put_str(&o, "TE: trailers\r\nConnection: TE\r\n");
+		http1_put_str(&o, "TE: trailers\r\nConnection: TE\r\n");
 	if (r->websocket)
-		put_str(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+		http1_put_str(&o, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
 	put_framing(&o, r->body, r->length);
 	return finish(&o, ret_len);
 }
@@ -144,20 +142,37 @@ enum http1_result http1_response_write(const struct http1_response *r, enum http
 				       size_t *ret_len)
 {
 	static const char *const drop[] = { "alt-svc", "nel", "report-to", "proxy-authenticate" };
-	struct out o = { .p = out, .cap = cap };
+	struct http1_out o = { .p = out, .cap = cap };
 
-	put_uint(&o, "HTTP/1.1 ", r->status, " ");
-	put(&o, r->reason);
-	put_str(&o, "\r\n");
+	http1_put_uint(&o, "HTTP/1.1 ", r->status, " ");
+	http1_put(&o, r->reason);
+	http1_put_str(&o, "\r\n");
 	put_end_to_end(&o, &r->fields, drop, BB_ARRAY_LEN(drop));
 	if (connection) {
-		put_str(&o, "Connection: ");
-		put_str(&o, connection);
-		put_str(&o, "\r\n");
+		http1_put_str(&o, "Connection: ");
+		http1_put_str(&o, connection);
+		http1_put_str(&o, "\r\n");
 	}
 	if (body == HTTP1_BODY_NONE && r->has_length)
 		put_framing(&o, HTTP1_BODY_LENGTH, r->length);
 	else
 		put_framing(&o, body, r->length);
+	return finish(&o, ret_len);
+}
+
+/* RFC 9110 section 6.5.1: what says how to read, route or trust the message is too late here */
+enum http1_result http1_trailers_write(const struct http1_fields *f, uint8_t *out, size_t cap,
+				       size_t *ret_len)
+{
+	static const char *const drop[] = {
+		"alt-svc",          "nel",           "report-to",    "proxy-authenticate",
+		"set-cookie",       "location",      "host",         "authorization",
+		"content-encoding", "content-range", "content-type", "cache-control",
+		"www-authenticate", "expect",        "max-forwards",
+	};
+	struct http1_out o = { .p = out, .cap = cap };
+
+	http1_put_str(&o, "0\r\n");
+	put_end_to_end(&o, f, drop, BB_ARRAY_LEN(drop));
 	return finish(&o, ret_len);
 }

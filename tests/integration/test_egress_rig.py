@@ -79,9 +79,18 @@ class World:
 
     def raw_upstream(self, script):
         """raw.test is served by this script from now on."""
+        self.raw.close()
         self.raw = upstreams.Raw(script)
         self.rig.targets["raw.test", 80] = self.rig.targets["raw.test", 443] = self.raw.address
         return self.raw
+
+    def fresh(self, address=None):
+        """A name that nothing has been asked of: no upstream connection is kept for it."""
+        self.names = getattr(self, "names", 0) + 1
+        name = "n%d.wild.test" % self.names
+        self.rig.targets[name, 443] = address or self.nginx.tls
+        self.rig.targets[name, 80] = address or self.nginx.plain
+        return name
 
     def client_tls(self, host="a.test", port=443, sni=None, alpn=None):
         """TLS inside CONNECT."""
@@ -189,13 +198,9 @@ def test_uploads_are_identical(w, size, how):
 
 
 def test_https_upload(w):
-    w.rig.targets["a.test", 443] = w.echo_tls.server_address
-    try:
-        data = os.urandom(3 << 20)
-        p = w.curl("--data-binary", "@-", "https://a.test/up", data=data)
-        assert p.stdout.decode() == "%s %d" % (hashlib.sha256(data).hexdigest(), len(data))
-    finally:
-        w.rig.targets["a.test", 443] = w.nginx.tls
+    data = os.urandom(3 << 20)
+    p = w.curl("--data-binary", "@-", "https://%s/up" % w.fresh(w.echo_tls.server_address), data=data)
+    assert p.stdout.decode() == "%s %d" % (hashlib.sha256(data).hexdigest(), len(data))
 
 
 def test_memory_is_bounded_with_a_slow_reader(w):
@@ -231,28 +236,31 @@ def test_bodyless_responses(w):
 def test_keep_alive_on_both_sides(w):
     w.nginx.put("k", b"k")
     open(w.nginx.log, "w").close()
-    p = w.curl(*["https://a.test/k"] * 5)
+    name = w.fresh()
+    p = w.curl(*["https://%s/k" % name] * 5)
     assert p.stdout == b"kkkkk"
     assert len(w.rig.dials) == 1
     time.sleep(0.1)
     lines = open(w.nginx.log).read().splitlines()
     assert len({x.split()[0] for x in lines}) == 1 and len(lines) == 5
-    assert lines[0].split()[2] == "a.test"  # SNI
+    assert lines[0].split()[2] == name  # SNI
 
 
 def test_plain_requests_switch_hosts(w):
     w.nginx.put("k", b"k")
-    p = w.curl("http://a.test/k", "http://b.test/k", "http://a.test/k")
-    assert p.stdout == b"kkk"
-    assert [d[0] for d in w.rig.dials] == ["a.test", "b.test", "a.test"]
+    one, two = w.fresh(), w.fresh()
+    p = w.curl("--http1.1", *["http://%s/k" % n for n in (one, two, one, two)])
+    assert p.stdout == b"kkkk"
+    assert [d[0] for d in w.rig.dials] == [one, two]  # kept for each
 
 
 def test_pipelining_keeps_order(w):
     for i in range(5):
         w.nginx.put("p%d" % i, b"body%d" % i)
-    s = w.client_tls()
-    s.sendall(b"".join(b"GET /p%d HTTP/1.1\r\nHost: a.test\r\n%s\r\n" %
-                       (i, b"Connection: close\r\n" if i == 4 else b"") for i in range(5)))
+    name = w.fresh()
+    s = w.client_tls(name)
+    s.sendall(b"".join(b"GET /p%d HTTP/1.1\r\nHost: %s\r\n%s\r\n" %
+                       (i, name.encode(), b"Connection: close\r\n" if i == 4 else b"") for i in range(5)))
     got = everything(s)
     assert [got.index(b"body%d" % i) for i in range(5)] == \
         sorted(got.index(b"body%d" % i) for i in range(5))
@@ -337,11 +345,12 @@ def test_leaf_is_asked_for_once(w):
     assert w.rig.leafs == before
 
 
-def test_alpn_is_http1_only(w):
-    s = w.client_tls(alpn=["h2", "http/1.1"])
-    assert s.selected_alpn_protocol() == "http/1.1"
+def test_alpn(w):
+    for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["h2"], "h2"),
+                            (["http/1.1"], "http/1.1"), (["x", "http/1.1"], "http/1.1"), ([], None)):
+        assert w.client_tls(alpn=offered).selected_alpn_protocol() == chosen, offered
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        w.client_tls(alpn=["h2"])
+        w.client_tls(alpn=["h3"])
     w.rig.wait_record(kind="verdict", reason="guest_tls")
 
 
@@ -351,8 +360,10 @@ def test_nothing_is_dialled_before_the_record(w):
     w.rig.ack = False
     try:
         s = w.rig.connect()
-        s.sendall(b"GET http://a.test/k HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
-        w.rig.wait_record(kind="verdict", verdict="allow", host="a.test")
+        name = w.fresh()
+        s.sendall(b"GET http://%s/k HTTP/1.1\r\n" % name.encode() +
+                  b"Host: %s\r\nConnection: close\r\n\r\n" % name.encode())
+        w.rig.wait_record(kind="verdict", verdict="allow", host=name)
         time.sleep(0.3)
         assert w.rig.dials == []
     finally:
@@ -779,19 +790,17 @@ def test_real_keyd_and_dialer(w, tmp_path):
 
 
 def test_upstream_sessions_are_resumed(w):
-    w.nginx.put("resumed", b"again")
+    w.nginx.put("once/resumed", b"again")
+    one, two = w.fresh(), w.fresh()
     for _ in range(3):
-        assert w.curl("https://a.test/resumed").stdout == b"again"
+        assert w.curl("https://%s/once/resumed" % one).stdout == b"again"
     lines = [line for line in open(w.nginx.log) if "/resumed" in line]
     assert [line.split()[-1] for line in lines][1:] == ["r", "r"], lines
-    assert w.curl("https://b.test/resumed").stdout == b"again"  # another name has a session of its own
+    assert w.curl("https://%s/once/resumed" % two).stdout == b"again"  # another name has a session of its own
     # a server that shows another certificate now is verified anew
-    w.rig.targets["a.test", 443] = w.bad["badca.test"].address
-    try:
-        p = w.curl("https://a.test/resumed")
-        assert json.loads(p.stdout)["reason"] == "upstream_tls", p
-    finally:
-        w.rig.targets["a.test", 443] = w.nginx.tls
+    w.rig.targets[one, 443] = w.bad["badca.test"].address
+    p = w.curl("https://%s/once/resumed" % one)
+    assert json.loads(p.stdout)["reason"] == "upstream_tls", p
 
 
 # ---- the process itself ----

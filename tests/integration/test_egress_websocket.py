@@ -81,6 +81,8 @@ class World:
         return s
 
     def upstream(self, script):
+        if self.raw:
+            self.raw.close()
         self.raw = upstreams.Raw(script)
         self.rig.targets["raw.test", 80] = self.raw.address
 

@@ -136,7 +136,13 @@ class Rig:
         self.listener.listen(128)
         self.port = self.listener.getsockname()[1]
         self.proxy = "http://127.0.0.1:%d" % self.port
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def listen_as(self, name, port):
+        """A port of ours that is, for the guard, a transparent connection to (name, port)."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        threading.Thread(target=self._accept, args=(listener, name, port), daemon=True).start()
+        return listener.getsockname()[1]
 
     def close(self):
         self.listener.close()
@@ -164,13 +170,13 @@ class Rig:
         ours.settimeout(20)
         return ours
 
-    def _accept(self):
+    def _accept(self, listener, *flow):
         while True:
             try:
-                s, _ = self.listener.accept()
+                s, _ = listener.accept()
             except OSError:
                 return
-            self.flow(s)
+            self.flow(s, *flow)
             s.close()
 
     # ---- the peers ----

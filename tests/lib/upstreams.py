@@ -13,10 +13,12 @@ import time
 class Raw:
     """Answers each connection by script(sock); every octet read through recv() is kept."""
 
-    def __init__(self, script, tls=None):
+    def __init__(self, script, tls=None, alpn=()):
         self.script = script
+        self.alpn = alpn
         self.seen = []        # one bytearray per connection
-        self.tls = tls        # (cert, key)
+        self.open = set()
+        self.tls = tls        # (cert, key), and what ALPN chooses from
         self.sock = socket.socket()
         self.sock.bind(("127.0.0.1", 0))
         self.sock.listen(64)
@@ -34,19 +36,35 @@ class Raw:
     def _one(self, s):
         kept = bytearray()
         self.seen.append(kept)
+        self.open.add(s)
         try:
             if self.tls:
                 ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 ctx.load_cert_chain(*self.tls)
+                ctx.set_alpn_protocols(list(self.alpn))
+                self.open.discard(s)
                 s = ctx.wrap_socket(s, server_side=True)
+                self.open.add(s)
             self.script(Conn(s, kept))
         except OSError:
             pass
         finally:
+            self.open.discard(s)
             s.close()
 
+    def forget(self):
+        """What has been seen so far; its connections go on."""
+        for kept in self.seen:
+            kept.clear()
+
     def close(self):
+        """With the connections that it has."""
         self.sock.close()
+        for s in list(self.open):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class Conn:
@@ -60,11 +78,13 @@ class Conn:
 
     def head(self):
         """One request head; False at the end of input."""
-        start = len(self.kept)
-        while b"\r\n\r\n" not in self.kept[start:]:
-            if not self.recv(1):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            octet = self.recv(1)
+            if not octet:
                 return False
-        return bytes(self.kept[start:])
+            head += octet
+        return head
 
     def send(self, data):
         self.sock.sendall(data)
@@ -148,11 +168,13 @@ def free_port():
 
 
 class Nginx:
-    """Serves a directory over TLS and plain HTTP on loopback."""
+    """Serves a directory on loopback: over TLS, plain, and both with HTTP/2."""
 
     def __init__(self, directory, cert, key):
         self.tls = ("127.0.0.1", free_port())
         self.plain = ("127.0.0.1", free_port())
+        self.h2 = ("127.0.0.1", free_port())
+        self.h2c = ("127.0.0.1", free_port())
         self.dir = directory
         self.log = os.path.join(directory, "access.log")
         root = os.path.join(directory, "www")
@@ -175,9 +197,16 @@ http {
     root %(root)s;
     location /s204 { return 204; }
     location /moved { return 302 http://elsewhere.test/; }
+    location /once/ { keepalive_timeout 0; }
+  }
+  server {
+    listen 127.0.0.1:%(h2)d ssl http2; listen 127.0.0.1:%(h2c)d http2;
+    ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
+    root %(root)s; client_max_body_size 0;
+    location /s204 { return 204; }
   }
 }
-""" % {"d": directory, "tls": self.tls[1], "plain": self.plain[1], "cert": cert, "key": key,
+""" % {"d": directory, "tls": self.tls[1], "plain": self.plain[1], "h2": self.h2[1], "h2c": self.h2c[1], "cert": cert, "key": key,
        "root": root})
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
         self.proc = subprocess.Popen(["nginx", "-e", directory + "/error.log", "-c", conf] + user)
@@ -190,6 +219,7 @@ http {
         raise AssertionError("nginx did not start")
 
     def put(self, name, data):
+        os.makedirs(os.path.dirname(os.path.join(self.root, name)), exist_ok=True)
         with open(os.path.join(self.root, name), "wb") as f:
             f.write(data)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/io.h"
 #include "proc/egress/egress.h"
+#include "proc/egress/mux.h"
 #include <errno.h>
 
 /* Steps per wake-up; one moves at most 16 KiB each way, so no connection keeps the loop for long */
@@ -32,12 +33,20 @@ static bool step_wait(struct conn *c)
 }
 
 static bool (*const steps[CONN_NUM_STATES])(struct conn *c) = {
-	[CONN_HEAD] = step_head,         [CONN_LEAF] = step_leaf,
-	[CONN_FIRST] = step_first,       [CONN_HANDSHAKE] = step_handshake,
-	[CONN_COLLECT] = step_collect,   [CONN_ACK] = step_wait,
-	[CONN_DIAL] = step_wait,         [CONN_UP_TLS] = step_up_tls,
-	[CONN_EXCHANGE] = step_exchange, [CONN_WEBSOCKET] = step_websocket,
-	[CONN_LINGER] = step_linger,     [CONN_DEAD] = step_dead,
+	[CONN_HEAD] = step_head,
+	[CONN_LEAF] = step_leaf,
+	[CONN_FIRST] = step_first,
+	[CONN_HANDSHAKE] = step_handshake,
+	[CONN_H2] = step_h2,
+	[CONN_COLLECT] = step_collect,
+	[CONN_ACK] = step_wait,
+	[CONN_FOLLOW] = step_follow,
+	[CONN_DIAL] = step_wait,
+	[CONN_UP_TLS] = step_up_tls,
+	[CONN_EXCHANGE] = step_exchange,
+	[CONN_WEBSOCKET] = step_websocket,
+	[CONN_LINGER] = step_linger,
+	[CONN_DEAD] = step_dead,
 };
 
 void request_free(struct request *rq)
@@ -47,6 +56,7 @@ void request_free(struct request *rq)
 	bb_buf_release(&rq->head);
 	bb_buf_release(&rq->own_path);
 	bb_buf_release(&rq->held);
+	bb_buf_release(&rq->trailers);
 	bb_buf_release(&rq->tap);
 	bb_buf_release(&rq->body);
 	bb_buf_release(&rq->waiting);
@@ -73,10 +83,15 @@ static void conn_free(struct conn *c)
 	LIST_REMOVE(c, link);
 	c->eg->n_conns--;
 	exchange_cancel_dial(c);
+	upstream_led(c);
 	leaf_cancel(&c->wait);
 	SSL_CTX_free(c->leaf);
+	mux_free(c->mux);
 	stream_close(&c->guest);
-	stream_close(&c->up);
+	if (c->rq)
+		stream_close(&c->up);
+	else
+		upstream_keep(c);
 	conn_drop_request(c);
 	if (c->timer)
 		event_free(c->timer);
@@ -101,6 +116,8 @@ void conn_run(struct conn *c)
 		conn_free(c);
 		return;
 	}
+	if (c->leads && c->state != CONN_DIAL && c->state != CONN_UP_TLS)
+		upstream_led(c);
 	if (progress)
 		(void)event_add(c->again, &(struct timeval){ 0 });
 	if (c->state == CONN_HEAD) {
@@ -157,12 +174,16 @@ static void timed_out(struct conn *c)
 		audit_verdict(c, POLICY_DENY, REASON_GUEST_TLS, 0, "handshake timed out", false);
 		c->state = CONN_DEAD;
 		break;
+	case CONN_H2:
+		h2_timeout(c);
+		break;
 	case CONN_COLLECT:
 		reply_error(c, 408, REASON_TIMEOUT, "request body stalled");
 		break;
 	case CONN_ACK:
 		reply_error(c, 503, REASON_TIMEOUT, "the verdict could not be recorded");
 		break;
+	case CONN_FOLLOW:
 	case CONN_DIAL:
 	case CONN_UP_TLS:
 	case CONN_EXCHANGE:
@@ -262,6 +283,21 @@ enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb
 	}
 	(void)event_add(c->again, &(struct timeval){ 0 });
 	return REASON_OK;
+}
+
+struct conn *conn_open_inside(struct conn *parent)
+{
+	struct egress *eg = parent->eg;
+	struct conn *c = eg->n_conns < eg->max_conns ? conn_new(eg, parent->flow) : NULL;
+
+	if (!c)
+		return NULL;
+	c->tunnel = c->opened = c->spoke = c->inside = true;
+	c->tls = parent->tls;
+	c->name = parent->name;
+	conn_deadline(c, EGRESS_KEEP_ALIVE_MS);
+	(void)event_add(c->again, &(struct timeval){ 0 });
+	return c;
 }
 
 void conn_next(struct conn *c)

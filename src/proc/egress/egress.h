@@ -51,6 +51,10 @@
 #define EGRESS_LINGER_MS       5000
 #define EGRESS_LINGER_BYTES    (64u << 20)
 
+/* Idle upstream connections that are kept for the next request, and for how long */
+#define UPSTREAM_IDLE_MAX 32
+#define UPSTREAM_IDLE_MS  60000
+
 /* 1xx responses that one request may get */
 #define EGRESS_INFORMATIONAL_MAX 16
 
@@ -58,6 +62,7 @@
 #define INBOUND_TAP_MAX (64u << 10)
 
 LIST_HEAD(conn_list, conn);
+LIST_HEAD(upstream_list, upstream);
 
 /** struct route_use - What has gone through a route, against its limits */
 struct route_use {
@@ -84,7 +89,13 @@ struct egress {
 	size_t n_conns;
 	size_t max_conns; /* EGRESS_CONNS_MAX, or what RLIMIT_NOFILE allows */
 	struct conn_list conns[EGRESS_CONN_BUCKETS]; /* by id */
-	uint8_t scratch[HTTP1_WRITE_MAX];            /* a head being written */
+	struct upstream_list upstreams;
+	struct conn_list leaders;   /* dial an upstream that may come to be shared */
+	struct conn_list followers; /* wait for one of them */
+	size_t n_idle;
+	unsigned int fast_streams;
+	struct event *sweep;
+	uint8_t scratch[HTTP1_WRITE_MAX]; /* a head being written */
 };
 
 enum conn_state {
@@ -92,8 +103,10 @@ enum conn_state {
 	CONN_LEAF,      /* wait for the certificate of the tunnel's name */
 	CONN_FIRST,     /* tunnel: wait for its first octet */
 	CONN_HANDSHAKE, /* tunnel: TLS with the guest */
+	CONN_H2,        /* frames; its streams are conns of their own */
 	CONN_COLLECT,   /* read a body that is judged whole */
 	CONN_ACK,       /* admitted: wait until the verdict is on record */
+	CONN_FOLLOW,    /* wait for another conn's dial of the same upstream */
 	CONN_DIAL,      /* wait for dialer */
 	CONN_UP_TLS,    /* TLS with the upstream */
 	CONN_EXCHANGE,  /* bodies both ways */
@@ -127,6 +140,7 @@ struct request {
 	size_t route;
 	bool admitted;
 	bool retried;
+	bool followed; /* it has waited for another's dial, and does not again */
 	const struct secret_token *inject; /* put in on the way out, or NULL */
 	struct bb_buf injected;            /* the field's value; wiped at the end */
 	uint64_t started_ms;
@@ -165,7 +179,8 @@ struct request {
 	uint64_t response_left;
 	struct http1_chunked response_chunks;
 	struct mask mask;
-	struct bb_buf held; /* end of the response that may begin a credential */
+	struct bb_buf trailers; /* section after the response */
+	struct bb_buf held;     /* end of the response that may begin a credential */
 	bool tapping;
 	bool coded;
 	struct bb_buf tap;
@@ -181,8 +196,12 @@ struct request {
  * @tunnel:	Requests come from inside a tunnel to @name
  * @tls:	... and that tunnel is TLS
  * @opened:	The tunnel's 200 was sent, or there is none (transparent)
+ * @inside:	A stream of HTTP/2 inside another connection
+ * @mux:	Those of this connection, or NULL
  * @leaf:	Context for @name, own reference
  * @up:		Upstream connection for @up_name, @up_route, if open
+ * @up_h2_offered: When it was opened; what speaks HTTP/1.1 all the same knows nothing else
+ * @leads:	Others wait for what comes of its dial; they are its @followers
  * @up_used:	It has carried a request before the one in hand
  */
 struct conn {
@@ -204,6 +223,8 @@ struct conn {
 	bool tunnel;
 	bool tls;
 	bool opened;
+	bool inside;
+	struct mux *mux;
 	bool spoke; /* a request head was parsed inside the tunnel */
 	struct authority name;
 	struct leaf_wait wait;
@@ -214,7 +235,12 @@ struct conn {
 	struct authority up_name;
 	size_t up_route;
 	bool up_tls;
+	bool up_h2_offered;
 	bool up_used;
+	LIST_ENTRY(conn) dialling; /* in leaders or followers */
+	bool leads;
+	unsigned int followers;
+	uint64_t leader; /* id of the conn that is waited for, or 0 */
 	struct ip_addr up_addr;
 	size_t drained;
 };
@@ -230,6 +256,9 @@ struct conn {
  */
 BB_MUST_USE enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd,
 					 struct bb_span name, uint16_t port);
+/** conn_open_inside() - A stream of the HTTP/2 connection @parent; its guest stream is not open
+ * yet. Return: it, or NULL when there are too many */
+struct conn *conn_open_inside(struct conn *parent);
 /** conn_run() - Flush and step until nothing moves; may free @c */
 void conn_run(struct conn *c);
 /** conn_find() - By id, or NULL */
@@ -256,6 +285,32 @@ void tunnel_no_leaf(struct conn *c, const char *text);
 bool step_leaf(struct conn *c);
 bool step_first(struct conn *c);
 bool step_handshake(struct conn *c);
+
+/* h2_guest.c: guests that speak HTTP/2 */
+void h2_begin(struct conn *c);
+bool step_h2(struct conn *c);
+void h2_timeout(struct conn *c);
+
+/* h2_upstream.c: upstream connections that belong to no conn */
+
+/** exchange_wants_h2() - Is HTTP/2 to be spoken with the upstream, if it can? */
+bool exchange_wants_h2(const struct conn *c);
+/** upstream_adopt() - c->up speaks HTTP/2: it becomes shared, and c->up a stream of it. Return:
+ * false without memory */
+BB_MUST_USE bool upstream_adopt(struct conn *c);
+/** upstream_reuse() - Open c->up for c->rq without dialling. Return: done? */
+BB_MUST_USE bool upstream_reuse(struct conn *c, stream_fn on_up_ready);
+/** upstream_follow() - Somebody is dialling what c->rq needs: wait for that. Return: is it so? */
+BB_MUST_USE bool upstream_follow(struct conn *c);
+/** upstream_lead() - @c begins to dial */
+void upstream_lead(struct conn *c);
+/** upstream_led() - Its dial is over, whatever came of it, or @c is; also forgets whom it followed
+ */
+void upstream_led(struct conn *c);
+/** upstream_keep() - c->up is idle and @c goes: keep it for others, or close it */
+void upstream_keep(struct conn *c);
+/** upstream_sweep() - Close what has been idle for long; now and then */
+void upstream_sweep(struct egress *eg);
 
 /* request.c: heads */
 bool step_head(struct conn *c);
@@ -320,6 +375,7 @@ void exchange_begin(struct conn *c);
 void exchange_watch_idle(struct conn *c);
 /** exchange_cancel_dial() - Nobody waits for dialer's answer any more; without one: nothing */
 void exchange_cancel_dial(struct conn *c);
+bool step_follow(struct conn *c);
 void exchange_on_dial(struct conn *c, struct ipc_msg *msg);
 /** exchange_timeout() - In CONN_DIAL, CONN_UP_TLS or CONN_EXCHANGE */
 void exchange_timeout(struct conn *c);

@@ -114,9 +114,15 @@ void exchange_watch_idle(struct conn *c)
 {
 	if (!stream_is_open(&c->up))
 		return;
+	c->up.readable = true; /* ask: its end may be in the same round of events */
 	(void)stream_fill(&c->up, 1);
 	if (c->up.in.len || c->up.eof || c->up.error || c->up.write_error)
 		stream_close(&c->up);
+}
+
+static void on_up_ready(void *arg)
+{
+	conn_run(arg);
 }
 
 void exchange_begin(struct conn *c)
@@ -131,13 +137,44 @@ void exchange_begin(struct conn *c)
 		send_request(c);
 		return;
 	}
+	upstream_keep(c);
+	if (upstream_reuse(c, on_up_ready)) {
+		c->up_used = true;
+		send_request(c);
+		return;
+	}
+	if (upstream_follow(c))
+		return;
 	c->up_used = false;
 	dial(c);
+	upstream_lead(c);
 }
 
-static void on_up_ready(void *arg)
+bool step_follow(struct conn *c)
 {
-	conn_run(arg);
+	bool any = stream_fill(&c->guest, STREAM_CHUNK);
+
+	if (conn_guest_left(c))
+		return true;
+	if (c->leader)
+		return any;
+	exchange_begin(c);
+	return true;
+}
+
+/* Without TLS nothing is negotiated: the upstream is spoken to as the guest speaks, or as gRPC has
+ * to be */
+bool exchange_wants_h2(const struct conn *c)
+{
+	return c->inside && (route_is_tls(c, c->rq->route) || !c->tls || request_is_grpc(c->rq));
+}
+
+static void adopt(struct conn *c)
+{
+	if (upstream_adopt(c))
+		send_request(c);
+	else
+		reply_error(c, 503, REASON_LIMIT, "out of memory");
 }
 
 static void on_dialled(struct conn *c, struct ipc_msg *msg)
@@ -148,15 +185,20 @@ static void on_dialled(struct conn *c, struct ipc_msg *msg)
 	c->up_name = c->rq->to;
 	c->up_route = c->rq->route;
 	c->up_tls = route_is_tls(c, c->rq->route);
+	c->up_h2_offered = c->up_tls && exchange_wants_h2(c);
 	if (stream_open(&c->up, c->eg->base, BB_TAKE_FD(msg->fd), on_up_ready, c) < 0) {
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 		return;
 	}
 	if (!c->up_tls) {
-		send_request(c);
+		if (exchange_wants_h2(c))
+			adopt(c);
+		else
+			send_request(c);
 		return;
 	}
-	ssl = tls_upstream_ssl(c->eg->upstream_tls, c->rq->to.name, c->rq->to.port);
+	ssl = tls_upstream_ssl(c->eg->upstream_tls, c->rq->to.name, c->rq->to.port,
+			       c->up_h2_offered);
 	if (!ssl || stream_start_tls(&c->up, ssl) < 0) {
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 		return;
@@ -215,7 +257,9 @@ bool step_up_tls(struct conn *c)
 	r = stream_handshake(&c->up);
 	if (r == 0)
 		return any;
-	if (r > 0)
+	if (r > 0 && stream_speaks_h2(&c->up))
+		adopt(c);
+	else if (r > 0)
 		send_request(c);
 	else
 		reply_error(c, 502, REASON_UPSTREAM_TLS, c->up.why);
@@ -281,6 +325,22 @@ static int put_masked(struct conn *c, struct bb_span data, bool last)
 	return r;
 }
 
+/* The last chunk, with the trailers for who understands them */
+static int put_last_chunk(struct conn *c)
+{
+	static struct http1_fields fields;
+	struct request *rq = c->rq;
+	size_t len = 0;
+
+	if (rq->trailers.len <= 2 || (!c->inside && !rq->http.te_trailers))
+		return bb_buf_add(&c->guest.out, HTTP1_CHUNK_LAST, 5);
+	inbound_mask_head(c, rq->trailers.p, rq->trailers.len);
+	if (http1_trailers_parse(bb_buf_span(&rq->trailers), &fields) != HTTP1_OK ||
+	    http1_trailers_write(&fields, c->eg->scratch, sizeof(c->eg->scratch), &len) != HTTP1_OK)
+		return -1;
+	return bb_buf_add(&c->guest.out, c->eg->scratch, len);
+}
+
 static void finish_body(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -288,7 +348,7 @@ static void finish_body(struct conn *c)
 
 	inbound_end(c);
 	if (r == 0 && rq->body_out == HTTP1_BODY_CHUNKED)
-		r = bb_buf_add(&c->guest.out, HTTP1_CHUNK_LAST, 5);
+		r = put_last_chunk(c);
 	if (r < 0) {
 		conn_abort(c, REASON_LIMIT, "out of memory");
 		return;
@@ -416,6 +476,9 @@ static void deliver_chunked(struct conn *c)
 		at += used;
 		if (data.len)
 			e = deliver(c, data);
+		if (e == 0 && rq->response_chunks.trailers.len)
+			e = bb_buf_add(&rq->trailers, rq->response_chunks.trailers.p,
+				       rq->response_chunks.trailers.len);
 	}
 	bb_buf_drop(in, at);
 	rq->keep_upstream &= !rq->response_chunks.odd;
@@ -479,8 +542,8 @@ static void exchange_end(struct conn *c)
 	bool keep = rq->keep_guest && rq->sent;
 
 	audit_end(c, REASON_OK, "");
-	if (!rq->keep_upstream || !rq->sent || c->up.in.len || c->up.eof || c->up.error ||
-	    c->up.write_error)
+	if (!rq->keep_upstream || !rq->sent || c->up.far || c->up.in.len || c->up.eof ||
+	    c->up.error || c->up.write_error)
 		stream_close(&c->up);
 	if (c->state == CONN_DEAD)
 		return;
@@ -488,7 +551,7 @@ static void exchange_end(struct conn *c)
 		conn_next(c);
 		return;
 	}
-	stream_close(&c->up);
+	upstream_keep(c);
 	c->state = CONN_LINGER;
 	conn_deadline(c, EGRESS_LINGER_MS);
 }

@@ -81,6 +81,13 @@ static void on_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 	(void)event_base_loopbreak(eg->base);
 }
 
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	upstream_sweep(arg);
+}
+
 static int connect_peer(struct egress *eg, struct ipc_boot *boot, enum ipc_role role,
 			struct ipc_peer **ret, struct bb_err *err)
 {
@@ -143,7 +150,11 @@ static int set_up(struct egress *eg, struct ipc_boot *boot, struct bb_err *err)
 	eg->leafs = leaf_store_new(eg->policy.generation, err);
 	eg->base = event_base_new();
 	eg->max_conns = max_conns();
-	if (!eg->leafs || !eg->base || !eg->used || minted_init(&eg->minted) < 0)
+	if (eg->base)
+		eg->sweep = event_new(eg->base, -1, EV_PERSIST, on_sweep, eg);
+	if (!eg->leafs || !eg->base || !eg->used || !eg->sweep ||
+	    event_add(eg->sweep, &(struct timeval){ .tv_sec = UPSTREAM_IDLE_MS / 4000 }) < 0 ||
+	    minted_init(&eg->minted) < 0)
 		return err->code ? err->code : bb_err_set(err, -ENOMEM, "out of memory");
 	r = connect_peer(eg, boot, IPC_ROLE_GATE, &eg->gate, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define RULES_MAX VENDOR_SERIALIZED_MAX
 #define PASSES    3
@@ -320,6 +321,36 @@ static bool is_coded(const struct request *rq)
 	return codings_of(rq, &list) != CODING_OK || list.n > 0;
 }
 
+/* A body of gRPC messages: each says itself whether it is coded */
+bool request_is_grpc(const struct request *rq)
+{
+	static const char *const types[] = { "application/grpc", "application/grpc-web" };
+	const struct http1_field *f = http1_fields_find(&rq->http.fields, "content-type", 0);
+
+	for (size_t i = 0; f && i < BB_ARRAY_LEN(types); i++) {
+		size_t n = strlen(types[i]);
+
+		if (f->value.len >= n && strncasecmp((const char *)f->value.p, types[i], n) == 0 &&
+		    (f->value.len == n || strchr("+; \t", f->value.p[n])))
+			return true;
+	}
+	return false;
+}
+
+static enum coding_result open_grpc(const struct conn *c, const struct request *rq, uint64_t max,
+				    struct coding **ret)
+{
+	const struct http1_fields *f = &rq->http.fields;
+	struct coding_list list = { 0 };
+	enum coding_result r = CODING_OK;
+
+	for (size_t i = 0; i < f->n && r == CODING_OK; i++) {
+		if (http1_span_is(f->v[i].name, "grpc-encoding"))
+			r = coding_parse(f->v[i].value, &list);
+	}
+	return r == CODING_OK ? coding_open_grpc(&list, max, &c->eg->searcher.decoders, ret) : r;
+}
+
 /* What cannot be decoded cannot be searched. Return: NULL in @ret where there is nothing to decode
  */
 static struct judgement open_decoder(const struct conn *c, const struct request *rq,
@@ -330,10 +361,16 @@ static struct judgement open_decoder(const struct conn *c, const struct request 
 	enum coding_result r = codings_of(rq, &list);
 
 	*ret = NULL;
-	if (!is_searched(content_of(c, rq)) || (r == CODING_OK && list.n == 0))
+	if (!is_searched(content_of(c, rq)) ||
+	    (r == CODING_OK && list.n == 0 && !request_is_grpc(rq)))
 		return clean;
-	if (r == CODING_OK)
-		r = coding_open(&list, max ? max : CODED_MAX, &c->eg->searcher.decoders, ret);
+	max = max ? max : CODED_MAX;
+	if (request_is_grpc(rq) && list.n)
+		r = CODING_UNKNOWN; /* who would undo that? */
+	else if (request_is_grpc(rq))
+		r = open_grpc(c, rq, max, ret);
+	else if (r == CODING_OK)
+		r = coding_open(&list, max, &c->eg->searcher.decoders, ret);
 	if (r == CODING_MEMORY)
 		return (struct judgement){ 503, REASON_LIMIT, coding_result_str[r] };
 	return r == CODING_OK ? clean

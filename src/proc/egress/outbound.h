@@ -59,6 +59,8 @@ struct judgement outbound_judge_head(const struct conn *c, struct request *rq);
 #define OUTBOUND_SHOW_MAX 2048
 struct bb_span outbound_show(const struct conn *c, struct request *rq, struct bb_span text,
 			     uint8_t *out);
+/** request_is_grpc() - Its body is gRPC messages, or those of gRPC-Web */
+bool request_is_grpc(const struct request *rq);
 /** outbound_wants_whole() - Is this body to be collected before the verdict? */
 bool outbound_wants_whole(const struct conn *c, const struct request *rq);
 /** outbound_judge_body() - Step 7 for the collected body; may clean it */

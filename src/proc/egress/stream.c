@@ -94,12 +94,26 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	s->on_ready(s->arg);
 }
 
-int stream_open(struct stream *s, struct event_base *base, int fd, stream_fn on_ready, void *arg)
+static void init(struct stream *s, int fd)
 {
-	*s = (struct stream){ .fd = fd, .on_ready = on_ready, .arg = arg };
+	*s = (struct stream){ .fd = fd };
 	bb_buf_init(&s->in, IN_CAP);
 	bb_buf_init(&s->out, OUT_CAP);
 	bb_buf_init(&s->early, IN_CAP);
+}
+
+void stream_open_far(struct stream *s, const struct stream_far *far, void *arg)
+{
+	init(s, -1);
+	s->far = far;
+	s->arg = arg;
+}
+
+int stream_open(struct stream *s, struct event_base *base, int fd, stream_fn on_ready, void *arg)
+{
+	init(s, fd);
+	s->on_ready = on_ready;
+	s->arg = arg;
 	s->readable = s->writable = true; /* until a call says otherwise */
 	s->ev = event_new(base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event, s);
 	if (!s->ev || bb_set_nonblock(fd, true) < 0 || event_add(s->ev, NULL) < 0) {
@@ -109,8 +123,40 @@ int stream_open(struct stream *s, struct event_base *base, int fd, stream_fn on_
 	return 0;
 }
 
+int stream_move(struct stream *to, struct stream *from, struct event_base *base, stream_fn on_ready,
+		void *arg)
+{
+	if (from->ev)
+		event_free(from->ev);
+	*to = *from;
+	*from = (struct stream){ .fd = -1 };
+	to->on_ready = on_ready;
+	to->arg = arg;
+	to->readable = to->writable = true; /* edges are told anew */
+	if (to->ssl)
+		BIO_set_data(SSL_get_rbio(to->ssl), to);
+	to->ev = event_new(base, to->fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_event, to);
+	if (to->ev && event_add(to->ev, NULL) == 0)
+		return 0;
+	stream_close(to);
+	return -ENOMEM;
+}
+
+bool stream_speaks_h2(const struct stream *s)
+{
+	const unsigned char *name = NULL;
+	unsigned int len = 0;
+
+	if (s->ssl)
+		SSL_get0_alpn_selected(s->ssl, &name, &len);
+	return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 void stream_close(struct stream *s)
 {
+	if (s->far)
+		s->far->close(s->arg);
+	s->far = NULL;
 	if (s->ev)
 		event_free(s->ev);
 	s->ev = NULL;
@@ -202,6 +248,8 @@ bool stream_fill(struct stream *s, size_t limit)
 	size_t room = limit > s->in.len ? limit - s->in.len : 0;
 	ssize_t n;
 
+	if (s->far)
+		return !s->eof && !s->error && s->far->fill(s->arg, limit);
 	if (s->fd < 0 || s->eof || s->error || room == 0 || !s->readable)
 		return false;
 	if (room > sizeof(chunk))
@@ -245,6 +293,8 @@ bool stream_flush(struct stream *s)
 {
 	bool any = false;
 
+	if (s->far)
+		return s->out.len && !s->error && !s->write_error && s->far->flush(s->arg);
 	if (s->fd < 0 || s->error || s->write_error || s->shut)
 		return false;
 	while (s->out.len && s->writable && !s->write_error) {
@@ -286,6 +336,8 @@ size_t stream_drain(struct stream *s)
 	ssize_t n;
 
 	bb_buf_release(&s->in);
+	if (s->far)
+		s->eof = true; /* its connection goes on: the stream alone ends */
 	if (s->fd < 0 || s->eof || s->error || !s->readable)
 		return 0;
 	n = recv(s->fd, chunk, sizeof(chunk), 0);
@@ -304,5 +356,7 @@ bool stream_peer_gone(const struct stream *s)
 {
 	struct pollfd p = { .fd = s->fd };
 
+	if (s->far)
+		return s->error;
 	return s->error || (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)));
 }

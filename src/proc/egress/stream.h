@@ -25,8 +25,20 @@
 typedef void (*stream_fn)(void *arg);
 
 /**
+ * struct stream_far - Instead of a socket: a stream inside another connection (mux.h)
+ * @fill:	Move octets to the stream's @in, up to @limit; may set @eof, @error
+ * @flush:	Take octets from its @out; may set @write_error
+ * @close:	The stream goes
+ */
+struct stream_far {
+	bool (*fill)(void *arg, size_t limit);
+	bool (*flush)(void *arg);
+	void (*close)(void *arg);
+};
+
+/**
  * struct stream - One socket
- * @fd:		-1 = not open
+ * @fd:		-1 = not open, or @far
  * @in:		Received and not yet used
  * @out:	To be sent
  * @early:	TLS: octets that came before the handshake began, @early_off of them given to it
@@ -37,6 +49,7 @@ typedef void (*stream_fn)(void *arg);
  */
 struct stream {
 	int fd;
+	const struct stream_far *far;
 	SSL *ssl;
 	struct event *ev;
 	stream_fn on_ready;
@@ -65,8 +78,16 @@ BB_MUST_USE int stream_open(struct stream *s, struct event_base *base, int fd, s
 void stream_close(struct stream *s);
 static inline bool stream_is_open(const struct stream *s)
 {
-	return s->fd >= 0;
+	return s->fd >= 0 || s->far;
 }
+/** stream_open_far() - Start without a socket */
+void stream_open_far(struct stream *s, const struct stream_far *far, void *arg);
+/** stream_move() - @to becomes what @from was, for another owner. Return: 0, or -ENOMEM and both
+ * are closed */
+BB_MUST_USE int stream_move(struct stream *to, struct stream *from, struct event_base *base,
+			    stream_fn on_ready, void *arg);
+/** stream_speaks_h2() - ALPN has chosen HTTP/2 */
+bool stream_speaks_h2(const struct stream *s);
 
 /** stream_start_tls() - Put @ssl (taken) on top; what is in @in goes to it. Return: 0 or -ENOMEM */
 BB_MUST_USE int stream_start_tls(struct stream *s, SSL *ssl);

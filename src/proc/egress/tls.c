@@ -7,8 +7,9 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-static const uint8_t alpn_http1[] = "\x08http/1.1";
-#define ALPN_LEN (sizeof(alpn_http1) - 1)
+static const uint8_t alpn[] = "\x02h2\x08http/1.1";
+#define ALPN_LEN   (sizeof(alpn) - 1)
+#define ALPN_HTTP1 3 /* from here on without h2 */
 
 static void *fail(struct bb_err *err, const char *what)
 {
@@ -105,11 +106,6 @@ SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
 	SSL_CTX_sess_set_new_cb(ctx, on_new_session);
 	(void)SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	/* set_alpn_protos() returns 0 for success */
-	if (SSL_CTX_set_alpn_protos(ctx, alpn_http1, ALPN_LEN) != 0) {
-		SSL_CTX_free(ctx);
-		return fail(err, "ALPN");
-	}
 	/* No roots at all is a host's choice, unreadable ones are a mistake */
 	if (load_roots(SSL_CTX_get_cert_store(ctx), roots) == 0 && roots.len &&
 	    memmem(roots.p, roots.len, "-----BEGIN", 10)) {
@@ -120,7 +116,7 @@ SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)
 	return ctx;
 }
 
-SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port)
+SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port, bool h2)
 {
 	SSL *ssl = SSL_new(ctx);
 
@@ -128,7 +124,10 @@ SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port)
 		return NULL;
 	SSL_set_connect_state(ssl);
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (!SSL_set1_host(ssl, name) || !SSL_set_tlsext_host_name(ssl, name)) {
+	/* set_alpn_protos() returns 0 for success */
+	if (SSL_set_alpn_protos(ssl, alpn + (h2 ? 0 : ALPN_HTTP1),
+				ALPN_LEN - (h2 ? 0 : ALPN_HTTP1)) != 0 ||
+	    !SSL_set1_host(ssl, name) || !SSL_set_tlsext_host_name(ssl, name)) {
 		SSL_free(ssl);
 		return NULL;
 	}
@@ -160,7 +159,7 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 
 	(void)ssl;
 	(void)arg;
-	if (SSL_select_next_proto(&chosen, outlen, alpn_http1, ALPN_LEN, in, inlen) !=
+	if (SSL_select_next_proto(&chosen, outlen, alpn, ALPN_LEN, in, inlen) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;

@@ -12,7 +12,8 @@
  * Trust:     towards the guest nothing is verified, we prove our name; towards the upstream the
  *            certificate must verify against the given roots for the request's name
  *
- * Both: TLS 1.2 at least, no renegotiation, no compression, ALPN http/1.1 only, no early data.
+ * Both: TLS 1.2 at least, no renegotiation, no compression, no early data. ALPN: h2 and http/1.1
+ * towards the guest; towards the upstream h2 only for a request that came over HTTP/2.
  */
 
 /**
@@ -27,10 +28,11 @@ BB_MUST_USE SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err);
  * tls_upstream_ssl() - Client for @name (SNI, verified host name), with the last session of @name
  * and
  * @port where there is one
+ * @h2:		Offer HTTP/2 as well
  *
  * Return: owned or NULL
  */
-BB_MUST_USE SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port);
+BB_MUST_USE SSL *tls_upstream_ssl(SSL_CTX *ctx, const char *name, uint16_t port, bool h2);
 
 /**
  * tls_guest_new() - Server context for one name

@@ -86,6 +86,13 @@ bool step_leaf(struct conn *c)
 	return true;
 }
 
+/* HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it goes; no method is called PRI */
+#define PREFACE_LEN 4
+static bool is_preface(const struct bb_buf *in)
+{
+	return memcmp(in->p, "PRI ", in->len < PREFACE_LEN ? in->len : PREFACE_LEN) == 0;
+}
+
 bool step_first(struct conn *c)
 {
 	bool any;
@@ -106,6 +113,10 @@ bool step_first(struct conn *c)
 			begin_tls(c);
 		else
 			tunnel_begin(c);
+	} else if (is_preface(&c->guest.in)) {
+		if (c->guest.in.len < PREFACE_LEN && !c->guest.eof)
+			return any;
+		h2_begin(c);
 	} else if (first == '\r' || (first > 0x20 && first < 0x7f)) {
 		conn_next(c);
 	} else {
@@ -122,7 +133,10 @@ bool step_handshake(struct conn *c)
 	if (r == 0)
 		return false;
 	if (r > 0) {
-		conn_next(c);
+		if (stream_speaks_h2(&c->guest))
+			h2_begin(c);
+		else
+			conn_next(c);
 		return true;
 	}
 	audit_verdict(c, POLICY_DENY, REASON_GUEST_TLS, 0, c->guest.why, false);

@@ -221,12 +221,82 @@ static void bombs(void **state)
 	free(out.p);
 }
 
+static void put(struct octets *to, const char *prefix, struct octets message)
+{
+	memcpy(to->p + to->len, prefix, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		to->p[to->len + 1 + i] = (uint8_t)(message.len >> (24 - 8 * i));
+	memcpy(to->p + to->len + 5, message.p, message.len);
+	to->len += 5 + message.len;
+}
+
+static enum coding_result decode_grpc(const char *names, struct octets in, size_t cut, uint64_t max,
+				      struct octets *out)
+{
+	struct coding_budget budget = { 0, BUDGET };
+	struct coding_list list = { 0 };
+	enum coding_result r = CODING_OK;
+	struct coding *c = NULL;
+
+	out->len = 0;
+	assert_int_equal(coding_parse(BB_SPAN_STR(names), &list), CODING_OK);
+	assert_int_equal(coding_open_grpc(&list, max, &budget, &c), CODING_OK);
+	for (size_t at = 0; at < in.len && r == CODING_OK; at += cut) {
+		size_t n = in.len - at < cut ? in.len - at : cut;
+
+		r = coding_feed(c, (struct bb_span){ in.p + at, n }, false, collect, out);
+	}
+	if (r == CODING_OK)
+		r = coding_feed(c, (struct bb_span){ 0 }, true, collect, out);
+	coding_close(c);
+	assert_int_equal(budget.used, 0);
+	return r;
+}
+
+/* Plain, coded, empty, coded and empty, trailers; whatever the cut */
+static void grpc(void **state)
+{
+	struct octets text = text_of(20000), small = coded(text, CODING_GZIP);
+	struct octets in = { malloc(200000), 0 }, out = { malloc(200000), 0 }, none = { text.p, 0 };
+
+	(void)state;
+	put(&in, "\x00", text);
+	put(&in, "\x01", small);
+	put(&in, "\x00", none);
+	put(&in, "\x01", none);
+	put(&in, "\x01", small);
+	put(&in, "\x80", text);
+	for (size_t cut = 1; cut < 100000; cut = cut * 11 + 6) {
+		assert_int_equal(decode_grpc("gzip", in, cut, 80000, &out), CODING_OK);
+		assert_int_equal(out.len, 80000);
+		for (size_t i = 0; i < 4; i++)
+			assert_memory_equal(out.p + i * text.len, text.p, text.len);
+		assert_int_not_equal(decode_grpc("gzip", in, cut, 79999, &out), CODING_OK);
+		assert_int_equal(decode_grpc("", in, cut, 80000, &out), CODING_UNKNOWN);
+		assert_int_equal(decode_grpc("zstd", in, cut, 80000, &out), CODING_DAMAGED);
+	}
+	for (size_t len = 1; len < 30; len++)
+		assert_int_equal(decode_grpc("gzip", (struct octets){ in.p, len }, 3, 80000, &out),
+				 CODING_CUT);
+	in.p[0] = 2;
+	assert_int_equal(decode_grpc("gzip", in, 50, 80000, &out), CODING_DAMAGED);
+	/* a member that ends before the message does */
+	in.len = 0;
+	put(&in, "\x01", (struct octets){ small.p, small.len - 1 });
+	put(&in, "\x00", text);
+	assert_int_equal(decode_grpc("gzip", in, 50, 80000, &out), CODING_CUT);
+	free(text.p);
+	free(small.p);
+	free(in.p);
+	free(out.p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trips), cmocka_unit_test(raw_deflate_and_many_members),
 		cmocka_unit_test(nested),      cmocka_unit_test(broken),
-		cmocka_unit_test(bombs),
+		cmocka_unit_test(bombs),       cmocka_unit_test(grpc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
