@@ -186,6 +186,25 @@ static enum coding_result run(struct coding *c, size_t i, struct bb_span in)
 	return r;
 }
 
+enum coding_result coding_pull(struct coding *c, struct bb_span *in, uint8_t *out, size_t cap,
+			       size_t *ret_len)
+{
+	struct coding_step *s = &c->steps[0];
+	size_t before = in->len;
+	enum coding_result r;
+
+	BB_BUG_ON(c->n != 1);
+	*ret_len = 0;
+	r = ops[s->name]->run(s, in, out, cap, ret_len);
+	s->begun = true;
+	if (r == CODING_OK && *ret_len > s->left)
+		r = CODING_TOO_MUCH;
+	if (r == CODING_OK && in->len == before && *ret_len == 0 && in->len)
+		r = CODING_DAMAGED; /* a library that makes no progress */
+	s->left -= *ret_len;
+	return r;
+}
+
 enum coding_result coding_feed(struct coding *c, struct bb_span in, bool end, coding_sink *sink,
 			       void *arg)
 {

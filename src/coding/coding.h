@@ -86,5 +86,14 @@ BB_MUST_USE enum coding_result coding_open_grpc(const struct coding_list *list, 
 /** coding_feed() - Decode the next octets; @end: they are the last */
 BB_MUST_USE enum coding_result coding_feed(struct coding *c, struct bb_span in, bool end,
 					   coding_sink *sink, void *arg);
+/**
+ * coding_pull() - As coding_feed(), for who can take only so much: of a decoder with one coding
+ * @in:		Moves past what was used up
+ * @ret_len:	Octets in @out. As many as @cap: call again, also without input
+ *
+ * With all input used up and @ret_len < @cap, coding_feed() with @end says whether it was whole.
+ */
+BB_MUST_USE enum coding_result coding_pull(struct coding *c, struct bb_span *in, uint8_t *out,
+					   size_t cap, size_t *ret_len);
 void coding_close(struct coding *c);
 #endif

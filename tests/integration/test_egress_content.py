@@ -4,8 +4,11 @@ a server that keeps every octet it gets; stand-ins for the guard's peers (no VM)
 import base64
 import json
 import os
+import ssl
 import subprocess
 import sys
+import time
+import zlib
 
 import pytest
 
@@ -322,11 +325,92 @@ def test_reflected_basic_is_masked(w):
     assert status == 200 and sent not in body and USER.encode() not in body
 
 
-def test_coded_response_on_a_route_with_auth(w):
-    assert fields(w.allowed("https://bearer.test/", "--compressed"), b"accept-encoding") == [b"identity"]
-    w.answers(b"\x1f\x8b", b"Content-Encoding: gzip")
+def coded(name, data):
+    if name == "br":
+        return subprocess.run(["brotli", "-c"], input=data, capture_output=True, check=True).stdout
+    wbits = {"gzip": 31, "x-gzip": 31, "deflate": 15, "raw": -15}[name]
+    z = zlib.compressobj(6, zlib.DEFLATED, wbits)
+    return z.compress(data) + z.flush()
+
+
+@pytest.mark.parametrize("args, asked", [
+    ([], b"identity"), (["-H", "Accept-Encoding: gzip, deflate, br, zstd"], b"gzip, deflate"),
+    (["-H", "Accept-Encoding: br, gzip"], b"gzip"), (["-H", "Accept-Encoding: deflate"], b"deflate"),
+    (["-H", "Accept-Encoding: br"], b"identity"), (["-H", "Accept-Encoding: *"], b"identity"),
+    (["-H", "Accept-Encoding: gzip", "-r", "0-9"], b"identity"),
+])
+def test_codings_that_are_asked_for(w, args, asked):
+    for host in ("bearer.test", "plain.test"):
+        assert fields(w.allowed("https://%s/" % host, *args), b"accept-encoding") == [asked]
+    kept = [a.partition(": ")[2].encode() for a in args if a.startswith("Accept")]
+    assert fields(w.allowed("https://pass.test/", *args), b"accept-encoding") == kept
+
+
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "deflate", "raw", "br"])
+def test_coded_response_is_decoded_and_masked(w, name):
+    text = json.dumps({"you": "sent " + TOKEN, "more": "x" * 300000}).encode()
+    field = b"Content-Encoding: " + (b"deflate" if name == "raw" else name.encode())
+    w.answers(coded(name, text), field, b"Content-Type: application/json", b"Content-MD5: aaaa", b"X-Kept: 1")
+    for version in ("--http1.1", "--http2"):
+        status, body, _ = w.curl("https://bearer.test/", version)
+        assert status == 200 and body == text.replace(TOKEN.encode(), b"*" * len(TOKEN))
+        head = w.head.lower()
+        assert b"content-encoding" not in head and b"content-md5" not in head and b"x-kept: 1" in head
+    w.curl("http://plain.test/", "--http1.0")
+    assert w.curl("http://plain.test/", "--http1.0")[1] == text
+
+
+def test_coded_response_that_hands_out_a_token(w):
+    w.denied("https://plain.test/", "-H", "Authorization: Bearer from-a-coded-answer", reason="foreign_credential")
+    w.answers(coded("gzip", b'{"access_token": "from-a-coded-answer"}'), b"Content-Encoding: gzip",
+              b"Content-Type: application/json")
+    assert b"from-a-coded-answer" in w.curl("https://plain.test/login")[1]
+    w.answers()
+    w.allowed("https://plain.test/", "-H", "Authorization: Bearer from-a-coded-answer")
+
+
+def test_coded_response_that_is_not_looked_at(w):
+    for name, kind in (("gzip", b"application/octet-stream"), ("br", b"image/x")):
+        data = coded(name, os.urandom(50000))
+        w.answers(data, b"Content-Encoding: " + name.encode(), b"Content-Type: " + kind)
+        assert w.curl("https://plain.test/")[1] == data and b"content-encoding" in w.head.lower()
+
+
+@pytest.mark.parametrize("field, body", ids=["nested", "unknown", "compress"], argvalues=[
+    (b"gzip, gzip", coded("gzip", coded("gzip", b"x"))), (b"rot13", b"x"), (b"compress", b"x"),
+])
+def test_coded_response_that_cannot_be_looked_at(w, field, body):
+    w.answers(body, b"Content-Encoding: " + field)
     status, body, _ = w.curl("https://bearer.test/")
     assert status == 502 and json.loads(body)["reason"] == "coding"
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("body", ids=["cut", "more", "garbage"], argvalues=[
+    coded("gzip", b"some text" * 5000)[:-4], coded("gzip", b"some text" * 5000) + b"more", b"\x1f\x8bnot gzip at all"])
+def test_coded_response_that_is_broken(w, body, version):
+    """The client must not take the part for the whole."""
+    w.answers(body, b"Content-Encoding: gzip")
+    p = subprocess.run(["curl", "-sS", "-x", w.rig.proxy, "--cacert", w.tmp + "/root.pem", "-m", "20", version,
+                        "https://bearer.test/"], capture_output=True, check=False)
+    assert p.returncode in (18, 52, 56, 92), p
+    assert w.rig.wait_record(kind="end", reason="coding")
+
+
+def test_response_that_unpacks(w):
+    """A few octets become very many: the guest gets them as it takes them."""
+    zeros = bytes(100 << 20)
+    data = coded("gzip", zeros)
+    w.answers(data, b"Content-Encoding: gzip")
+    before = w.rig.memory_kib()
+    slow = w.rig.connect("bearer.test", 443)
+    ctx = ssl.create_default_context(cafile=w.tmp + "/root.pem")
+    slow = ctx.wrap_socket(slow, server_hostname="bearer.test")
+    slow.sendall(b"GET / HTTP/1.1\r\nHost: bearer.test\r\n\r\n")
+    time.sleep(1)
+    assert w.rig.memory_kib() - before < 1024
+    slow.close()
+    assert w.curl("https://bearer.test/")[1] == zeros
 
 
 def test_tokens_stay_inside(w):

@@ -63,6 +63,8 @@ void request_free(struct request *rq)
 	scan_close(rq->search);
 	scan_close(rq->search_decoded);
 	coding_close(rq->decoder);
+	coding_close(rq->response_decoder);
+	bb_buf_release(&rq->coded_in);
 	free(rq->ws);
 	if (rq->injected.len)
 		explicit_bzero(rq->injected.p, rq->injected.len);

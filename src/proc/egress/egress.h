@@ -58,6 +58,8 @@
 /* 1xx responses that one request may get */
 #define EGRESS_INFORMATIONAL_MAX 16
 
+/* Decoders of responses, all together */
+#define INBOUND_DECODERS_MAX (64u << 20)
 /* Of a response, how much is looked at for tokens that it hands out */
 #define INBOUND_TAP_MAX (64u << 10)
 
@@ -83,6 +85,7 @@ struct egress {
 	struct secrets secrets;
 	struct minted minted;
 	struct searcher searcher;
+	struct coding_budget response_decoders;
 	struct route_use *used; /* one per route */
 	SSL_CTX *upstream_tls;
 	uint64_t last_id;
@@ -182,7 +185,10 @@ struct request {
 	struct bb_buf trailers; /* section after the response */
 	struct bb_buf held;     /* end of the response that may begin a credential */
 	bool tapping;
-	bool coded;
+	struct coding *response_decoder; /* NULL: the content passes as it is */
+	struct bb_buf coded_in;          /* content that is to be decoded */
+	bool decoding;                   /* the decoder has more than was taken */
+	bool arrived;                    /* all of the content */
 	struct bb_buf tap;
 	bool reading; /* text, looked at for what speaks to an agent */
 	struct injection injection;
@@ -350,8 +356,11 @@ BB_MUST_USE int credential_add_field(const struct conn *c, struct request *rq, s
 void inbound_begin(struct conn *c);
 /** inbound_mask_head() - The head, complete and not parsed yet */
 void inbound_mask_head(struct conn *c, uint8_t *head, size_t len);
-/** inbound_on_head() - Takes fields out that must not reach the guest */
-void inbound_on_head(struct conn *c, struct http1_response *h);
+/** inbound_ask() - The codings that the request asks for: such as can be undone here */
+void inbound_ask(const struct conn *c, struct http1_fields *f);
+/** inbound_on_head() - Takes fields out that must not reach the guest, and opens a decoder for
+ * content that is looked at. Return: CODING_OK, or why it cannot be looked at though it has to */
+BB_MUST_USE enum coding_result inbound_on_head(struct conn *c, struct http1_response *h);
 /** inbound_tap() - Content of the response */
 void inbound_tap(struct conn *c, struct bb_span data);
 /** inbound_end() - The response is complete */
@@ -381,6 +390,16 @@ void exchange_on_dial(struct conn *c, struct ipc_msg *msg);
 void exchange_timeout(struct conn *c);
 bool step_up_tls(struct conn *c);
 bool step_exchange(struct conn *c);
+
+/** exchange_upstream_lost() - No response came: once more, or 502 */
+void exchange_upstream_lost(struct conn *c);
+
+/* response.c: what the upstream answers */
+
+/** response_begin() - A request goes out; its response is to come */
+void response_begin(struct request *rq);
+/** response_pump() - During the exchange. Return: something was done? */
+bool response_pump(struct conn *c);
 
 /* reply.c: our own answers */
 

@@ -47,35 +47,127 @@ static bool is_text(struct bb_span type)
 	       memmem(type.p, type.len, "xml", 3) || memmem(type.p, type.len, "javascript", 10);
 }
 
-void inbound_on_head(struct conn *c, struct http1_response *h)
+/* Is the response's content looked at, if it is of a kind that says something? */
+static bool is_looked_at(const struct content *content)
+{
+	return content->credentials != CONTENT_PASS || content->dlp.injection;
+}
+
+static bool accepts(const struct http1_fields *f, const char *coding)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		if (http1_span_is(f->v[i].name, "accept-encoding") &&
+		    http1_list_has(f->v[i].value, coding))
+			return true;
+	}
+	return false;
+}
+
+/* gzip and deflate, whose decoders are small; not those that the guest gives weights. Of a part
+ * (Range) nothing could be decoded */
+void inbound_ask(const struct conn *c, struct http1_fields *f)
+{
+	bool gzip = accepts(f, "gzip"), deflate = accepts(f, "deflate");
+	const char *ask = gzip && deflate ? "gzip, deflate" : gzip ? "gzip" : "deflate";
+	size_t kept = 0;
+
+	if (!is_looked_at(content_of(c)))
+		return;
+	if ((!gzip && !deflate) || http1_fields_find(f, "range", 0))
+		ask = "identity";
+	for (size_t i = 0; i < f->n; i++) {
+		if (!http1_span_is(f->v[i].name, "accept-encoding"))
+			f->v[kept++] = f->v[i];
+	}
+	f->n = kept;
+	if (f->n < HTTP1_FIELDS_MAX)
+		f->v[f->n++] =
+			(struct http1_field){ BB_SPAN_STR("Accept-Encoding"), BB_SPAN_STR(ask) };
+}
+
+/** struct about - What the head says about the content */
+struct about {
+	bool json;
+	bool text;
+	struct coding_list codings;
+	enum coding_result known; /* the codings */
+};
+
+/* Return: false for a field that must not reach the guest */
+static bool take_field(struct conn *c, const struct http1_field *f, struct about *a)
 {
 	const struct content *content = content_of(c);
-	struct request *rq = c->rq;
+	const char *host = c->rq->to.name;
+
+	if (http1_span_is(f->name, "set-cookie")) {
+		if (content->credentials == CONTENT_PIN && !content->cookies)
+			return false;
+		minted_from_cookie(&c->eg->minted, host, f->value);
+	} else if (http1_span_is(f->name, "location")) {
+		minted_from_url(&c->eg->minted, host, f->value);
+	} else if (http1_span_is(f->name, "content-type")) {
+		a->json = is_json(f->value);
+		a->text = is_text(f->value);
+	} else if (http1_span_is(f->name, "content-encoding") && a->known == CODING_OK) {
+		a->known = coding_parse(f->value, &a->codings);
+	}
+	return true;
+}
+
+/* Fields about the content as it was coded */
+static void drop_coded(struct http1_fields *f)
+{
+	static const char *const names[] = { "content-encoding", "content-md5", "content-digest",
+					     "repr-digest",      "digest",      "accept-ranges" };
 	size_t kept = 0;
-	bool json = false, text = false, coded = false;
+
+	for (size_t i = 0; i < f->n; i++) {
+		bool drop = false;
+
+		for (size_t k = 0; k < BB_ARRAY_LEN(names); k++)
+			drop |= http1_span_is(f->v[i].name, names[k]);
+		if (!drop)
+			f->v[kept++] = f->v[i];
+	}
+	f->n = kept;
+}
+
+static enum coding_result open_decoder(struct conn *c, const struct about *a, unsigned int status)
+{
+	if (a->known != CODING_OK)
+		return a->known;
+	if (a->codings.n > 1 || status == 206)
+		return CODING_UNKNOWN;
+	return coding_open(&a->codings, UINT64_MAX, &c->eg->response_decoders,
+			   &c->rq->response_decoder);
+}
+
+enum coding_result inbound_on_head(struct conn *c, struct http1_response *h)
+{
+	const struct content *content = content_of(c);
+	struct about a = { .known = CODING_OK };
+	struct request *rq = c->rq;
+	enum coding_result r;
+	size_t kept = 0;
 
 	for (size_t i = 0; i < h->fields.n; i++) {
-		struct http1_field *f = &h->fields.v[i];
-		bool cookie = http1_span_is(f->name, "set-cookie");
-
-		if (cookie && content->credentials == CONTENT_PIN && !content->cookies)
-			continue;
-		if (cookie)
-			minted_from_cookie(&c->eg->minted, rq->to.name, f->value);
-		else if (http1_span_is(f->name, "location"))
-			minted_from_url(&c->eg->minted, rq->to.name, f->value);
-		else if (http1_span_is(f->name, "content-type")) {
-			json = is_json(f->value);
-			text = is_text(f->value);
-		} else if (http1_span_is(f->name, "content-encoding"))
-			coded |= !http1_span_is(f->value, "identity");
-		h->fields.v[kept++] = *f;
+		if (take_field(c, &h->fields.v[i], &a))
+			h->fields.v[kept++] = h->fields.v[i];
 	}
 	h->fields.n = kept;
-	rq->tapping = json && !coded && content->credentials == CONTENT_MINTED &&
+	rq->tapping = a.json && content->credentials == CONTENT_MINTED &&
 		      (h->body != HTTP1_BODY_LENGTH || h->length <= INBOUND_TAP_MAX);
-	rq->coded = coded;
-	rq->reading = text && !coded && content->dlp.injection;
+	rq->reading = a.text && content->dlp.injection;
+	if (h->body == HTTP1_BODY_NONE || (a.known == CODING_OK && a.codings.n == 0) ||
+	    (!rq->mask.n && !rq->tapping && !rq->reading))
+		return CODING_OK;
+	r = open_decoder(c, &a, h->status);
+	if (r == CODING_OK) {
+		drop_coded(&h->fields);
+		return r;
+	}
+	rq->tapping = rq->reading = false;
+	return rq->mask.n ? r : CODING_OK;
 }
 
 void inbound_tap(struct conn *c, struct bb_span data)

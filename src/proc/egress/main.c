@@ -138,6 +138,7 @@ static int set_up(struct egress *eg, struct ipc_boot *boot, struct bb_err *err)
 		r = load_roots(eg, boot->blobs[IPC_BLOB_CA_STORE], err);
 	if (r == 0)
 		r = secrets_load(boot->blobs[IPC_BLOB_SECRETS], &eg->secrets, err);
+	eg->response_decoders.max = INBOUND_DECODERS_MAX;
 	if (r == 0)
 		r = searcher_init(&eg->searcher, &eg->secrets, boot->blobs[IPC_BLOB_RULES], err);
 	if (r < 0)

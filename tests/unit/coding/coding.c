@@ -221,6 +221,38 @@ static void bombs(void **state)
 	free(out.p);
 }
 
+/* As much as is asked for, and no more */
+static void pulled(void **state)
+{
+	struct octets text = text_of(100000), out = { malloc(200000), 0 };
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(each); i++) {
+		struct octets in = coded(text, each[i].name);
+		struct coding_budget budget = { 0, BUDGET };
+		struct coding_list list = { 0 };
+		struct bb_span rest = { in.p, in.len };
+		size_t cap = 100 + i, n = cap;
+		struct coding *c = NULL;
+
+		assert_int_equal(coding_parse(BB_SPAN_STR(each[i].text), &list), CODING_OK);
+		assert_int_equal(coding_open(&list, UINT64_MAX, &budget, &c), CODING_OK);
+		for (out.len = 0; rest.len || n == cap; out.len += n) {
+			assert_int_equal(coding_pull(c, &rest, out.p + out.len, cap, &n),
+					 CODING_OK);
+			assert_true(n <= cap);
+		}
+		assert_int_equal(coding_feed(c, (struct bb_span){ 0 }, true, collect, NULL),
+				 CODING_OK);
+		assert_int_equal(out.len, text.len);
+		assert_memory_equal(out.p, text.p, text.len);
+		coding_close(c);
+		free(in.p);
+	}
+	free(text.p);
+	free(out.p);
+}
+
 static void put(struct octets *to, const char *prefix, struct octets message)
 {
 	memcpy(to->p + to->len, prefix, 1);
@@ -297,6 +329,7 @@ int main(void)
 		cmocka_unit_test(round_trips), cmocka_unit_test(raw_deflate_and_many_members),
 		cmocka_unit_test(nested),      cmocka_unit_test(broken),
 		cmocka_unit_test(bombs),       cmocka_unit_test(grpc),
+		cmocka_unit_test(pulled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
