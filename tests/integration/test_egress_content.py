@@ -82,6 +82,13 @@ class World:
                 return
             length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             left = int(length[0].split(b":")[1]) if length else 0
+            if b"transfer-encoding: chunked" in head.lower():
+                body = b""
+                while not body.endswith(b"0\r\n\r\n"):
+                    piece = c.recv()
+                    if not piece:
+                        return
+                    body += piece
             while left > 0:
                 left -= len(c.recv(left))
             c.send(self.answer)
