@@ -52,8 +52,10 @@ def role_start(exe):
 
 
 class Rig:
-    def __init__(self, exe, routes, upstream_roots, keyd=None, dialer=None, tokens=(), known=()):
-        """@tokens: (variable, value, placeholder); @known: (name, value, hosts it may go to, canary)"""
+    def __init__(self, exe, routes, upstream_roots, keyd=None, dialer=None, tokens=(), known=(), recorder=None,
+                 state=None):
+        """@tokens: (variable, value, placeholder); @known: (name, value, hosts it may go to, canary);
+        @state: directory of a real recorder"""
         self.secrets = {
             "tokens": [dict(zip(("name", "value", "placeholder"), t)) for t in tokens],
             "known": [dict(zip(("name", "value", "to", "canary"), k)) for k in known]}
@@ -72,7 +74,8 @@ class Rig:
         self.intermediate = testca.CA("rig intermediate", self.root)
         self.socks = {}
         self._next_flow = 1
-        self.real_exe = {"KEYD": keyd, "DIALER": dialer}
+        self.real_exe = {"KEYD": keyd, "DIALER": dialer, "RECORDER": recorder}
+        self.state = state
         self.real = []
         self.root_pem = testca.pem(self.root.cert)
         self._start(exe, routes, upstream_roots)
@@ -108,7 +111,8 @@ class Rig:
     def _start_real(self, role, exe, egress, routes):
         """keyd or dialer as it is, connected to egress; its other peers listen only."""
         proc, bottled = role_start(exe)
-        others = {"KEYD": ("RECORDER",), "DIALER": ("GATE", "RECORDER")}[role]
+        others = {"KEYD": ("RECORDER",), "DIALER": ("GATE", "RECORDER"),
+                  "RECORDER": ("GATE", "DIALER", "KEYD")}[role]
         pairs = {other: bbipc.pair() for other in others}
         for other, sock in [("EGRESS", egress)] + [(o, p[1]) for o, p in pairs.items()]:
             bbipc.send(bottled, "PEER", fd=sock.fileno(), role=bbipc.ROLES[other])
@@ -118,6 +122,10 @@ class Rig:
                 continue
             fd = bbipc.memfd(kind, data)
             bbipc.send(bottled, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
+            os.close(fd)
+        if role == "RECORDER":
+            fd = os.open(self.state, os.O_RDONLY | os.O_DIRECTORY)
+            bbipc.send(bottled, "FD", fd=fd, kind=1)
             os.close(fd)
         bbipc.send(bottled, "START")
         self.real.append((proc, bottled, pairs))
@@ -176,6 +184,7 @@ class Rig:
                 s, _ = listener.accept()
             except OSError:
                 return
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.flow(s, *flow)
             s.close()
 
@@ -250,6 +259,7 @@ class Rig:
             bbipc.send(self.socks["DIALER"], "DIAL_FAIL", flow, **fail)
             return
         s = socket.create_connection(target)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as dialer does
         bbipc.send(self.socks["DIALER"], "DIAL_OK", flow, fd=s.fileno(), addr=target[0],
                    port=target[1])
         s.close()

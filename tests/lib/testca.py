@@ -69,6 +69,11 @@ class CA:
             serialization.NoEncryption()))
 
 
+def key_pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                             serialization.NoEncryption())
+
+
 def pem(cert):
     return cert.public_bytes(serialization.Encoding.PEM)
 

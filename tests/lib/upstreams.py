@@ -198,6 +198,8 @@ http {
     location /s204 { return 204; }
     location /moved { return 302 http://elsewhere.test/; }
     location /once/ { keepalive_timeout 0; }
+    location /up/ { client_max_body_size 0; client_body_buffer_size 1m; proxy_pass_request_body off;
+                    proxy_set_header Content-Length ""; proxy_pass http://127.0.0.1:%(plain)d/s204; }
   }
   server {
     listen 127.0.0.1:%(h2)d ssl http2; listen 127.0.0.1:%(h2c)d http2;
