@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 S ?= 60
 T ?= all
 
-.PHONY: all help unit check demo asan bench fuzz install format format-check clean
+.PHONY: all help unit check demo asan bench bench-egress fuzz install format format-check clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
@@ -18,6 +18,7 @@ help:
 	@echo "make demo        one bottle, an allowed and a refused request (scripts/demo)"
 	@echo "make asan        unit tests and corpora under ASan and UBSan"
 	@echo "make bench       numbers, with their bars"
+	@echo "make bench-egress  the egress guard beside mitmproxy, squid, nginx"
 	@echo "make fuzz T=name S=seconds   one target (T=all: each in turn)"
 	@echo "make install PREFIX=/usr/local"
 	@echo "make format      clang-format in place; make format-check only looks"
@@ -35,6 +36,9 @@ asan:
 	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
 	@meson test -C build-asan --suite unit --print-errorlogs
+
+bench-egress: all
+	@bench/egress $(BUILD)
 
 bench: all
 	@bench/run $(BUILD)

@@ -4,7 +4,7 @@
  *
  * bench-egress_load PORT AUTHORITY NAME THREADS REQUESTS MODE [PATH [OCTETS]]
  *
- * AUTHORITY: for CONNECT, or "-" to speak TLS at once; NAME: for SNI and Host. MODE: get, put (with
+ * AUTHORITY: for CONNECT, and Host, or "-" to speak TLS at once; NAME: for SNI. MODE: get, put (with
  * so many octets each), new (a connection for each request), idle (THREADS connections from one
  * thread, a request each, then wait for the end of the standard input). Prints one line of JSON.
  */
@@ -154,7 +154,7 @@ static bool ask(struct link *l, uint64_t *bytes)
 	bool put = strcmp(o.mode, "put") == 0;
 	char head[1000];
 	int n = snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: %s\r\n", put ? "PUT" : "GET",
-			 o.path, o.name);
+			 o.path, strcmp(o.authority, "-") ? o.authority : o.name);
 	unsigned int status;
 
 	if (put)
