@@ -4,9 +4,10 @@
  *
  * bench-egress_load PORT AUTHORITY NAME THREADS REQUESTS MODE [PATH [OCTETS]]
  *
- * AUTHORITY: for CONNECT, and Host, or "-" to speak TLS at once; NAME: for SNI. MODE: get, put (with
- * so many octets each), new (a connection for each request), idle (THREADS connections from one
- * thread, a request each, then wait for the end of the standard input). Prints one line of JSON.
+ * AUTHORITY: for CONNECT, and Host, or "-" to speak TLS at once; NAME: for SNI. MODE: get, put
+ * (with so many octets each), new (a connection for each request), idle (THREADS connections from
+ * one thread, a request each, then wait for the end of the standard input). Prints one line of
+ * JSON.
  */
 #include "base/base.h"
 #include <errno.h>
@@ -158,7 +159,8 @@ static bool ask(struct link *l, uint64_t *bytes)
 	unsigned int status;
 
 	if (put)
-		n += snprintf(head + n, sizeof(head) - (size_t)n, "Content-Length: %zu\r\n", o.octets);
+		n += snprintf(head + n, sizeof(head) - (size_t)n, "Content-Length: %zu\r\n",
+			      o.octets);
 	n += snprintf(head + n, sizeof(head) - (size_t)n, "\r\n");
 	if (!put_all(l, head, (size_t)n))
 		return false;
@@ -238,7 +240,8 @@ int main(int argc, char **argv)
 	uint64_t t;
 
 	if (argc < 7) {
-		fprintf(stderr, "usage: %s PORT AUTHORITY|- NAME THREADS REQUESTS MODE [PATH [OCTETS]]\n",
+		fprintf(stderr,
+			"usage: %s PORT AUTHORITY|- NAME THREADS REQUESTS MODE [PATH [OCTETS]]\n",
 			argv[0]);
 		return 2;
 	}

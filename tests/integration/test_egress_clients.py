@@ -140,7 +140,51 @@ PY = {
 }
 
 
-def fetcher(client):
+GO = """
+package main
+import ("fmt"; "io"; "net/http"; "os")
+func main() {
+	r, err := http.Get(os.Args[1])
+	if err != nil { fmt.Fprintln(os.Stderr, err); os.Exit(1) }
+	if r.StatusCode != 200 { fmt.Fprintln(os.Stderr, r.Status); os.Exit(1) }
+	if _, err = io.Copy(os.Stdout, r.Body); err != nil { fmt.Fprintln(os.Stderr, err); os.Exit(1) }
+}
+"""
+JAVA = """
+import java.net.*;
+import java.net.http.*;
+public class Fetch {
+	public static void main(String[] a) throws Exception {
+		HttpClient c = HttpClient.newBuilder().proxy(ProxySelector.getDefault()).build();
+		var r = c.send(HttpRequest.newBuilder(URI.create(a[0])).build(), HttpResponse.BodyHandlers.ofInputStream());
+		if (r.statusCode() != 200) { System.err.println(r.statusCode()); System.exit(1); }
+		r.body().transferTo(System.out);
+		System.out.flush();
+	}
+}
+"""
+
+
+def compiled(w):
+    """Go's and Java's programs, and the trust store that bottled makes for Java."""
+    d = w.tmp + "/compiled"
+    if os.path.exists(d):
+        return d
+    os.makedirs(d)
+    write(d + "/fetch.go", GO.encode())
+    write(d + "/Fetch.java", JAVA.encode())
+    env = dict(w.env, GOCACHE=d + "/cache", GOFLAGS="-mod=mod", GO111MODULE="off", CGO_ENABLED="0")
+    subprocess.run(["go", "build", "-o", d + "/fetch", d + "/fetch.go"], check=True, env=env)
+    subprocess.run(["javac", "-d", d, d + "/Fetch.java"], check=True)
+    tool = os.path.join(BUILD, "tests/unit/proc/bottled/test-bottled-java_trust")
+    write(d + "/java.p12", subprocess.run([tool, w.root], capture_output=True, check=True).stdout)
+    w.env["JAVA_TOOL_OPTIONS"] = (
+        "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=%d -Djavax.net.ssl.trustStore=%s/java.p12 "
+        "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit" % (w.rig.port, d))
+    return d
+
+
+def fetcher(client, w=None):
     """argv for fetching https://HOST/NAME to stdout."""
     if client == "curl":
         return lambda host, name: ["curl", "-sS", "--fail-with-body", "https://%s/%s" % (host, name)]
@@ -148,27 +192,32 @@ def fetcher(client):
         return lambda host, name: ["curl", "-sS", "--compressed", "-f", "https://%s/%s" % (host, name)]
     if client == "wget":  # in a bottle the system's own bundle has the root
         return lambda host, name: ["wget", "-nv", "-t", "1", "-O-", "https://%s/%s" % (host, name)]
+    if client == "go":
+        return lambda host, name: [compiled(w) + "/fetch", "https://%s/%s" % (host, name)]
+    if client == "java":
+        return lambda host, name: ["java", "-cp", compiled(w), "Fetch", "https://%s/%s" % (host, name)]
     if client == "node":
         return lambda host, name: ["node", "-e", NODE, host, "/" + name]
     return lambda host, name: [PYTHON, "-c", PY[client], "https://%s/%s" % (host, name)]
 
 
-CLIENTS = ["curl", "curl-compressed", "wget", "node"] + list(PY)
+CLIENTS = ["curl", "curl-compressed", "wget", "node", "go", "java"] + list(PY)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_downloads_are_identical(w, client):
     for name, want in w.digest.items():
-        r = w.run(*fetcher(client)("files.test", name))
+        r = w.run(*fetcher(client, w)("files.test", name))
         assert r.returncode == 0 and hashlib.sha256(r.stdout).hexdigest() == want, (client, name, r.stderr[-500:])
-    r = w.run(*fetcher(client)("files.test", "made.gz"))
+    r = w.run(*fetcher(client, w)("files.test", "made.gz"))
     assert gzip.decompress(r.stdout) == b"stored compressed\n" * 1000
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_is_not_listed_ends_soon_and_says_so(w, client):
+    argv = fetcher(client, w)("unlisted.test", "x")
     started = time.monotonic()
-    r = w.run(*fetcher(client)("unlisted.test", "x"))
+    r = w.run(*argv)
     assert r.returncode != 0 and time.monotonic() - started < 5
     assert b"403" in r.stdout + r.stderr or b"Forbidden" in r.stderr, (client, r)
 

@@ -18,6 +18,7 @@ class Raw:
         self.alpn = alpn
         self.seen = []        # one bytearray per connection
         self.open = set()
+        self.closed = False
         self.tls = tls        # (cert, key), and what ALPN chooses from
         self.sock = socket.socket()
         self.sock.bind(("127.0.0.1", 0))
@@ -45,6 +46,8 @@ class Raw:
                 self.open.discard(s)
                 s = ctx.wrap_socket(s, server_side=True)
                 self.open.add(s)
+            if self.closed:
+                return
             self.script(Conn(s, kept))
         except OSError:
             pass
@@ -59,6 +62,7 @@ class Raw:
 
     def close(self):
         """With the connections that it has."""
+        self.closed = True
         self.sock.close()
         for s in list(self.open):
             try:

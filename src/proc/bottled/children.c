@@ -9,6 +9,7 @@
 #include "jail/jail.h"
 #include "proc/bottled/bottle.h"
 #include "proc/bottled/guest_config.h"
+#include "proc/bottled/java_trust.h"
 #include "proc/bottled/spawn.h"
 #include "state/paths.h"
 #include <errno.h>
@@ -374,20 +375,24 @@ static int trust_bundle(const struct bottle *b, const struct image *image, struc
 
 static int build_initrd(struct bottle *b, const struct image *image, struct bb_err *err)
 {
-	bb_auto_buf struct bb_buf config, bundle;
-	struct image_extra_file extra[3];
+	bb_auto_buf struct bb_buf config, bundle, java;
+	struct image_extra_file extra[4];
 	int r;
 
 	bb_buf_init(&config, 1u << 20);
 	bb_buf_init(&bundle, PEM_MAX);
+	bb_buf_init(&java, PEM_MAX);
 	r = guest_config_json(&b->spec, b->root_pem, &config, err);
 	if (r == 0)
 		r = trust_bundle(b, image, &bundle, err);
+	if (r == 0)
+		r = java_trust_make(bb_buf_span(&bundle), &java, err);
 	if (r < 0)
 		return r;
 	extra[0] = (struct image_extra_file){ "bottle/config.json", bb_buf_span(&config) };
 	extra[1] = (struct image_extra_file){ "bottle/trust/bundle.pem", bb_buf_span(&bundle) };
 	extra[2] = (struct image_extra_file){ "bottle/trust/root.pem", BB_SPAN_STR(b->root_pem) };
+	extra[3] = (struct image_extra_file){ "bottle/trust/java.p12", bb_buf_span(&java) };
 	return image_initrd_memfd(image, extra, BB_ARRAY_LEN(extra), err);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/bottled/guest_config.h"
+#include "proc/bottled/java_trust.h"
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 
 #define BUNDLE     "/etc/ssl/certs/ca-certificates.crt"
+#define JAVA_STORE "/etc/ssl/certs/bot-bottle-java.p12"
 #define PROBE_NAME "bot-bottle-probe.invalid"
 
 /* Programs that do not read the system's bundle are told where it is */
@@ -27,13 +29,16 @@ static void set_text(json_t *obj, const char *key, const char *value)
 static json_t *guest_env(const struct spec *spec, const char *alias)
 {
 	json_t *env = json_deep_copy(spec->env);
-	char proxy[80], no_proxy[120], java[256];
+	char proxy[80], no_proxy[120], java[512];
 
 	(void)snprintf(proxy, sizeof(proxy), "http://%s:%d", alias, POLICY_PORT_EGRESS);
 	(void)snprintf(no_proxy, sizeof(no_proxy), "localhost,127.0.0.1,::1,%s", alias);
 	(void)snprintf(java, sizeof(java),
 		       "-Dhttp.proxyHost=%s -Dhttp.proxyPort=%d -Dhttps.proxyHost=%s "
-		       "-Dhttps.proxyPort=%d -Dhttp.nonProxyHosts=localhost|127.*",
+		       "-Dhttps.proxyPort=%d -Dhttp.nonProxyHosts=localhost|127.* "
+		       "-Djavax.net.ssl.trustStore=" JAVA_STORE
+		       " -Djavax.net.ssl.trustStoreType=PKCS12 "
+		       "-Djavax.net.ssl.trustStorePassword=" JAVA_TRUST_PASSWORD,
 		       alias, POLICY_PORT_EGRESS, alias, POLICY_PORT_EGRESS);
 	set_text(env, "HTTP_PROXY", proxy);
 	set_text(env, "http_proxy", proxy);
