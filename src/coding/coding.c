@@ -168,7 +168,7 @@ static enum coding_result deliver(struct coding *c, size_t i, struct bb_span out
 static enum coding_result run(struct coding *c, size_t i, struct bb_span in)
 {
 	enum coding_result r = CODING_OK;
-	uint8_t out[CODING_PIECE_MAX];
+	BB_UNINIT uint8_t out[CODING_PIECE_MAX];
 	size_t len = 0;
 
 	if (i == c->n)

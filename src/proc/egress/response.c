@@ -197,7 +197,7 @@ static void decode_piece(struct conn *c)
 {
 	struct request *rq = c->rq;
 	struct bb_span in = bb_buf_span(&rq->coded_in);
-	uint8_t out[STREAM_CHUNK];
+	BB_UNINIT uint8_t out[STREAM_CHUNK];
 	enum coding_result r;
 	size_t len = 0;
 
@@ -293,8 +293,12 @@ bool response_pump(struct conn *c)
 	struct request *rq = c->rq;
 	bool any;
 
-	if (rq->response == RESPONSE_HEAD)
-		return pump_response_head(c);
+	if (rq->response == RESPONSE_HEAD) {
+		any = pump_response_head(c);
+		/* What has come with it goes with it: one record, one write */
+		if (c->state != CONN_EXCHANGE || rq->response != RESPONSE_BODY || !c->up.in.len)
+			return any;
+	}
 	if (rq->response == RESPONSE_DONE || stream_out_full(&c->guest))
 		return false;
 	if (rq->coded_in.len || rq->decoding) {

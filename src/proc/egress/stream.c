@@ -244,7 +244,7 @@ static ssize_t read_some(struct stream *s, uint8_t *p, size_t len)
 
 bool stream_fill(struct stream *s, size_t limit)
 {
-	uint8_t chunk[STREAM_CHUNK];
+	BB_UNINIT uint8_t chunk[STREAM_CHUNK];
 	size_t room = limit > s->in.len ? limit - s->in.len : 0;
 	ssize_t n;
 
@@ -332,7 +332,7 @@ void stream_shutdown(struct stream *s)
 
 size_t stream_drain(struct stream *s)
 {
-	uint8_t chunk[STREAM_CHUNK];
+	BB_UNINIT uint8_t chunk[STREAM_CHUNK];
 	ssize_t n;
 
 	bb_buf_release(&s->in);
