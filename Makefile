@@ -53,7 +53,7 @@ install:
 	@ninja -C build-install
 	@meson install -C build-install --no-rebuild
 
-SOURCES = $(shell git ls-files '*.c' '*.h')
+SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 format:
 	@clang-format -i $(SOURCES)
 

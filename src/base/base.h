@@ -16,7 +16,7 @@
  * Ownership: BB_CLEANUP variables own what they hold; BB_TAKE moves it out
  */
 /* For large buffers that are written before they are read: they are not zeroed at each call */
-#define BB_UNINIT __attribute__((uninitialized))
+#define BB_UNINIT       __attribute__((uninitialized))
 #define BB_MUST_USE     __attribute__((warn_unused_result))
 #define BB_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define BB_CLEANUP(fn)  __attribute__((cleanup(fn)))

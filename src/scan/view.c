@@ -477,27 +477,91 @@ static size_t end_run(struct view_coded *v, uint8_t *out)
 	return n;
 }
 
+/* As skip_short(), for one alphabet */
+static size_t skip_foreign(const int8_t *values, const uint8_t *in, size_t len, size_t i)
+{
+	while (i + VIEW_RUN_MIN <= len) {
+		size_t j = i + VIEW_RUN_MIN;
+
+		while (j > i && values[in[j - 1]] >= 0)
+			j--;
+		if (j == i)
+			break;
+		i = j;
+	}
+	return i;
+}
+
+/*
+ * Inside a run, with no bits left over: whole groups, as many characters as make up octets. Return:
+ * characters used up; the group that is cut or has something foreign in it is left.
+ */
+static size_t decode_groups(const int8_t *values, enum view_coding coding, const uint8_t *in,
+			    size_t len, uint8_t *out, size_t *ret_n)
+{
+	static const size_t groups[] = { 4, 2, 8 }, octets[] = { 3, 1, 5 };
+	static const unsigned int widths[] = { 6, 4, 5 };
+	const size_t group = groups[coding], bytes = octets[coding];
+	const unsigned int width = widths[coding];
+	size_t i = 0, n = 0;
+
+	for (; i + group <= len; i += group) {
+		uint64_t bits = 0;
+		int all = 0;
+
+		for (size_t k = 0; k < group; k++) {
+			int value = values[in[i + k]];
+
+			all |= value;
+			bits = bits << width | (uint8_t)value;
+		}
+		if (all < 0)
+			break;
+		for (size_t k = bytes; k-- > 0; bits >>= 8)
+			out[n + k] = (uint8_t)bits;
+		n += bytes;
+	}
+	*ret_n = n;
+	return i;
+}
+
+static size_t begin_run(struct view_coded *v, unsigned int width, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (size_t j = 0; j < VIEW_RUN_MIN; j++)
+		n += push(v, width, v->run[j], out + n);
+	return n;
+}
+
 size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint8_t *out)
 {
 	static const unsigned int widths[] = { 6, 4, 5 };
 	const int8_t *values = values_of(v->coding);
 	unsigned int width = widths[v->coding];
-	size_t n = 0;
+	size_t n = 0, i = 0, done;
 
-	for (size_t i = 0; i < len; i++) {
-		int value = values[in[i]];
+	while (i < len) {
+		int value;
 
+		if (v->n == 0)
+			i = skip_foreign(values, in, len, i);
+		if (v->n >= VIEW_RUN_MIN && v->n_bits == 0) {
+			i += decode_groups(values, v->coding, in + i, len - i, out + n, &done);
+			n += done;
+		}
+		if (i == len)
+			break;
+		value = values[in[i++]];
 		if (value < 0) {
 			n += end_run(v, out + n);
-			continue;
-		}
-		if (v->n >= VIEW_RUN_MIN) {
+		} else if (v->n >= VIEW_RUN_MIN) {
 			n += push(v, width, value, out + n);
-			continue;
+		} else {
+			v->run[v->n++] = (uint8_t)value;
+			if (v->n == VIEW_RUN_MIN)
+				n += begin_run(v, width, out + n);
 		}
-		v->run[v->n++] = (uint8_t)value;
-		for (size_t j = 0; v->n == VIEW_RUN_MIN && j < VIEW_RUN_MIN; j++)
-			n += push(v, width, v->run[j], out + n);
 	}
 	return n;
 }

@@ -26,7 +26,7 @@ static bool add_usage(PKCS12_SAFEBAG *bag, const ASN1_OBJECT *name, ASN1_OBJECT 
 	return false;
 }
 
-static bool add_cert(STACK_OF(PKCS12_SAFEBAG) *bags, X509 *cert, const ASN1_OBJECT *name,
+static bool add_cert(STACK_OF(PKCS12_SAFEBAG) * bags, X509 *cert, const ASN1_OBJECT *name,
 		     ASN1_OBJECT *any)
 {
 	PKCS12_SAFEBAG *bag = PKCS12_SAFEBAG_create_cert(cert);
@@ -41,7 +41,7 @@ static bool add_cert(STACK_OF(PKCS12_SAFEBAG) *bags, X509 *cert, const ASN1_OBJE
 }
 
 /* Return: false when one cannot be added, or there are too many or none */
-static bool add_all(STACK_OF(PKCS12_SAFEBAG) *bags, BIO *pem)
+static bool add_all(STACK_OF(PKCS12_SAFEBAG) * bags, BIO *pem)
 {
 	ASN1_OBJECT *name = OBJ_txt2obj(TRUSTED_KEY_USAGE, 1), *any = OBJ_txt2obj(ANY_USAGE, 1);
 	bool ok = name && any;
@@ -60,7 +60,7 @@ static bool add_all(STACK_OF(PKCS12_SAFEBAG) *bags, BIO *pem)
 	return ok && sk_PKCS12_SAFEBAG_num(bags) > 0;
 }
 
-static PKCS12 *pack(STACK_OF(PKCS12_SAFEBAG) *bags)
+static PKCS12 *pack(STACK_OF(PKCS12_SAFEBAG) * bags)
 {
 	STACK_OF(PKCS7) *safes = sk_PKCS7_new_null();
 	PKCS7 *content = PKCS12_pack_p7data(bags);
@@ -70,7 +70,8 @@ static PKCS12 *pack(STACK_OF(PKCS12_SAFEBAG) *bags)
 		content = NULL;
 		p12 = PKCS12_add_safes(safes, 0);
 	}
-	if (p12 && !PKCS12_set_mac(p12, JAVA_TRUST_PASSWORD, -1, NULL, 0, MAC_ITERATIONS, MAC_DIGEST)) {
+	if (p12 &&
+	    !PKCS12_set_mac(p12, JAVA_TRUST_PASSWORD, -1, NULL, 0, MAC_ITERATIONS, MAC_DIGEST)) {
 		PKCS12_free(p12);
 		p12 = NULL;
 	}
@@ -96,6 +97,7 @@ int java_trust_make(struct bb_span pem, struct bb_buf *ret, struct bb_err *err)
 	PKCS12_free(p12);
 	BIO_free(in);
 	sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
-	return r < 0 ? bb_err_set(err, r, "the certificate bundle cannot be made a trust store for Java")
+	return r < 0 ? bb_err_set(err, r,
+				  "the certificate bundle cannot be made a trust store for Java")
 		     : 0;
 }

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /*
- * Without arguments: the tests. With FILE: its certificates as a trust store on the standard output,
- * for tests with Java itself.
+ * Without arguments: the tests. With FILE: its certificates as a trust store on the standard
+ * output, for tests with Java itself.
  */
 
 static void add_root(BIO *pem, int serial)
@@ -43,8 +43,8 @@ static void every_certificate_is_trusted(void **state)
 	BIO *pem = BIO_new(BIO_s_mem());
 	struct bb_err err = { 0 };
 	bb_auto_buf struct bb_buf out;
-	STACK_OF(PKCS7) *safes;
-	STACK_OF(PKCS12_SAFEBAG) *bags;
+	STACK_OF(PKCS7) * safes;
+	STACK_OF(PKCS12_SAFEBAG) * bags;
 	const uint8_t *p;
 	PKCS12 *p12;
 
@@ -68,7 +68,8 @@ static void every_certificate_is_trusted(void **state)
 
 		assert_true(at >= 0);
 		OBJ_obj2txt(value, sizeof(value),
-			    X509_ATTRIBUTE_get0_type(X509at_get_attr(attrs, at), 0)->value.object, 1);
+			    X509_ATTRIBUTE_get0_type(X509at_get_attr(attrs, at), 0)->value.object,
+			    1);
 		assert_string_equal(value, "2.5.29.37.0");
 		ASN1_OBJECT_free(usage);
 	}
@@ -81,7 +82,9 @@ static void every_certificate_is_trusted(void **state)
 static void what_is_no_bundle(void **state)
 {
 	static const char *const bad[] = {
-		"", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+		"",
+		"hello",
+		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
 		"-----BEGIN CERTIFICATE-----\n",
 	};
 
@@ -103,7 +106,8 @@ static int convert(const char *path)
 
 	bb_buf_init(&pem, 4u << 20);
 	bb_buf_init(&out, 4u << 20);
-	if (bb_read_file(path, &pem, &err) < 0 || java_trust_make(bb_buf_span(&pem), &out, &err) < 0) {
+	if (bb_read_file(path, &pem, &err) < 0 ||
+	    java_trust_make(bb_buf_span(&pem), &out, &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}
