@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 S ?= 60
 T ?= all
 
-.PHONY: all help unit check demo asan bench bench-egress fuzz install format format-check clean
+.PHONY: all help unit check demo asan check-long bench bench-egress fuzz install format format-check clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
@@ -17,6 +17,7 @@ help:
 	@echo "make check       everything CI runs (scripts/check)"
 	@echo "make demo        one bottle, an allowed and a refused request (scripts/demo)"
 	@echo "make asan        unit tests and corpora under ASan and UBSan"
+	@echo "make check-long  the egress guard under load for half an hour (BB_SOAK_SECONDS)"
 	@echo "make bench       numbers, with their bars"
 	@echo "make bench-egress  the egress guard beside mitmproxy, squid, nginx"
 	@echo "make fuzz T=name S=seconds   one target (T=all: each in turn)"
@@ -36,6 +37,9 @@ asan:
 	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
 	@meson test -C build-asan --suite unit --print-errorlogs
+
+check-long: all
+	@tests/long/soak.py $(BUILD)
 
 bench-egress: all
 	@bench/egress $(BUILD)

@@ -189,7 +189,7 @@ class Nginx:
         with open(conf, "w") as f:
             f.write("""
 daemon off; pid %(d)s/nginx.pid; error_log %(d)s/error.log; worker_processes 1;
-events { worker_connections 512; }
+events { worker_connections 4096; }
 http {
   log_format one '$connection $connection_requests $ssl_server_name $request $ssl_session_reused';
   access_log %(d)s/access.log one; client_body_temp_path %(d)s/body; proxy_temp_path %(d)s/p;
