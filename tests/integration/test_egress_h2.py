@@ -394,7 +394,7 @@ def test_guest_that_leaves_ends_the_stream_upstream(w):
     c.wait(s, lambda a: a.body)
     c.h2.reset_stream(s, h2.errors.ErrorCodes.CANCEL)
     c.flush()
-    assert w.rig.wait_record(kind="end")["reason"] == "closed"
+    assert w.rig.wait_record(kind="end", reason="closed")
     for _ in range(100):
         if any(isinstance(e, h2.events.StreamReset) for e in events):
             break

@@ -673,7 +673,7 @@ def test_truncated_response_is_seen(w):
     w.raw_upstream(script)
     p = w.curl("http://raw.test/")
     assert p.returncode == 18 and p.stdout == b"short"
-    assert w.rig.wait_record(kind="end")["reason"] == "upstream_protocol"
+    assert w.rig.wait_record(kind="end", reason="upstream_protocol")
 
 
 def test_early_hints_pass(w):
@@ -707,7 +707,7 @@ def test_guest_that_leaves_ends_the_upstream(w):
     s.sendall(b"GET http://raw.test/ HTTP/1.1\r\n" + H + b"\r\n")
     assert head(s)
     s.close()
-    assert w.rig.wait_record(kind="end")["reason"] == "closed"
+    assert w.rig.wait_record(kind="end", reason="closed")
     for _ in range(100):
         if gone:
             break
