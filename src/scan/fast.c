@@ -38,6 +38,86 @@ size_t fast_special_plain(const uint8_t *in, size_t len)
 	return i;
 }
 
+/* ---- sets ---- */
+
+static bool is_base64(uint8_t c)
+{
+	return is_alnum(c) || c == '+' || c == '-' || c == '/' || c == '_';
+}
+
+static bool is_hex(uint8_t c)
+{
+	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 6;
+}
+
+static bool is_base32(uint8_t c)
+{
+	return (uint8_t)((c | 0x20) - 'a') < 26 || (c >= '2' && c <= '7');
+}
+
+static bool is_text(uint8_t c)
+{
+	return (c >= ' ' && c < 0x7f) || (c >= '\t' && c <= '\r');
+}
+
+/* All sets are ASCII. @rows: for the low half of an octet, which of the eight high halves go with it
+ */
+struct set {
+	bool has[256];
+	uint8_t rows[16];
+};
+
+static const struct set *set_of(enum fast_class which)
+{
+	static bool (*const is[])(uint8_t) = { is_base64, is_hex, is_base32, is_text };
+	static struct set sets[FAST_NUM_CLASSES];
+	static bool filled;
+
+	for (size_t i = 0; i < FAST_NUM_CLASSES && !filled; i++) {
+		for (unsigned int c = 0; c < 128; c++) {
+			sets[i].has[c] = is[i]((uint8_t)c);
+			if (sets[i].has[c])
+				sets[i].rows[c & 15] |= (uint8_t)(1u << (c >> 4));
+		}
+	}
+	filled = true;
+	return &sets[which];
+}
+
+bool fast_is(enum fast_class set, uint8_t c)
+{
+	return set_of(set)->has[c];
+}
+
+static size_t span_in(const struct set *s, const uint8_t *in, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && s->has[in[i]])
+		i++;
+	return i;
+}
+
+size_t fast_span_plain(enum fast_class set, const uint8_t *in, size_t len)
+{
+	return span_in(set_of(set), in, len);
+}
+
+size_t fast_seek_plain(enum fast_class set, size_t run, const uint8_t *in, size_t len)
+{
+	const struct set *s = set_of(set);
+	size_t i = 0;
+
+	while (i + 16 <= len) {
+		size_t n = span_in(s, in + i, run);
+
+		if (n == run)
+			break;
+		i += n + 1;
+	}
+	return i;
+}
+
 #if defined(__x86_64__)
 /* 0xff where low <= c <= high, unsigned */
 static __m128i in_range(__m128i c, uint8_t low, uint8_t high)
@@ -116,7 +196,81 @@ size_t fast_project(const uint8_t *in, size_t len, uint8_t *out)
 		return project_ssse3(in, len, out);
 	return fast_project_plain(in, len, out);
 }
+
+/* A bit for each of sixteen octets that is in the set */
+__attribute__((target("ssse3"))) static unsigned int members(__m128i rows, const uint8_t *in)
+{
+	const __m128i high = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
+	__m128i c = _mm_loadu_si128((const __m128i *)(const void *)in);
+	__m128i half = _mm_set1_epi8(15);
+	__m128i low = _mm_shuffle_epi8(rows, _mm_and_si128(c, half));
+	__m128i row = _mm_shuffle_epi8(high, _mm_and_si128(_mm_srli_epi16(c, 4), half));
+	__m128i none = _mm_cmpeq_epi8(_mm_and_si128(low, row), _mm_setzero_si128());
+
+	return ~(unsigned int)_mm_movemask_epi8(none) & 0xffffu;
+}
+
+__attribute__((target("ssse3"))) static size_t span_ssse3(const struct set *s, const uint8_t *in,
+							  size_t len)
+{
+	__m128i rows = _mm_loadu_si128((const __m128i *)(const void *)s->rows);
+	size_t i = 0;
+
+	for (; i + 16 <= len; i += 16) {
+		unsigned int in_set = members(rows, in + i);
+
+		if (in_set != 0xffffu)
+			return i + (size_t)__builtin_ctz(~in_set);
+	}
+	return i + span_in(s, in + i, len - i);
+}
+
+__attribute__((target("ssse3"))) static size_t seek_ssse3(const struct set *s, size_t run,
+							  const uint8_t *in, size_t len)
+{
+	__m128i rows = _mm_loadu_si128((const __m128i *)(const void *)s->rows);
+	size_t i = 0;
+
+	while (i + 16 <= len) {
+		unsigned int in_set = members(rows, in + i), begins = in_set;
+
+		/* where as many stand in a row as have been looked at: 2, 4, 8, 16 */
+		for (unsigned int k = 1; k < run; k *= 2)
+			begins &= begins >> k;
+		if (begins)
+			return i + (size_t)__builtin_ctz(begins);
+		/* what stands at the end may go on: fewer than @run */
+		i += 32 - (size_t)__builtin_clz(~in_set & 0xffffu);
+	}
+	return i;
+}
+
+static bool has_ssse3(void)
+{
+	return __builtin_cpu_supports("ssse3");
+}
+
+size_t fast_span(enum fast_class set, const uint8_t *in, size_t len)
+{
+	return has_ssse3() ? span_ssse3(set_of(set), in, len) : fast_span_plain(set, in, len);
+}
+
+size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len)
+{
+	return has_ssse3() ? seek_ssse3(set_of(set), run, in, len)
+			   : fast_seek_plain(set, run, in, len);
+}
 #else
+size_t fast_span(enum fast_class set, const uint8_t *in, size_t len)
+{
+	return fast_span_plain(set, in, len);
+}
+
+size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len)
+{
+	return fast_seek_plain(set, run, in, len);
+}
+
 size_t fast_special(const uint8_t *in, size_t len)
 {
 	return fast_special_plain(in, len);

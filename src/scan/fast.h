@@ -4,10 +4,10 @@
 #include "base/base.h"
 
 /**
- * DOC: fast - the two inner loops of every search, sixteen octets at a time where the processor can
+ * DOC: fast - the inner loops of every search, sixteen octets at a time where the processor can
  *
  * Layer:     scan (pure)
- * Source:    both have a plain form, which tests/unit/scan/fast.c compares them with
+ * Source:    each has a plain form, which tests/unit/scan/fast.c compares them with
  */
 
 /** fast_project() - Copy letters and digits only. @out: @len + 16 octets. Return: how many */
@@ -19,4 +19,28 @@ size_t fast_project_plain(const uint8_t *in, size_t len, uint8_t *out);
  * @len */
 size_t fast_special(const uint8_t *in, size_t len);
 size_t fast_special_plain(const uint8_t *in, size_t len);
+
+/** enum fast_class - Sets of octets */
+enum fast_class {
+	FAST_BASE64 = 0, /* of both alphabets, which is what any coding may use */
+	FAST_HEX,
+	FAST_BASE32,
+	FAST_TEXT, /* what patterns of tokens are made of: printable ASCII and white space */
+
+	FAST_NUM_CLASSES,
+};
+
+/** fast_is() - Is @c in the set? */
+bool fast_is(enum fast_class set, uint8_t c);
+/** fast_span() - How many octets of the set stand at the start */
+size_t fast_span(enum fast_class set, const uint8_t *in, size_t len);
+size_t fast_span_plain(enum fast_class set, const uint8_t *in, size_t len);
+/**
+ * fast_seek() - First place where @run octets of the set may begin
+ * @run:	8 or 16
+ *
+ * Return: such a place, or one with fewer than sixteen octets behind it that no run stands before
+ */
+size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len);
+size_t fast_seek_plain(enum fast_class set, size_t run, const uint8_t *in, size_t len);
 #endif

@@ -30,6 +30,7 @@ PASSWORDS = """**** ***** ******** ........ xxxx xxxxxx xxxxxxxx 1111 1234 12345
     guest mongo mongodb mypassword mysql pass passwd password password123 postgres pwd rabbitmq redis
     replace_with_password root secret test user your-password your_passwor your_password yourpassword""".split()
 EARLY, LITERAL_MIN = 16, 3
+TEXT = frozenset(range(32, 127)) | frozenset(range(9, 14))  # decoded views are searched where they are text
 PLACEHOLDERS = ("example", "xxxxxx", "redacted", "placeholder", "abcdefgh", "12345678")
 
 
@@ -216,6 +217,8 @@ class Rule:
         self.stream_re = pattern.text
         self.stream_min = min(width(r, 1) for r in pattern.rows)
         self.stream_max = max(width(r, 2) for r in pattern.rows)
+        if any(not p[0] <= TEXT for r in pattern.rows for p in r):
+            raise Error("stream: an octet that is neither printable nor white space")
         if any(literal(r) < LITERAL_MIN for r in pattern.rows):
             raise Error("stream: no literal of %d characters in each alternative" % LITERAL_MIN)
         self.spellings = [Spelling(r) for t in fields["token"] for r in Pattern(t, True).rows]
@@ -327,11 +330,14 @@ def main(source, tables_path, examples_path):
     t = Tables(rules)
     nlogn = [0] + [round(n * math.log2(n) * 1000) for n in range(1, SAMPLE_MAX + 1)]
     with open(tables_path, "w", encoding="ascii") as out:
-        out.write("/* Made of vendor.rules by gen_vendor.py */\n#include \"scan/vendor_int.h\"\n")
+        out.write("/* Made of vendor.rules by gen_vendor.py */\n#include \"scan/vendor_int.h\"\n#include <assert.h>\n")
         out.write(array("struct vendor_set vendor_sets[]", list(t.set_rows())))
         out.write(array("struct vendor_piece vendor_pieces[]", t.pieces))
         out.write(array("struct vendor_seq vendor_seqs[]", t.seqs))
         out.write(array("struct vendor_rule vendor_rules[]", t.rules))
+        out.write("static_assert(VENDOR_WIDTH_MIN <= %d, \"a pattern is shorter\");\n" % min(r.stream_min for r in rules))
+        out.write("static_assert(VENDOR_REACH > %d, \"a token reaches further back\");\n"
+                  % max(r.stream_max + r.lead for r in rules))
         out.write("const unsigned int vendor_num_rules = %d;\n" % len(rules))
         out.write("const char vendor_rules_digest[] = \"%s\";\n" % digest)
         out.write(array("uint32_t vendor_nlogn[VENDOR_SAMPLE_MAX + 1]", [str(n) for n in nlogn]))

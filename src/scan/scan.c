@@ -13,6 +13,7 @@ const char *const scan_view_str[] = {
 	[SCAN_RAW] = "raw", [SCAN_PLAIN] = "plain",   [SCAN_BASE64] = "base64",
 	[SCAN_HEX] = "hex", [SCAN_BASE32] = "base32",
 };
+static_assert(VIEW_TEXT_MIN <= VENDOR_WIDTH_MIN, "shorter runs of text have no token");
 static_assert(BB_ARRAY_LEN(scan_view_str) == SCAN_NUM_VIEWS, "scan_view_str[]");
 
 /* An early match of a vendor rule that is not settled; @end in octets of its view */
@@ -38,6 +39,12 @@ struct reading {
 	bool overflow;
 };
 
+/*
+ * Most text has nothing to undo: there the plain view is the raw one. As long as both have been the
+ * same for longer than anything that is looked for (@in_step), searching one of them will do; where
+ * they part, the plain reading goes on from a copy of the raw one's state.
+ * @same, @same_from: octets since they last differed, and letters and digits before that
+ */
 struct scan_stream {
 	struct vendor_db *vendors;
 	const struct known_db *known;
@@ -46,6 +53,10 @@ struct scan_stream {
 	struct view_plain plain;
 	struct view_runs runs;
 	struct view_coded coded[VIEW_NUM_CODINGS];
+	struct view_text text[VIEW_NUM_CODINGS];
+	bool in_step;
+	uint64_t same;
+	uint64_t same_from;
 	uint64_t fed;
 	/* of the block in hand */
 	const uint8_t *raw;
@@ -93,8 +104,12 @@ void scan_reset(struct scan_stream *s, bool vendors)
 				       .vendor = r->vendor,
 				       .history = r->history };
 	}
-	for (size_t i = 0; i < VIEW_NUM_CODINGS; i++)
+	for (size_t i = 0; i < VIEW_NUM_CODINGS; i++) {
 		s->coded[i] = (struct view_coded){ .coding = (enum view_coding)i };
+		s->text[i] = (struct view_text){ 0 };
+	}
+	s->in_step = true;
+	s->same = s->same_from = 0;
 	s->plain = (struct view_plain){ 0 };
 	s->runs = (struct view_runs){ 0 };
 	s->want_vendors = vendors && s->vendors;
@@ -253,31 +268,91 @@ static void read_view(struct scan_stream *s, enum scan_view view, struct bb_span
 		read_vendor(r, in);
 }
 
+/* Most of what runs decode to is noise: vendors' tokens are looked for in what is text */
+static void read_coded(struct scan_stream *s, size_t i, struct bb_span in)
+{
+	struct reading *r = &s->readings[SCAN_BASE64 + i];
+	uint8_t text[VIEW_OUT_MAX(PIECE_MAX)];
+	size_t n;
+
+	if (in.len == 0 || s->stop || s->error)
+		return;
+	if (s->known)
+		read_known(r, in);
+	if (!s->want_vendors || s->stop)
+		return;
+	n = view_text_feed(&s->text[i], in.p, in.len, text);
+	if (n)
+		read_vendor(r, (struct bb_span){ text, n });
+}
+
 static void read_plain(struct scan_stream *s, struct bb_span plain)
 {
 	uint8_t runs[VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK))], out[PIECE_MAX];
 	size_t len;
 
-	read_view(s, SCAN_PLAIN, plain);
+	if (!s->in_step)
+		read_view(s, SCAN_PLAIN, plain);
 	len = view_runs_feed(&s->runs, plain.p, plain.len, runs);
 	for (size_t i = 0; i < VIEW_NUM_CODINGS && len; i++) {
 		size_t n = view_coded_feed(&s->coded[i], runs, len, out);
 
-		read_view(s, (enum scan_view)(SCAN_BASE64 + i), (struct bb_span){ out, n });
+		read_coded(s, i, (struct bb_span){ out, n });
 	}
+}
+
+/* The plain reading goes on by itself, from where the raw one is */
+static void part(struct scan_stream *s)
+{
+	struct reading *raw = &s->readings[SCAN_RAW], *plain = &s->readings[SCAN_PLAIN];
+	struct reading was = *plain;
+
+	s->in_step = false;
+	if (s->want_vendors && raw->vendor) {
+		if (!vendor_ready(plain)) {
+			s->error = true;
+			return;
+		}
+		vendor_stream_copy(plain->vendor, raw->vendor);
+		memcpy(plain->history, raw->history, raw->n);
+		was = *plain;
+	}
+	*plain = *raw;
+	plain->view = SCAN_PLAIN;
+	plain->vendor = was.vendor;
+	plain->history = was.history;
+}
+
+/* After a block that is the same in both views: is what came before it out of reach? */
+static void join(struct scan_stream *s)
+{
+	const struct reading *plain = &s->readings[SCAN_PLAIN];
+
+	s->in_step = s->same >= VENDOR_REACH && plain->n_pending == 0 &&
+		     (!s->known || plain->known.total - s->same_from >= KNOWN_HISTORY);
 }
 
 static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
 {
+	bool whole = s->plain.n == 0;
 	uint8_t plain[VIEW_OUT_MAX(BLOCK)];
-	size_t n;
+	size_t n = view_plain_feed(&s->plain, p, len, plain);
+	bool same = whole && s->plain.n == 0 && n == len && memcmp(p, plain, len) == 0;
 
 	s->raw = p;
 	s->raw_len = len;
+	if (s->in_step && !same)
+		part(s);
 	read_view(s, SCAN_RAW, (struct bb_span){ p, len });
-	n = view_plain_feed(&s->plain, p, len, plain);
 	read_plain(s, (struct bb_span){ plain, n });
 	s->fed += len;
+	s->same += len;
+	if (!same) {
+		s->same = 0;
+		s->same_from = s->readings[SCAN_PLAIN].known.total;
+	} else if (!s->in_step) {
+		join(s);
+	}
 }
 
 static void read_end(struct scan_stream *s)
@@ -286,6 +361,8 @@ static void read_end(struct scan_stream *s)
 	size_t n = view_plain_end(&s->plain, plain);
 
 	s->raw_len = 0;
+	if (n && s->in_step)
+		part(s); /* (nothing is pending while they are in step) */
 	read_plain(s, (struct bb_span){ plain, n });
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
 		settle(&s->readings[i], true);

@@ -23,6 +23,10 @@
  *            used by one thread, and nothing is fed from inside a callback
  */
 #define VENDOR_HISTORY_MAX    4096
+/* No early pattern is shorter; no token begins further before the end of its early pattern. Both are
+ * checked against the rules when their tables are compiled */
+#define VENDOR_WIDTH_MIN      8
+#define VENDOR_REACH          1200
 #define VENDOR_SERIALIZED_MAX (16u << 20)
 
 struct vendor_db;
@@ -89,6 +93,9 @@ BB_MUST_USE int vendor_stream_feed(struct vendor_stream *s, struct bb_span in, v
 
 /** vendor_stream_reset() - As just opened */
 void vendor_stream_reset(struct vendor_stream *s);
+
+/** vendor_stream_copy() - Make @to, of the same database, go on where @from is */
+void vendor_stream_copy(struct vendor_stream *to, const struct vendor_stream *from);
 
 /** vendor_stream_close() - NULL is fine */
 void vendor_stream_close(struct vendor_stream *s);

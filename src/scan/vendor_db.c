@@ -250,6 +250,12 @@ void vendor_stream_reset(struct vendor_stream *s)
 	BB_BUG_ON(hs_reset_stream(s->hs, 0, s->db->scratch, NULL, NULL) != HS_SUCCESS);
 }
 
+void vendor_stream_copy(struct vendor_stream *to, const struct vendor_stream *from)
+{
+	BB_BUG_ON(hs_reset_and_copy_stream(to->hs, from->hs, to->db->scratch, NULL, NULL) !=
+		  HS_SUCCESS);
+}
+
 void vendor_stream_close(struct vendor_stream *s)
 {
 	if (!s)

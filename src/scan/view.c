@@ -335,43 +335,6 @@ size_t view_plain_end(struct view_plain *v, uint8_t *out)
 
 /* ---- decoded views ---- */
 
-/* May stand in a run of any coding */
-static bool is_coded(uint8_t c)
-{
-	static const uint8_t coded[256] = {
-		['+'] = 1, ['-'] = 1, ['/'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1,
-		['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1,
-		['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1,
-		['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1,
-		['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1,
-		['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['_'] = 1, ['a'] = 1, ['b'] = 1,
-		['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1,
-		['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
-		['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1,
-		['x'] = 1, ['y'] = 1, ['z'] = 1,
-	};
-
-	return coded[c];
-}
-
-/*
- * One octet in sixteen is looked at while no run is near: where the sixteenth from here cannot be
- * in a run, no run begins before it. Return: where a run may begin, or too near the end to say.
- */
-static size_t skip_short(const uint8_t *in, size_t len, size_t i)
-{
-	while (i + VIEW_RUN_MIN <= len) {
-		size_t j = i + VIEW_RUN_MIN;
-
-		while (j > i && is_coded(in[j - 1]))
-			j--;
-		if (j == i)
-			break;
-		i = j;
-	}
-	return i;
-}
-
 /* A run of small letters alone is words: no coding of sixteen characters and more looks like that
  * but by a chance of one in a million, or by intent, which is why a long one counts */
 static bool is_telling(uint8_t c)
@@ -383,7 +346,7 @@ static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
 {
 	size_t n = 0;
 
-	if (is_coded(c)) {
+	if (fast_is(FAST_BASE64, c)) {
 		if (v->on) {
 			*out = c;
 			return 1;
@@ -406,15 +369,73 @@ static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
 	return n;
 }
 
+/* Do @len characters that stand alone make a run that is passed on? */
+static bool is_run(const uint8_t *in, size_t len)
+{
+	if (len < VIEW_RUN_MIN || len >= VIEW_WORDS_MAX)
+		return len >= VIEW_WORDS_MAX;
+	for (size_t i = 0; i < len; i++) {
+		if (is_telling(in[i]))
+			return true;
+	}
+	return false;
+}
+
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out)
 {
 	size_t n = 0, i = 0;
 
 	while (i < len) {
+		size_t span = 0;
+
 		if (v->n == 0)
-			i = skip_short(in, len, i); /* not within a run: n stays after its start */
+			i += fast_seek(FAST_BASE64, VIEW_RUN_MIN, in + i, len - i);
+		if (v->n == 0 || v->on)
+			span = fast_span(FAST_BASE64, in + i, len - i);
+		if (i + span < len && !v->on && is_run(in + i, span)) {
+			v->n = VIEW_RUN_MIN;
+			v->on = true;
+		} else if (!v->on && i + span == len) {
+			span = 0; /* who knows how it goes on */
+		}
+		if (v->on) {
+			memcpy(out + n, in + i, span);
+			n += span;
+		}
+		i += span;
 		if (i < len)
 			n += runs_octet(v, in[i++], out + n);
+	}
+	return n;
+}
+
+size_t view_text_feed(struct view_text *v, const uint8_t *in, size_t len, uint8_t *out)
+{
+	size_t n = 0, i = 0;
+
+	while (i < len) {
+		size_t span;
+
+		if (v->n == 0)
+			i += fast_seek(FAST_TEXT, VIEW_TEXT_MIN, in + i, len - i);
+		span = fast_span(FAST_TEXT, in + i, len - i);
+		if (v->n < VIEW_TEXT_MIN && v->n + span < VIEW_TEXT_MIN) {
+			memcpy(v->start + v->n, in + i, span);
+			v->n += span;
+		} else if (span) {
+			memcpy(out + n, v->start, v->n < VIEW_TEXT_MIN ? v->n : 0);
+			n += v->n < VIEW_TEXT_MIN ? v->n : 0;
+			memcpy(out + n, in + i, span);
+			n += span;
+			v->n = VIEW_TEXT_MIN;
+		}
+		i += span;
+		if (i == len)
+			break;
+		if (v->n >= VIEW_TEXT_MIN)
+			out[n++] = '\n';
+		v->n = 0;
+		i++;
 	}
 	return n;
 }
@@ -477,21 +498,6 @@ static size_t end_run(struct view_coded *v, uint8_t *out)
 	return n;
 }
 
-/* As skip_short(), for one alphabet */
-static size_t skip_foreign(const int8_t *values, const uint8_t *in, size_t len, size_t i)
-{
-	while (i + VIEW_RUN_MIN <= len) {
-		size_t j = i + VIEW_RUN_MIN;
-
-		while (j > i && values[in[j - 1]] >= 0)
-			j--;
-		if (j == i)
-			break;
-		i = j;
-	}
-	return i;
-}
-
 /*
  * Inside a run, with no bits left over: whole groups, as many characters as make up octets. Return:
  * characters used up; the group that is cut or has something foreign in it is left.
@@ -537,6 +543,7 @@ static size_t begin_run(struct view_coded *v, unsigned int width, uint8_t *out)
 size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint8_t *out)
 {
 	static const unsigned int widths[] = { 6, 4, 5 };
+	static const enum fast_class sets[] = { FAST_BASE64, FAST_HEX, FAST_BASE32 };
 	const int8_t *values = values_of(v->coding);
 	unsigned int width = widths[v->coding];
 	size_t n = 0, i = 0, done;
@@ -544,8 +551,11 @@ size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint
 	while (i < len) {
 		int value;
 
-		if (v->n == 0)
-			i = skip_foreign(values, in, len, i);
+		if (v->n == 0) {
+			i += fast_seek(sets[v->coding], VIEW_RUN_MIN, in + i, len - i);
+			if (len - i >= VIEW_RUN_MIN)
+				v->n = VIEW_RUN_MIN; /* all of them are in it, and make whole octets */
+		}
 		if (v->n >= VIEW_RUN_MIN && v->n_bits == 0) {
 			i += decode_groups(values, v->coding, in + i, len - i, out + n, &done);
 			n += done;

@@ -59,6 +59,20 @@ struct view_runs {
  */
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out);
 
+#define VIEW_TEXT_MIN 8
+/** struct view_text - Start with zeroes; @n: octets of text that a run has so far, capped */
+struct view_text {
+	uint8_t start[VIEW_TEXT_MIN];
+	size_t n;
+};
+
+/**
+ * view_text_feed() - Leave only runs of VIEW_TEXT_MIN or more octets of printable ASCII and white
+ * space, a line feed behind each: no pattern of a token is shorter, or has anything else in it
+ * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
+ */
+size_t view_text_feed(struct view_text *v, const uint8_t *in, size_t len, uint8_t *out);
+
 enum view_coding { VIEW_BASE64 = 0, VIEW_HEX, VIEW_BASE32, VIEW_NUM_CODINGS };
 
 /** struct view_coded - Start with zeroes; @coding is set once */
