@@ -4,10 +4,12 @@
 #include <assert.h>
 #include <errno.h>
 
-#define BLOCK       2048
+#define BLOCK       3584
 #define PENDING_MAX 32
 /* Of a block, the most that any view makes */
 #define PIECE_MAX VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK)))
+/* What a rule has matched in a piece is still in the history when the piece has been added */
+static_assert(VIEW_OUT_MAX(PIECE_MAX) < VENDOR_HISTORY_MAX, "BLOCK is too large");
 
 const char *const scan_view_str[] = {
 	[SCAN_RAW] = "raw", [SCAN_PLAIN] = "plain",   [SCAN_BASE64] = "base64",
@@ -334,11 +336,13 @@ static void join(struct scan_stream *s)
 
 static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
 {
-	bool whole = s->plain.n == 0;
+	bool same = s->plain.n == 0; /* nothing of the last block is to come */
 	uint8_t plain[VIEW_OUT_MAX(BLOCK)];
-	size_t n = view_plain_feed(&s->plain, p, len, plain);
-	bool same = whole && s->plain.n == 0 && n == len && memcmp(p, plain, len) == 0;
+	size_t n;
 
+	s->plain.changed = false;
+	n = view_plain_feed(&s->plain, p, len, plain);
+	same &= s->plain.n == 0 && !s->plain.changed;
 	s->raw = p;
 	s->raw_len = len;
 	if (s->in_step && !same)

@@ -22,9 +22,9 @@
  * Limits:    history 4 KiB; a stream's state is a few KiB, whatever has been fed; one database is
  *            used by one thread, and nothing is fed from inside a callback
  */
-#define VENDOR_HISTORY_MAX    4096
-/* No early pattern is shorter; no token begins further before the end of its early pattern. Both are
- * checked against the rules when their tables are compiled */
+#define VENDOR_HISTORY_MAX 4096
+/* No early pattern is shorter; no token begins further before the end of its early pattern. Both
+ * are checked against the rules when their tables are compiled */
 #define VENDOR_WIDTH_MIN      8
 #define VENDOR_REACH          1200
 #define VENDOR_SERIALIZED_MAX (16u << 20)

@@ -265,12 +265,30 @@ static bool is_special(uint8_t c)
 	return c < 0x80 ? ascii[c] : c >= 0xc2 && c <= 0xf4;
 }
 
+/* Does what follows a special character rule out that it begins anything? Most of what looks
+ * special in text ends here */
+static bool is_ruled_out(uint8_t c, uint8_t next)
+{
+	switch (c) {
+	case '%':
+		return bb_hex_value(next) < 0;
+	case '=':
+		return next > 'F' || (next != '\n' && next != '\r' && bb_hex_value(next) < 0);
+	case '&':
+		return next != '#' && (next < 'a' || next > 'z');
+	default:
+		return false;
+	}
+}
+
 /* A character that looks special and is not: decided on the spot, @p has VIEW_PENDING_MAX octets */
 static bool is_nothing(const uint8_t *p, bool quoted)
 {
 	struct meaning m;
 
-	return is_special(p[0]) && escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
+	if (!is_special(p[0]))
+		return false;
+	return is_ruled_out(p[0], p[1]) || escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
 }
 
 /* Settle what is pending as far as it can be. @end: nothing follows. Return: octets written */
@@ -285,6 +303,7 @@ static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 		if (r == PARSE_MORE && !end && v->n < VIEW_PENDING_MAX)
 			break;
 		v->quoted = r == PARSE_DONE && v->pending[0] == '=';
+		v->changed |= r == PARSE_DONE;
 		if (r == PARSE_DONE) {
 			/* never longer than what it replaces */
 			memmove(v->pending + m.n, v->pending + m.used, v->n - m.used);
@@ -554,7 +573,8 @@ size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint
 		if (v->n == 0) {
 			i += fast_seek(sets[v->coding], VIEW_RUN_MIN, in + i, len - i);
 			if (len - i >= VIEW_RUN_MIN)
-				v->n = VIEW_RUN_MIN; /* all of them are in it, and make whole octets */
+				v->n = VIEW_RUN_MIN; /* all of them are in it, and make whole octets
+						      */
 		}
 		if (v->n >= VIEW_RUN_MIN && v->n_bits == 0) {
 			i += decode_groups(values, v->coding, in + i, len - i, out + n, &done);

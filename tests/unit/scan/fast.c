@@ -28,6 +28,35 @@ static void same_as_plain(void **state)
 	}
 }
 
+/* The first run, if one begins where it can be told; and nothing before a place near the end */
+static void spans_and_runs(void **state)
+{
+	static uint8_t in[400];
+	uint64_t seed = 88172645463325252ull;
+
+	(void)state;
+	for (unsigned int round = 0; round < 20000; round++) {
+		enum fast_class set = (enum fast_class)(round % FAST_NUM_CLASSES);
+		size_t len = round % 300, run = round & 8 ? 16 : 8, at, plain;
+
+		for (size_t i = 0; i < sizeof(in); i++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			in[i] = (uint8_t) "aB3fcdE2A5b4-F\x80\x01"[seed % (round % 64 ? 15 : 16)];
+		}
+		assert_int_equal(fast_span(set, in, len), fast_span_plain(set, in, len));
+		at = fast_seek(set, run, in, len);
+		plain = fast_seek_plain(set, run, in, len);
+		if (plain + 16 <= len || at + 16 <= len)
+			assert_int_equal(at, plain);
+		else
+			assert_true(fast_span_plain(set, in + at, len - at) < 16 && at <= len);
+		for (size_t i = 0; i + run <= at; i++)
+			assert_true(fast_span_plain(set, in + i, run) < run);
+	}
+}
+
 static void every_octet(void **state)
 {
 	uint8_t in[64], out[80];
@@ -40,6 +69,13 @@ static void every_octet(void **state)
 			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
 		memset(in, (int)c, sizeof(in));
+		for (size_t set = 0; set < FAST_NUM_CLASSES; set++)
+			assert_int_equal(fast_span((enum fast_class)set, in, 64),
+					 fast_is((enum fast_class)set, (uint8_t)c) ? 64 : 0);
+		assert_int_equal(fast_is(FAST_TEXT, (uint8_t)c),
+				 (c >= ' ' && c < 127) || (c >= 9 && c <= 13));
+		assert_int_equal(fast_is(FAST_BASE64, (uint8_t)c),
+				 alnum || c == '+' || c == '/' || c == '-' || c == '_');
 		assert_int_equal(fast_special(in, sizeof(in)), special ? 0 : sizeof(in));
 		assert_int_equal(fast_project(in, sizeof(in), out), alnum ? sizeof(in) : 0);
 	}
@@ -48,6 +84,7 @@ static void every_octet(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_plain),
+					    cmocka_unit_test(spans_and_runs),
 					    cmocka_unit_test(every_octet) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
