@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/scan.h"
+#include "coding/unpack.h"
+#include "scan/fast.h"
 #include "scan/view.h"
 #include <assert.h>
 #include <errno.h>
 
 #define BLOCK       3584
+#define N_SOURCES   (1 + VIEW_NUM_CODINGS)
 #define PENDING_MAX 32
 /* Of a block, the most that any view makes */
 #define PIECE_MAX VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK)))
@@ -13,7 +16,7 @@ static_assert(VIEW_OUT_MAX(PIECE_MAX) < VENDOR_HISTORY_MAX, "BLOCK is too large"
 
 const char *const scan_view_str[] = {
 	[SCAN_RAW] = "raw", [SCAN_PLAIN] = "plain",   [SCAN_BASE64] = "base64",
-	[SCAN_HEX] = "hex", [SCAN_BASE32] = "base32",
+	[SCAN_HEX] = "hex", [SCAN_BASE32] = "base32", [SCAN_UNPACKED] = "unpacked",
 };
 static_assert(VIEW_TEXT_MIN <= VENDOR_WIDTH_MIN, "shorter runs of text have no token");
 static_assert(BB_ARRAY_LEN(scan_view_str) == SCAN_NUM_VIEWS, "scan_view_str[]");
@@ -59,6 +62,11 @@ struct scan_stream {
 	bool in_step;
 	uint64_t same;
 	uint64_t same_from;
+	/* what is compressed in the raw and the decoded views, and the search in each that is open */
+	struct unpack_budget own_budget;
+	struct unpack unpack[N_SOURCES];
+	struct scan_stream *inner[N_SOURCES][UNPACK_SLOTS];
+	unsigned int depth;
 	uint64_t fed;
 	/* of the block in hand */
 	const uint8_t *raw;
@@ -67,6 +75,7 @@ struct scan_stream {
 	void *arg;
 	bool stop;
 	bool error;
+	bool too_much;
 	bool hold;
 };
 
@@ -78,15 +87,31 @@ int scan_open(struct vendor_db *vendors, const struct known_db *known, struct sc
 		return -ENOMEM;
 	s->vendors = vendors;
 	s->known = known;
+	for (size_t i = 0; i < N_SOURCES; i++)
+		s->unpack[i].budget = &s->own_budget;
 	scan_reset(s, true);
 	*ret = s;
 	return 0;
+}
+
+static void clear_unpacked(struct scan_stream *s)
+{
+	for (size_t i = 0; i < N_SOURCES; i++) {
+		for (size_t k = 0; k < UNPACK_SLOTS; k++) {
+			scan_close(s->inner[i][k]);
+			s->inner[i][k] = NULL;
+		}
+		unpack_clear(&s->unpack[i]);
+	}
+	if (s->depth == 0)
+		s->own_budget = (struct unpack_budget){ 0 };
 }
 
 void scan_close(struct scan_stream *s)
 {
 	if (!s)
 		return;
+	clear_unpacked(s);
 	for (size_t i = 0; i < SCAN_NUM_VIEWS; i++) {
 		vendor_stream_close(s->readings[i].vendor);
 		free(s->readings[i].history);
@@ -110,13 +135,14 @@ void scan_reset(struct scan_stream *s, bool vendors)
 		s->coded[i] = (struct view_coded){ .coding = (enum view_coding)i };
 		s->text[i] = (struct view_text){ 0 };
 	}
+	clear_unpacked(s);
 	s->in_step = true;
 	s->same = s->same_from = 0;
 	s->plain = (struct view_plain){ 0 };
 	s->runs = (struct view_runs){ 0 };
 	s->want_vendors = vendors && s->vendors;
 	s->fed = 0;
-	s->stop = s->error = s->hold = false;
+	s->stop = s->error = s->too_much = s->hold = false;
 }
 
 static void report(struct scan_stream *s, const struct scan_finding *f)
@@ -258,6 +284,96 @@ static void read_known(struct reading *r, struct bb_span in)
 	(void)known_feed(r->owner->known, &r->known, buf + KNOWN_HISTORY, n, on_known, r);
 }
 
+/* ---- what is compressed in it ---- */
+
+/**
+ * struct unpacking - Of one call of unpack_feed()
+ * @source: Index in unpack[]
+ */
+struct unpacking {
+	struct scan_stream *s;
+	size_t source;
+};
+
+static bool on_inner(void *arg, const struct scan_finding *f)
+{
+	struct scan_stream *s = arg;
+	struct scan_finding outer = *f;
+
+	outer.view = SCAN_UNPACKED;
+	outer.end = s->fed + s->raw_len;
+	outer.len = 0;
+	report(s, &outer);
+	return s->stop;
+}
+
+static bool open_inner(struct scan_stream *s, struct scan_stream **ret)
+{
+	if (scan_open(s->vendors, s->known, ret) < 0)
+		return false;
+	(*ret)->depth = s->depth + 1;
+	for (size_t i = 0; i < N_SOURCES; i++)
+		(*ret)->unpack[i].budget = s->unpack[0].budget;
+	(*ret)->want_vendors = s->want_vendors;
+	return true;
+}
+
+static bool on_unpacked(void *arg, unsigned int slot, enum unpack_event event, struct bb_span out)
+{
+	const struct unpacking *u = arg;
+	struct scan_stream *s = u->s, **inner = &s->inner[u->source][slot];
+	enum scan_result r = SCAN_CLEAN;
+
+	if (event == UNPACK_BEGIN)
+		s->error |= !open_inner(s, inner);
+	else
+		r = scan_feed(*inner, out, event == UNPACK_END, on_inner, s);
+	s->error |= r == SCAN_ERROR;
+	s->too_much |= r == SCAN_TOO_MUCH;
+	if (event == UNPACK_END) {
+		scan_close(*inner);
+		*inner = NULL;
+	}
+	return !s->error && !s->too_much && !s->stop;
+}
+
+static void unpack(struct scan_stream *s, size_t source, struct bb_span in, bool end)
+{
+	struct unpack *u = &s->unpack[source];
+	struct unpacking to = { s, source };
+	enum unpack_result r;
+
+	if (s->depth >= SCAN_DEPTH || s->stop || s->error || s->too_much)
+		return;
+	if (unpack_is_idle(u) && fast_span(FAST_TEXT, in.p, in.len) == in.len &&
+	    (in.len == 0 || !memchr(in.p, '^', in.len))) {
+		unpack_pass(u, in);
+		return;
+	}
+	r = unpack_feed(u, in, end, on_unpacked, &to);
+	s->error |= r == UNPACK_MEMORY;
+	s->too_much |= r == UNPACK_TOO_MUCH;
+}
+
+static void unpack_end(struct scan_stream *s)
+{
+	for (size_t i = 0; i < N_SOURCES; i++)
+		unpack(s, i, (struct bb_span){ 0 }, true);
+}
+
+static bool inner_holds(const struct scan_stream *s)
+{
+	bool hold = false;
+
+	for (size_t i = 0; i < N_SOURCES; i++) {
+		for (size_t k = 0; k < UNPACK_SLOTS; k++)
+			hold |= s->inner[i][k] && s->inner[i][k]->hold;
+	}
+	return hold;
+}
+
+/* ---- views ---- */
+
 static void read_view(struct scan_stream *s, enum scan_view view, struct bb_span in)
 {
 	struct reading *r = &s->readings[view];
@@ -279,7 +395,8 @@ static void read_coded(struct scan_stream *s, size_t i, struct bb_span in)
 
 	if (in.len == 0 || s->stop || s->error)
 		return;
-	if (s->known)
+	unpack(s, 1 + i, in, false);
+	if (s->known && !s->stop)
 		read_known(r, in);
 	if (!s->want_vendors || s->stop)
 		return;
@@ -349,6 +466,7 @@ static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
 		part(s);
 	read_view(s, SCAN_RAW, (struct bb_span){ p, len });
 	read_plain(s, (struct bb_span){ plain, n });
+	unpack(s, 0, (struct bb_span){ p, len }, false);
 	s->fed += len;
 	s->same += len;
 	if (!same) {
@@ -370,6 +488,12 @@ static void read_end(struct scan_stream *s)
 	read_plain(s, (struct bb_span){ plain, n });
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
 		settle(&s->readings[i], true);
+	unpack_end(s);
+}
+
+static bool is_over(const struct scan_stream *s)
+{
+	return s->stop || s->error || s->too_much;
 }
 
 enum scan_result scan_feed(struct scan_stream *s, struct bb_span in, bool end, scan_fn *fn,
@@ -378,21 +502,22 @@ enum scan_result scan_feed(struct scan_stream *s, struct bb_span in, bool end, s
 	s->fn = fn;
 	s->arg = arg;
 	s->hold = false;
-	for (size_t at = 0; at < in.len && !s->stop && !s->error; at += BLOCK) {
+	if (s->depth == 0)
+		s->own_budget.in += in.len;
+	for (size_t at = 0; at < in.len && !is_over(s); at += BLOCK) {
 		size_t n = in.len - at < BLOCK ? in.len - at : BLOCK;
 
 		s->hold = false; /* only what is open after the last block matters */
 		read_block(s, in.p + at, n);
 	}
-	if (end && !s->stop && !s->error) {
+	if (end && !is_over(s)) {
 		s->hold = false;
 		read_end(s);
 	}
-	if (s->error)
-		return SCAN_ERROR;
-	if (s->stop)
-		return SCAN_FOUND;
+	if (is_over(s))
+		return s->error ? SCAN_ERROR : s->stop ? SCAN_FOUND : SCAN_TOO_MUCH;
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !end; i++)
 		s->hold |= s->readings[i].n_pending > 0;
-	return s->hold && !end ? SCAN_HOLD : SCAN_CLEAN;
+	s->hold = !end && (s->hold || inner_holds(s));
+	return s->hold ? SCAN_HOLD : SCAN_CLEAN;
 }

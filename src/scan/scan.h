@@ -8,16 +8,18 @@
  * DOC: scan - is there a secret in this stream?
  *
  * Every octet is searched as it comes, in the raw stream, in the plain view (escapes undone,
- * Unicode folded) and in what runs of base64, hexadecimal and base32 in it decode to (view.h): for
- * known secrets (known.h) in each, with everything but letters and digits dropped, and for vendors'
+ * Unicode folded), in what runs of base64, hexadecimal and base32 in it decode to (view.h), and in what
+ * is compressed in it (unpack.h), which is read in all these ways again, SCAN_DEPTH deep: for known secrets (known.h) in each, with everything but letters and digits dropped, and for vendors'
  * tokens (vendor.h) in each. However the stream is cut, the findings are the same.
  *
  * Layer:     scan
  * Used by:   egress, `bot-bottle scan`
  * Trust:     hostile input
  * Ownership: a stream borrows both databases
- * Limits:    about 40 KiB per stream, whatever passes through it
+ * Limits:    about 40 KiB per stream, whatever passes through it; for each of up to UNPACK_OPEN
+ *            compressed things that are open in it, as much again and 44 KiB
  */
+#define SCAN_DEPTH 2
 enum scan_kind { SCAN_KNOWN = 0, SCAN_VENDOR };
 
 /* Which reading of the stream */
@@ -27,6 +29,7 @@ enum scan_view {
 	SCAN_BASE64,
 	SCAN_HEX,
 	SCAN_BASE32,
+	SCAN_UNPACKED, /* in any view of what was compressed in one of these */
 
 	SCAN_NUM_VIEWS,
 };
@@ -56,6 +59,7 @@ enum scan_result {
 	SCAN_CLEAN = 0,
 	SCAN_HOLD,  /* something has begun that the next octets, or the end, will decide */
 	SCAN_FOUND, /* scan_fn said stop */
+	SCAN_TOO_MUCH, /* unpacks to more than is searched: treat as found */
 	SCAN_ERROR, /* out of memory or the library failed: treat as found */
 };
 

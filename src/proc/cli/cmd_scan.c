@@ -49,10 +49,11 @@ static void print_finding(const struct scanning *s, const struct scan_finding *f
 
 	place_of(s, at, &line, &col);
 	if (!s->json) {
-		(void)printf("%s:%llu:%llu: %s (%s)%s%s\n", s->file, (unsigned long long)line,
+		(void)printf("%s:%llu:%llu: %s (%s)%s%s%s\n", s->file, (unsigned long long)line,
 			     (unsigned long long)col, vendor_rule_title(f->index),
-			     vendor_rule_name(f->index), f->view == SCAN_RAW ? "" : ", in its ",
-			     f->view == SCAN_RAW ? "" : scan_view_str[f->view]);
+			     vendor_rule_name(f->index), f->view == SCAN_RAW ? "" : ", ",
+			     f->view == SCAN_RAW ? "" : scan_view_str[f->view],
+			     f->view == SCAN_RAW ? "" : " view");
 		return;
 	}
 	bb_buf_init(&name, 1u << 16);
@@ -97,23 +98,25 @@ static void advance(struct scanning *s, size_t n)
 static int scan_fd(struct scanning *s, struct scan_stream *stream, int fd)
 {
 	static uint8_t buf[READ_SIZE];
-	ssize_t n;
+	enum scan_result r = SCAN_CLEAN;
+	ssize_t n = 0;
 
 	scan_reset(stream, true);
 	s->piece = buf;
-	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+	while (r < SCAN_TOO_MUCH && (n = read(fd, buf, sizeof(buf))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		s->piece_len = (size_t)n;
-		if (scan_feed(stream, (struct bb_span){ buf, (size_t)n }, false, on_finding, s) ==
-		    SCAN_ERROR)
-			return -ENOMEM;
+		r = scan_feed(stream, (struct bb_span){ buf, (size_t)n }, false, on_finding, s);
 		advance(s, (size_t)n);
 	}
-	return scan_feed(stream, (struct bb_span){ 0 }, true, on_finding, s) == SCAN_ERROR ? -ENOMEM
-											   : 0;
+	if (n == 0 && r < SCAN_TOO_MUCH)
+		r = scan_feed(stream, (struct bb_span){ 0 }, true, on_finding, s);
+	if (r == SCAN_TOO_MUCH)
+		return -EFBIG; /* what is compressed in it */
+	return r == SCAN_ERROR ? -ENOMEM : 0;
 }
 
 static int scan_file(const char *path, bool json, struct scan_stream *stream, unsigned long *found)
@@ -124,6 +127,8 @@ static int scan_file(const char *path, bool json, struct scan_stream *stream, un
 	int r = fd < 0 ? -errno : scan_fd(&s, stream, fd);
 
 	*found += s.found;
+	if (r == -EFBIG)
+		return cli_error(CLI_FAILED, "%s: unpacks to more than is searched", s.file);
 	return r < 0 ? cli_error(CLI_FAILED, "%s: %s", s.file, strerror(-r)) : CLI_OK;
 }
 

@@ -86,6 +86,7 @@ int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_f
 /**
  * struct search - One piece of a request being searched
  * @clean:	Mark what can be cleaned instead of stopping at it
+ * @result:	Of the last piece of a head
  * @marks:	Octets of the body to mask, by their end and number of letters and digits
  */
 struct search {
@@ -94,6 +95,7 @@ struct search {
 	const char *place;
 	bool clean;
 	bool found;
+	enum scan_result result;
 	size_t n_marks;
 	struct scan_finding marks[64];
 };
@@ -167,6 +169,8 @@ static struct judgement verdict_of(struct search *s, enum scan_result r)
 {
 	if (r == SCAN_ERROR)
 		return (struct judgement){ 503, REASON_LIMIT, "the scanner is out of memory" };
+	if (r == SCAN_TOO_MUCH)
+		return (struct judgement){ 403, REASON_CODING, "unpacks to more than is searched" };
 	if (!s->found)
 		return clean;
 	if (content_of(s->c, s->rq)->dlp.on_match == CONTENT_SUPERVISE) {
@@ -184,9 +188,10 @@ static bool put(struct search *s, struct bb_span text, const char *after, bool e
 {
 	struct scan_stream *whole = s->c->eg->searcher.whole;
 
-	if (scan_feed(whole, text, false, on_finding, s) >= SCAN_FOUND)
-		return false;
-	return scan_feed(whole, BB_SPAN_STR(after), end, on_finding, s) < SCAN_FOUND;
+	s->result = scan_feed(whole, text, false, on_finding, s);
+	if (s->result < SCAN_FOUND)
+		s->result = scan_feed(whole, BB_SPAN_STR(after), end, on_finding, s);
+	return s->result < SCAN_FOUND;
 }
 
 /* The path without credentials: what stands in a credential's place has been judged as one, and
@@ -229,7 +234,6 @@ static struct judgement head_pass(struct search *s, bool credentials)
 {
 	const struct request *rq = s->rq;
 	struct scan_stream *whole = s->c->eg->searcher.whole;
-	enum scan_result r = SCAN_CLEAN;
 	bool ok;
 
 	scan_reset(whole, !credentials && content_of(s->c, rq)->dlp.token_patterns);
@@ -241,8 +245,8 @@ static struct judgement head_pass(struct search *s, bool credentials)
 	if (ok)
 		ok = put_fields(s, &rq->http.fields, credentials);
 	if (ok)
-		r = scan_feed(whole, (struct bb_span){ 0 }, true, on_finding, s);
-	return verdict_of(s, !ok && !s->found ? SCAN_ERROR : r);
+		s->result = scan_feed(whole, (struct bb_span){ 0 }, true, on_finding, s);
+	return verdict_of(s, s->result);
 }
 
 /* ---- across requests ---- */
@@ -510,8 +514,8 @@ static bool mask_found(const struct conn *c, struct request *rq, struct bb_buf *
 		struct search s = { .c = c, .rq = rq };
 
 		scan_reset(c->eg->searcher.whole, true);
-		if (scan_feed(c->eg->searcher.whole, bb_buf_span(text), true, on_shown, &s) ==
-		    SCAN_ERROR)
+		if (scan_feed(c->eg->searcher.whole, bb_buf_span(text), true, on_shown, &s) >=
+		    SCAN_TOO_MUCH)
 			return false;
 		if (s.n_marks == 0 || apply_marks(&s, text) < 0)
 			return s.n_marks == 0 && !s.found;

@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 #include <ctype.h>
 #include <stdio.h>
+#include <zlib.h>
 
 /*
  * One secret in every spelling that is promised, in the middle of text, cut at every octet. The
@@ -399,12 +400,179 @@ static void nothing_where_nothing_is(void **state)
 	known_db_free(db);
 }
 
+static uint32_t next_random(void)
+{
+	static uint64_t seed = 88172645463325252ull;
+
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 16);
+}
+
+/* Text in which there is nothing to undo, or something every now and then */
+static void filler(size_t len, unsigned int escapes)
+{
+	for (size_t end = n + len; n < end;) {
+		if (escapes && next_random() % escapes == 0)
+			put_str(next_random() & 1 ? "%41" : "\\n");
+		else
+			put("ab c.\n, e" + next_random() % 9, 1);
+	}
+}
+
+/* One octet of @text may be spelled otherwise, so that it is in the plain view only */
+static void put_perhaps_escaped(const char *text)
+{
+	size_t at = next_random() % (2 * strlen(text));
+
+	for (size_t i = 0; text[i]; i++) {
+		if (i == at)
+			putf("%%%02X", (unsigned char)text[i]);
+		else
+			put(&text[i], 1);
+	}
+}
+
+static bool note_all(void *arg, const struct scan_finding *f)
+{
+	unsigned int *found = arg;
+
+	*found |= f->kind == SCAN_KNOWN ? 1 : 2;
+	return false;
+}
+
+static unsigned int scan_in_pieces(struct scan_stream *s)
+{
+	unsigned int found = 0;
+	size_t at = 0;
+
+	scan_reset(s, true);
+	while (at < n) {
+		size_t piece = 1 + next_random() % (next_random() & 1 ? 9000 : 300);
+
+		piece = piece < n - at ? piece : n - at;
+		assert_true(scan_feed(s, (struct bb_span){ buf + at, piece }, false, note_all,
+				      &found) < SCAN_FOUND);
+		at += piece;
+	}
+	assert_int_equal(scan_feed(s, (struct bb_span){ 0 }, true, note_all, &found), SCAN_CLEAN);
+	return found;
+}
+
+/* Where raw and plain view part, and go on together, nothing is lost: a known secret and a vendor's
+ * token anywhere near */
+static void views_part_and_join(void **state)
+{
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct vendor_db *vendors = NULL;
+	struct scan_stream *s = NULL;
+	struct bb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(vendor_db_open(NULL, &vendors, &err), 0);
+	assert_int_equal(scan_open(vendors, db, &s), 0);
+	for (unsigned int round = 0; round < 6000; round++) {
+		n = 0;
+		filler(next_random() % 4000, 0);
+		filler(next_random() % 4000, round % 3 ? 400 : 0);
+		filler(next_random() % 5000, 0);
+		put_perhaps_escaped(SECRET);
+		filler(next_random() % 50, 10);
+		put_perhaps_escaped(" glpat"
+				    "-x9Kq2LmZ7rTw4VbN8cJd ");
+		filler(next_random() % 5000, round % 5 ? 0 : 100);
+		if (scan_in_pieces(s) != 3)
+			fail_msg("round %u", round);
+	}
+	scan_close(s);
+	vendor_db_free(vendors);
+	known_db_free(db);
+}
+
+static void put_deflated(const char *text, size_t repeat, int window)
+{
+	bb_auto_free uint8_t *in = malloc(strlen(text) * repeat + 1);
+	z_stream z = { 0 };
+
+	for (size_t i = 0; i < repeat; i++)
+		memcpy(in + i * strlen(text), text, strlen(text));
+	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_in = in;
+	z.avail_in = (uInt)(strlen(text) * repeat);
+	z.next_out = buf + n;
+	z.avail_out = (uInt)(sizeof(buf) - n);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	n += z.total_out;
+	(void)deflateEnd(&z);
+}
+
+/* What is compressed without saying so: as it stands, in base64, and in something compressed */
+static void compressed_unsaid(void **state)
+{
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct scan_stream *s = NULL;
+	uint8_t once[4096];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	for (int how = 0; how < 6; how++) {
+		n = 0;
+		put_str("before it ");
+		put_deflated("some text, " SECRET ", and more\n", 1, how % 3 ? 15 + 16 * (how % 2) : 31);
+		len = n - 10;
+		memcpy(once, buf + 10, len);
+		n = 0;
+		put_str("{\"file\": \"");
+		if (how < 3)
+			base64(once, len, std64);
+		else
+			put(once, len);
+		put_str("\", and so on");
+		for (size_t cut = 0; cut <= n; cut++) {
+			if (scan_cut(s, cut).known == 0)
+				fail_msg("%d cut at %zu is not found", how, cut);
+		}
+	}
+	scan_close(s);
+	known_db_free(db);
+}
+
+/* More than anybody sends on purpose is refused, not searched for minutes */
+static void bomb(void **state)
+{
+	static const char *const values[] = { SECRET };
+	static char zeros[1u << 16];
+	struct known_db *db = table(values, 1);
+	struct scan_stream *s = NULL;
+	struct seen seen = { 0 };
+
+	(void)state;
+	memset(zeros, 'a', sizeof(zeros) - 1);
+	assert_int_equal(scan_open(NULL, db, &s), 0);
+	n = 0;
+	put_deflated(zeros, 600, 31); /* 37 MiB */
+	assert_true(n < 64u << 10);
+	assert_int_equal(scan_feed(s, (struct bb_span){ buf, n }, true, note, &seen),
+			 SCAN_TOO_MUCH);
+	scan_reset(s, true);
+	n = 0;
+	put_deflated(zeros, 60, 31);
+	assert_int_equal(scan_feed(s, (struct bb_span){ buf, n }, true, note, &seen), SCAN_CLEAN);
+	scan_close(s);
+	known_db_free(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_shape_at_every_cut), cmocka_unit_test(one_octet_at_a_time),
 		cmocka_unit_test(twelve_in_a_row),          cmocka_unit_test(where_it_is),
-		cmocka_unit_test(nothing_where_nothing_is),
+		cmocka_unit_test(nothing_where_nothing_is), cmocka_unit_test(views_part_and_join),
+		cmocka_unit_test(compressed_unsaid),        cmocka_unit_test(bomb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

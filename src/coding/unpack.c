@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coding/unpack.h"
+#include <zlib.h>
+
+#define PIECE      4096
+#define ZIP_HEAD   30
+#define ZIP_METHOD 8
+#define ZIP_NAME   26
+#define ZIP_EXTRA  28
+#define DEFLATED   8
+
+/**
+ * struct unpack_slot - One that is open
+ * @head, @n_head:	Of a zip entry: its header, as far as it has come
+ * @skip:		Of a zip entry: octets of its name and extra field still to come
+ * @told:		The sink has been told that it begins
+ */
+struct unpack_slot {
+	z_stream z;
+	uint8_t head[ZIP_HEAD];
+	size_t n_head;
+	size_t skip;
+	bool zip;
+	bool told;
+};
+
+/* The sink of one call */
+struct sink {
+	struct unpack *u;
+	unpack_sink *fn;
+	void *arg;
+};
+
+static void close_slot(struct unpack *u, unsigned int i)
+{
+	struct unpack_slot *s = u->slots[i];
+
+	(void)inflateEnd(&s->z);
+	free(s);
+	u->slots[i] = NULL;
+	u->budget->open--;
+}
+
+bool unpack_is_idle(const struct unpack *u)
+{
+	for (unsigned int i = 0; i < UNPACK_SLOTS; i++) {
+		if (u->slots[i])
+			return false;
+	}
+	return true;
+}
+
+void unpack_clear(struct unpack *u)
+{
+	struct unpack_budget *budget = u->budget;
+
+	for (unsigned int i = 0; i < UNPACK_SLOTS; i++) {
+		if (u->slots[i])
+			close_slot(u, i);
+	}
+	*u = (struct unpack){ .budget = budget };
+}
+
+/* Return: false when the sink wants no more */
+static bool end_slot(const struct sink *k, unsigned int i)
+{
+	bool told = k->u->slots[i]->told;
+
+	close_slot(k->u, i);
+	return !told || k->fn(k->arg, i, UNPACK_END, (struct bb_span){ 0 });
+}
+
+static bool pass(const struct sink *k, unsigned int i, struct bb_span out)
+{
+	struct unpack_slot *s = k->u->slots[i];
+
+	if (!s->told && !k->fn(k->arg, i, UNPACK_BEGIN, (struct bb_span){ 0 }))
+		return false;
+	s->told = true;
+	return k->fn(k->arg, i, UNPACK_DATA, out);
+}
+
+static enum unpack_result inflate_slot(const struct sink *k, unsigned int i, struct bb_span in)
+{
+	struct unpack_budget *budget = k->u->budget;
+	z_stream *z = &k->u->slots[i]->z;
+	uint8_t out[PIECE];
+	int r = Z_OK;
+
+	z->next_in = (Bytef *)(uintptr_t)in.p; /* zlib does not write there */
+	z->avail_in = (uInt)in.len;
+	do {
+		size_t n;
+
+		z->next_out = out;
+		z->avail_out = sizeof(out);
+		r = inflate(z, Z_NO_FLUSH);
+		n = sizeof(out) - z->avail_out;
+		budget->out += n;
+		if (budget->out > UNPACK_FREE + UNPACK_RATIO * budget->in)
+			return UNPACK_TOO_MUCH;
+		if (r == Z_MEM_ERROR)
+			return UNPACK_MEMORY;
+		if (n && !pass(k, i, (struct bb_span){ out, n }))
+			return UNPACK_STOPPED;
+	} while (r == Z_OK && z->avail_out == 0);
+	/* Z_BUF_ERROR: all that has come was used up */
+	if (r != Z_OK && r != Z_BUF_ERROR && !end_slot(k, i))
+		return UNPACK_STOPPED;
+	return UNPACK_OK;
+}
+
+/* The header, name and extra field of a zip entry. Return: false when it is not one we can read */
+static bool take_head(struct unpack_slot *s, struct bb_span *in)
+{
+	size_t n = ZIP_HEAD - s->n_head < in->len ? ZIP_HEAD - s->n_head : in->len;
+
+	if (n) {
+		memcpy(s->head + s->n_head, in->p, n);
+		s->n_head += n;
+		*in = (struct bb_span){ in->p + n, in->len - n };
+		if (s->n_head < ZIP_HEAD)
+			return true;
+		if (s->head[ZIP_METHOD] != DEFLATED || s->head[ZIP_METHOD + 1] != 0)
+			return false;
+		s->skip = (size_t)s->head[ZIP_NAME] + ((size_t)s->head[ZIP_NAME + 1] << 8) +
+			  s->head[ZIP_EXTRA] + ((size_t)s->head[ZIP_EXTRA + 1] << 8);
+	}
+	n = s->skip < in->len ? s->skip : in->len;
+	s->skip -= n;
+	*in = (struct bb_span){ in->p + n, in->len - n };
+	return true;
+}
+
+static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct bb_span in)
+{
+	struct unpack_slot *s = k->u->slots[i];
+
+	if (s->zip && (s->n_head < ZIP_HEAD || s->skip) && !take_head(s, &in))
+		return end_slot(k, i) ? UNPACK_OK : UNPACK_STOPPED;
+	return in.len ? inflate_slot(k, i, in) : UNPACK_OK;
+}
+
+enum kind { NONE, GZIP, ZLIB, ZIP };
+
+/* What begins with the last of four octets; see unpack_is_dull() */
+static enum kind begins(const uint8_t m[4])
+{
+	if (m[1] == 0x1f && m[2] == 0x8b && m[3] == DEFLATED)
+		return GZIP;
+	if (m[0] == 'P' && m[1] == 'K' && m[2] == 3 && m[3] == 4)
+		return ZIP;
+	if (m[2] == 0x78 && (m[3] == 0x01 || m[3] == 0x5e || m[3] == 0x9c || m[3] == 0xda))
+		return ZLIB;
+	return NONE;
+}
+
+static enum unpack_result open_slot(const struct sink *k, enum kind kind, const uint8_t *magic)
+{
+	static const int windows[] = { [GZIP] = MAX_WBITS + 16,
+				       [ZLIB] = MAX_WBITS,
+				       [ZIP] = -MAX_WBITS };
+	struct unpack *u = k->u;
+	unsigned int i = 0;
+	size_t n = kind == ZLIB ? 2 : kind == GZIP ? 3 : 4;
+
+	while (i < UNPACK_SLOTS && u->slots[i])
+		i++;
+	if (i == UNPACK_SLOTS || u->budget->open == UNPACK_OPEN)
+		return kind == ZLIB ? UNPACK_OK : UNPACK_TOO_MUCH; /* two octets mean little */
+	u->slots[i] = calloc(1, sizeof(*u->slots[i]));
+	if (!u->slots[i])
+		return UNPACK_MEMORY;
+	if (inflateInit2(&u->slots[i]->z, windows[kind]) != Z_OK) {
+		free(u->slots[i]);
+		u->slots[i] = NULL;
+		return UNPACK_MEMORY;
+	}
+	u->budget->open++;
+	u->slots[i]->zip = kind == ZIP;
+	return feed_slot(k, i, (struct bb_span){ magic + 4 - n, n });
+}
+
+/* In no place the last octet of what something begins with */
+static bool is_dull(uint8_t c)
+{
+	return (c >= ' ' && c < 0x7f && c != '^') || (c >= '\t' && c <= '\r');
+}
+
+static enum unpack_result feed_open(const struct sink *k, struct bb_span in)
+{
+	enum unpack_result r = UNPACK_OK;
+
+	for (unsigned int i = 0; i < UNPACK_SLOTS && r == UNPACK_OK && in.len; i++) {
+		if (k->u->slots[i])
+			r = feed_slot(k, i, in);
+	}
+	return r;
+}
+
+/* What is open has come as far as the octet behind which another opens, however the input is cut */
+static enum unpack_result feed(const struct sink *k, struct bb_span in)
+{
+	const uint8_t *tail = k->u->tail;
+	enum unpack_result r = UNPACK_OK;
+	size_t from = 0;
+
+	for (size_t i = 0; i < in.len && r == UNPACK_OK; i++) {
+		uint8_t m[4];
+		enum kind kind;
+
+		if (is_dull(in.p[i]))
+			continue;
+		for (size_t j = 0; j < 4; j++)
+			m[j] = i + j >= 3 ? in.p[i + j - 3] : tail[i + j];
+		kind = begins(m);
+		if (kind == NONE)
+			continue;
+		r = feed_open(k, (struct bb_span){ in.p + from, i + 1 - from });
+		from = i + 1;
+		if (r == UNPACK_OK)
+			r = open_slot(k, kind, m);
+	}
+	return r == UNPACK_OK ? feed_open(k, (struct bb_span){ in.p + from, in.len - from }) : r;
+}
+
+void unpack_pass(struct unpack *u, struct bb_span in)
+{
+	for (size_t i = in.len > 3 ? in.len - 3 : 0; i < in.len; i++) {
+		memmove(u->tail, u->tail + 1, 2);
+		u->tail[2] = in.p[i];
+	}
+}
+
+enum unpack_result unpack_feed(struct unpack *u, struct bb_span in, bool end, unpack_sink *sink,
+			       void *arg)
+{
+	const struct sink k = { u, sink, arg };
+	enum unpack_result r = feed(&k, in);
+
+	unpack_pass(u, in);
+	for (unsigned int i = 0; i < UNPACK_SLOTS && r == UNPACK_OK && end; i++) {
+		if (u->slots[i] && !end_slot(&k, i))
+			r = UNPACK_STOPPED;
+	}
+	return r;
+}
