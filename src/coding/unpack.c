@@ -143,7 +143,7 @@ static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct
 
 enum kind { NONE, GZIP, ZLIB, ZIP };
 
-/* What begins with the last of four octets; see unpack_is_dull() */
+/* What begins with the last of four octets; see is_last() */
 static enum kind begins(const uint8_t m[4])
 {
 	if (m[1] == 0x1f && m[2] == 0x8b && m[3] == DEFLATED)
@@ -157,9 +157,9 @@ static enum kind begins(const uint8_t m[4])
 
 static enum unpack_result open_slot(const struct sink *k, enum kind kind, const uint8_t *magic)
 {
-	static const int windows[] = { [GZIP] = MAX_WBITS + 16,
-				       [ZLIB] = MAX_WBITS,
-				       [ZIP] = -MAX_WBITS };
+	static const int windows[] = {
+		[GZIP] = MAX_WBITS + 16, [ZLIB] = MAX_WBITS, [ZIP] = -MAX_WBITS
+	};
 	struct unpack *u = k->u;
 	unsigned int i = 0;
 	size_t n = kind == ZLIB ? 2 : kind == GZIP ? 3 : 4;
@@ -181,10 +181,14 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 	return feed_slot(k, i, (struct bb_span){ magic + 4 - n, n });
 }
 
-/* In no place the last octet of what something begins with */
-static bool is_dull(uint8_t c)
+/* May be the last octet of what something begins with */
+static bool is_last(uint8_t c)
 {
-	return (c >= ' ' && c < 0x7f && c != '^') || (c >= '\t' && c <= '\r');
+	static const bool last[256] = {
+		[DEFLATED] = 1, [4] = 1, [0x01] = 1, [0x5e] = 1, [0x9c] = 1, [0xda] = 1
+	};
+
+	return last[c];
 }
 
 static enum unpack_result feed_open(const struct sink *k, struct bb_span in)
@@ -209,7 +213,7 @@ static enum unpack_result feed(const struct sink *k, struct bb_span in)
 		uint8_t m[4];
 		enum kind kind;
 
-		if (is_dull(in.p[i]))
+		if (!is_last(in.p[i]))
 			continue;
 		for (size_t j = 0; j < 4; j++)
 			m[j] = i + j >= 3 ? in.p[i + j - 3] : tail[i + j];

@@ -7,9 +7,9 @@
  * DOC: unpack - what is compressed inside a stream that does not say so
  *
  * gzip members, zlib streams and deflated entries of zip archives are found by how they begin,
- * wherever that is, and undone as they pass. What begins like one and is none ends by itself: it has
- * no effect on others, which may begin inside it. One that is cut short has given all that could be
- * read of it.
+ * wherever that is, and undone as they pass. What begins like one and is none ends by itself: it
+ * has no effect on others, which may begin inside it. One that is cut short has given all that
+ * could be read of it.
  *
  * Layer:     coding (zlib does the work; no I/O)
  * Used by:   scan
@@ -52,7 +52,8 @@ enum unpack_result {
 
 /**
  * unpack_sink - Return: false to stop
- * @slot:	Which of those that are open; between its UNPACK_BEGIN and UNPACK_END the octets of one
+ * @slot:	Which of those that are open; between its UNPACK_BEGIN and UNPACK_END the octets of
+ * one
  * @out:	Of UNPACK_DATA, never empty
  */
 typedef bool unpack_sink(void *arg, unsigned int slot, enum unpack_event event, struct bb_span out);
@@ -62,8 +63,8 @@ BB_MUST_USE enum unpack_result unpack_feed(struct unpack *u, struct bb_span in, 
 					   unpack_sink *sink, void *arg);
 /** unpack_is_idle() - Nothing is open */
 bool unpack_is_idle(const struct unpack *u);
-/** unpack_pass() - As unpack_feed() while nothing is open, of octets that are printable ASCII or white
- * space, and no '^': with none of them anything begins */
+/** unpack_pass() - As unpack_feed() while nothing is open, of octets that are printable ASCII or
+ * white space, and no '^': with none of them anything begins */
 void unpack_pass(struct unpack *u, struct bb_span in);
 /** unpack_clear() - As just begun; the sink is not told */
 void unpack_clear(struct unpack *u);

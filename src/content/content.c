@@ -43,6 +43,7 @@ struct content *content_new(void)
 				       .on_match = CONTENT_SUPERVISE };
 	c->limits = (struct content_limits){ .request_bytes = CONTENT_REQUEST_BYTES,
 					     .upload_per_session = CONTENT_UPLOAD_PER_SESSION,
+					     .opaque_per_session = CONTENT_OPAQUE_PER_SESSION,
 					     .requests_per_minute = CONTENT_REQUESTS_PER_MINUTE };
 	return c;
 }

@@ -97,14 +97,16 @@ struct content_dlp {
 	enum content_on_match on_match;
 };
 
-/** struct content_limits - 0 = none */
+/** struct content_limits - 0 = none; @opaque_per_session: of what cannot be searched */
 struct content_limits {
 	uint64_t request_bytes;
 	uint64_t upload_per_session;
+	uint64_t opaque_per_session;
 	uint32_t requests_per_minute;
 };
 #define CONTENT_REQUEST_BYTES       (64ull << 20)
 #define CONTENT_UPLOAD_PER_SESSION  (1ull << 30)
+#define CONTENT_OPAQUE_PER_SESSION  (64ull << 20)
 #define CONTENT_REQUESTS_PER_MINUTE 1200u
 
 enum content_git {

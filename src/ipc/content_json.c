@@ -55,7 +55,7 @@ json_t *content_to_json(const struct content *c)
 	for (size_t i = 0; i < c->n_minted_by; i++)
 		(void)json_array_append_new(minted_by, json_string(c->minted_by[i]));
 	return json_pack("{s:o, s:i, s:o, s:s, s:o, s:b, s:{s:b, s:b, s:b, s:b, s:s},"
-			 " s:{s:I, s:I, s:I}}",
+			 " s:{s:I, s:I, s:I, s:I}}",
 			 "matches", matches, "git", (int)c->git, "auth", auth_to_json(&c->auth),
 			 "credentials", content_credentials_str[c->credentials], "minted_by",
 			 minted_by, "cookies", c->cookies, "dlp", "token_patterns",
@@ -63,7 +63,8 @@ json_t *content_to_json(const struct content *c)
 			 c->dlp.entropy, "injection", c->dlp.injection, "on_match",
 			 content_on_match_str[c->dlp.on_match], "limits", "request_bytes",
 			 (json_int_t)c->limits.request_bytes, "upload_per_session",
-			 (json_int_t)c->limits.upload_per_session, "requests_per_minute",
+			 (json_int_t)c->limits.upload_per_session, "opaque_per_session",
+			 (json_int_t)c->limits.opaque_per_session, "requests_per_minute",
 			 (json_int_t)c->limits.requests_per_minute);
 }
 
@@ -270,12 +271,14 @@ static int get_count(const json_t *j, const char *key, json_int_t max, uint64_t 
 static int get_limits(const json_t *j, struct content_limits *l, struct bb_err *err)
 {
 	uint64_t per_minute = 0;
-	int r = json_object_size(j) == 3 ? 0 : bad(err, "limits");
+	int r = json_object_size(j) == 4 ? 0 : bad(err, "limits");
 
 	if (r == 0)
 		r = get_count(j, "request_bytes", BYTES_MAX, &l->request_bytes, err);
 	if (r == 0)
 		r = get_count(j, "upload_per_session", BYTES_MAX, &l->upload_per_session, err);
+	if (r == 0)
+		r = get_count(j, "opaque_per_session", BYTES_MAX, &l->opaque_per_session, err);
 	if (r == 0)
 		r = get_count(j, "requests_per_minute", UINT32_MAX, &per_minute, err);
 	l->requests_per_minute = (uint32_t)per_minute;

@@ -262,7 +262,7 @@ static void parse_dlp(const struct tree *n, struct content_dlp *d, struct diag *
 static void parse_limits(const struct tree *n, struct content_limits *l, struct diag *diag)
 {
 	static const char *const keys[] = { "request_bytes", "requests_per_minute",
-					    "upload_per_session", NULL };
+					    "upload_per_session", "opaque_per_session", NULL };
 	const struct tree *k;
 	uint64_t v;
 
@@ -273,6 +273,9 @@ static void parse_limits(const struct tree *n, struct content_limits *l, struct 
 		(void)schema_bytes(k, "request_bytes", 1, 1ull << 40, &l->request_bytes, diag);
 	if ((k = tree_get(n, "upload_per_session")))
 		(void)schema_bytes(k, "upload_per_session", 1, 1ull << 40, &l->upload_per_session,
+				   diag);
+	if ((k = tree_get(n, "opaque_per_session")))
+		(void)schema_bytes(k, "opaque_per_session", 1, 1ull << 40, &l->opaque_per_session,
 				   diag);
 	if ((k = tree_get(n, "requests_per_minute")) &&
 	    schema_number(k, "requests_per_minute", 1, 1000000, &v, diag))

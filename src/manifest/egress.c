@@ -133,8 +133,6 @@ static void parse_route(const struct tree *n, struct bottle *b, struct diag *dia
 		return;
 	}
 	bottle_parse_content(n, r.route.content, diag);
-	if (r.route.content->dlp.entropy)
-		schema_not_built(b, tree_get(n, "dlp"), "dlp.outbound_detectors: entropy");
 	if (r.route.content->auth.scheme != CONTENT_AUTH_NONE)
 		restrict_ports(tree_get(n, "port"), &r.route, diag);
 	if (diag->n != before) {

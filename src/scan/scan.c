@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/scan.h"
 #include "coding/unpack.h"
+#include "scan/entropy.h"
 #include "scan/fast.h"
 #include "scan/view.h"
 #include <assert.h>
@@ -54,6 +55,8 @@ struct scan_stream {
 	struct vendor_db *vendors;
 	const struct known_db *known;
 	bool want_vendors;
+	bool want_entropy;
+	struct entropy entropy;
 	struct reading readings[SCAN_NUM_VIEWS];
 	struct view_plain plain;
 	struct view_runs runs;
@@ -62,7 +65,8 @@ struct scan_stream {
 	bool in_step;
 	uint64_t same;
 	uint64_t same_from;
-	/* what is compressed in the raw and the decoded views, and the search in each that is open */
+	/* what is compressed in the raw and the decoded views, and the search in each that is open
+	 */
 	struct unpack_budget own_budget;
 	struct unpack unpack[N_SOURCES];
 	struct scan_stream *inner[N_SOURCES][UNPACK_SLOTS];
@@ -141,8 +145,15 @@ void scan_reset(struct scan_stream *s, bool vendors)
 	s->plain = (struct view_plain){ 0 };
 	s->runs = (struct view_runs){ 0 };
 	s->want_vendors = vendors && s->vendors;
+	s->want_entropy = false;
+	s->entropy = (struct entropy){ 0 };
 	s->fed = 0;
 	s->stop = s->error = s->too_much = s->hold = false;
+}
+
+void scan_want_entropy(struct scan_stream *s)
+{
+	s->want_entropy = true;
 }
 
 static void report(struct scan_stream *s, const struct scan_finding *f)
@@ -315,6 +326,7 @@ static bool open_inner(struct scan_stream *s, struct scan_stream **ret)
 	for (size_t i = 0; i < N_SOURCES; i++)
 		(*ret)->unpack[i].budget = s->unpack[0].budget;
 	(*ret)->want_vendors = s->want_vendors;
+	(*ret)->want_entropy = s->want_entropy;
 	return true;
 }
 
@@ -405,6 +417,16 @@ static void read_coded(struct scan_stream *s, size_t i, struct bb_span in)
 		read_vendor(r, (struct bb_span){ text, n });
 }
 
+static void read_entropy(struct scan_stream *s, struct bb_span runs, bool end)
+{
+	struct scan_finding f = { .kind = SCAN_ENTROPY,
+				  .view = SCAN_PLAIN,
+				  .end = s->fed + s->raw_len };
+
+	for (size_t i = s->want_entropy ? entropy_feed(&s->entropy, runs, end) : 0; i > 0; i--)
+		report(s, &f);
+}
+
 static void read_plain(struct scan_stream *s, struct bb_span plain)
 {
 	uint8_t runs[VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK))], out[PIECE_MAX];
@@ -413,6 +435,7 @@ static void read_plain(struct scan_stream *s, struct bb_span plain)
 	if (!s->in_step)
 		read_view(s, SCAN_PLAIN, plain);
 	len = view_runs_feed(&s->runs, plain.p, plain.len, runs);
+	read_entropy(s, (struct bb_span){ runs, len }, false);
 	for (size_t i = 0; i < VIEW_NUM_CODINGS && len; i++) {
 		size_t n = view_coded_feed(&s->coded[i], runs, len, out);
 
@@ -488,6 +511,7 @@ static void read_end(struct scan_stream *s)
 	read_plain(s, (struct bb_span){ plain, n });
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
 		settle(&s->readings[i], true);
+	read_entropy(s, (struct bb_span){ 0 }, true);
 	unpack_end(s);
 }
 

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """No secret gets past the guard: every spelling in every place, the real egress process, a server
 that keeps every octet. The clients here write HTTP by themselves, so that each octet is chosen."""
+import base64
 import gzip
+import io
 import json
 import os
 import random
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
+import zipfile
 import zlib
 
 import pytest
@@ -60,6 +64,8 @@ ROUTES = {
     "off.test": dict(),
     ALLOWED: dict(dlp=ON),
     "wild.test": dict(dlp=ON, wildcard=True),
+    "entropy.test": dict(dlp={"entropy": True}),
+    "opaque.test": dict(dlp=ON, limits={"opaque_per_session": 300000}),
 }
 
 
@@ -413,6 +419,82 @@ def test_coded_bodies_that_lie(w):
                                    body if chunks is None else b"", chunks=chunks)
             assert status == 403 and json.loads(answer)["reason"] == reason, (body[:30], answer)
     assert w.ask("block.test", b"/", [(b"Content-Encoding", b"gzip")], good)[0] == 200
+
+
+def zipped(text):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("notes/readme.txt", b"nothing " * 100)
+        z.writestr("notes/env", text)
+    return out.getvalue()
+
+
+def tarred(text):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as t:
+        info = tarfile.TarInfo("home/.env")
+        info.size = len(text)
+        t.addfile(info, io.BytesIO(text))
+    return out.getvalue()
+
+
+UNSAID = {"gzip": gzip.compress, "zlib": zlib.compress, "zip": zipped, "tar.gz": tarred,
+          "zlib in base64 in JSON": lambda b: b'{"data": "%s"}' % base64.b64encode(zlib.compress(b)),
+          "gzip in a zip": lambda b: zipped(gzip.compress(b)),
+          "behind noise": lambda b: os.urandom(5000) + b"PK\3\4\x1f\x8b\x08" + gzip.compress(b),
+          "in a form": lambda b: b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.gz"\r\n\r\n'
+                                 + gzip.compress(b) + b"\r\n--x--\r\n"}
+
+
+@pytest.mark.parametrize("how", UNSAID)
+def test_compressed_without_saying_so(w, how):
+    """An archive, or a compressed file, as a body like any other."""
+    token = shapes.vendor_examples(RULES)[3][1]
+    filler = "".join(rand(ALNUM, 70) + "\n" for _ in range(3000)).encode()
+    for text, want in ((filler, 200), (filler + SECRETS["FORTY"].encode() + filler, 403),
+                       (b"KEY=" + shapes.EVERY["hex"](SECRETS["FORTY"].encode()) + b"\n", 403),
+                       (filler + b" " + token + b" ", 403)):
+        body = UNSAID[how](text)
+        for chunks in (None, [body[i:i + 777] for i in range(0, len(body), 777)]):
+            w.clear()
+            status, answer = w.ask("block.test", b"/", [], body if chunks is None else b"", chunks=chunks)
+            assert status == want, (how, len(body), answer)
+            if want == 403:
+                a = json.loads(answer)
+                assert a["reason"] in ("known_secret", "token_pattern") and "unpacked view" in a["detail"], a
+
+
+def test_unsaid_bomb(w):
+    body = gzip.compress(b"\0" * (120 << 20))
+    status, answer = w.ask("block.test", b"/", [], body)
+    assert status == 403 and json.loads(answer)["reason"] == "coding", answer
+    assert w.ask("block.test", b"/", [], b"x")[0] == 200
+
+
+def test_entropy_where_it_is_asked_for(w):
+    key = "q7RtX2mKp9LwZ4vBn8YcJ5dF"
+    for host, body, want in (("entropy.test", b"key: " + key.encode(), 403), ("block.test", b"key: " + key.encode(), 200),
+                             ("entropy.test", b"%s = %s" % (b"ab" * 30, b"0123456789abcdef" * 4), 200),
+                             ("entropy.test", b"SomeVeryLongIdentifierName2ThatIsWords or/a/path/To/File9/name", 200),
+                             ("entropy.test", gzip.compress(b"key: " + key.encode()), 403)):
+        for chunks in (None, [body[:20], body[20:]]):
+            status, answer = w.ask(host, b"/", [], body if chunks is None else b"", chunks=chunks)
+            assert status == want, (host, body, answer)
+            assert want == 200 or json.loads(answer)["reason"] == "entropy"
+
+
+def test_what_nobody_can_search_has_a_budget(w):
+    """Text is free; what is enciphered, or compressed in a way of its own, counts."""
+    for _ in range(3):
+        assert w.ask("opaque.test", b"/", [], b"some text, " * 40000)[0] == 200
+        assert w.ask("opaque.test", b"/", [(b"Content-Encoding", b"gzip")], gzip.compress(b"text " * 90000))[0] == 200
+    assert w.ask("opaque.test", b"/", [], os.urandom(200000))[0] == 200
+    noise = os.urandom(150000)
+    for body, args in ((noise, {}), (b"", {"chunks": [noise]}), (gzip.compress(noise), {"coded": True})):
+        coded = args.pop("coded", False)
+        status, answer = w.ask("opaque.test", b"/", [(b"Content-Encoding", b"gzip")] if coded else [], body, **args)
+        assert status == 403 and json.loads(answer)["reason"] == "budget", answer
+    assert w.ask("block.test", b"/", [], noise)[0] == 200
 
 
 def test_lfs_upload(w):

@@ -24,7 +24,7 @@ def content(dlp=None, limits=None, **given):
          "cookies": False,
          "dlp": dict({"token_patterns": False, "known_secrets": False, "entropy": False,
                       "injection": False, "on_match": "block"}, **(dlp or {})),
-         "limits": dict({"request_bytes": 0, "upload_per_session": 0,
+         "limits": dict({"request_bytes": 0, "upload_per_session": 0, "opaque_per_session": 0,
                          "requests_per_minute": 0}, **(limits or {}))}
     c.update(given)
     return c

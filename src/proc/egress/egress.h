@@ -71,6 +71,7 @@ struct route_use {
 	uint64_t minute; /* bb_now_ms() / 60000 */
 	uint32_t requests;
 	uint64_t uploaded;
+	uint64_t opaque; /* octets of it that nobody could search */
 };
 
 struct egress {
@@ -157,6 +158,7 @@ struct request {
 	struct scan_stream *search; /* of a streaming body */
 	struct scan_stream *search_decoded;
 	struct coding *decoder; /* of a streaming body that is coded */
+	struct opaque opaque;   /* of the body, decoded */
 	/* request body */
 	bool sent;
 	uint64_t left;

@@ -121,7 +121,7 @@ static void describe(struct search *s, const struct scan_finding *f, enum policy
 
 	rq->why = reason;
 	(void)snprintf(rq->detail, sizeof(rq->detail), "%s %.60s, %s, %s view, at %llu",
-		       f->kind == SCAN_VENDOR ? "rule" : "secret", name, s->place,
+		       f->kind == SCAN_KNOWN ? "secret" : "rule", name, s->place,
 		       scan_view_str[f->view], (unsigned long long)f->end);
 }
 
@@ -133,7 +133,12 @@ static bool counts(struct search *s, const struct scan_finding *f)
 	const struct secret_known *k = NULL;
 	const char *name;
 
-	if (f->kind == SCAN_VENDOR) {
+	if (f->kind == SCAN_ENTROPY) {
+		if (!dlp->entropy)
+			return false;
+		reason = REASON_ENTROPY;
+		name = "entropy";
+	} else if (f->kind == SCAN_VENDOR) {
 		if (!dlp->token_patterns)
 			return false;
 		name = vendor_rule_name(f->index);
@@ -183,6 +188,16 @@ static struct judgement verdict_of(struct search *s, enum scan_result r)
 }
 
 /* ---- the head ---- */
+
+/* @patterns: not only for known secrets */
+static void begin_search(const struct search *s, struct scan_stream *stream, bool patterns)
+{
+	const struct content_dlp *dlp = &content_of(s->c, s->rq)->dlp;
+
+	scan_reset(stream, patterns && dlp->token_patterns);
+	if (patterns && dlp->entropy)
+		scan_want_entropy(stream);
+}
 
 static bool put(struct search *s, struct bb_span text, const char *after, bool end)
 {
@@ -236,7 +251,7 @@ static struct judgement head_pass(struct search *s, bool credentials)
 	struct scan_stream *whole = s->c->eg->searcher.whole;
 	bool ok;
 
-	scan_reset(whole, !credentials && content_of(s->c, rq)->dlp.token_patterns);
+	begin_search(s, whole, !credentials);
 	if (credentials)
 		ok = put(s, rq->path, "\n", false);
 	else
@@ -302,7 +317,7 @@ struct judgement outbound_judge_head(const struct conn *c, struct request *rq)
 
 static bool is_searched(const struct content *content)
 {
-	return content->dlp.token_patterns || content->dlp.known_secrets;
+	return content->dlp.token_patterns || content->dlp.known_secrets || content->dlp.entropy;
 }
 
 /* The codings of the body, in order. Return: CODING_OK (@ret may be empty) or CODING_UNKNOWN */
@@ -381,6 +396,22 @@ static struct judgement open_decoder(const struct conn *c, const struct request 
 			      : (struct judgement){ 403, REASON_CODING, coding_result_str[r] };
 }
 
+/* ---- what cannot be searched ---- */
+
+static void count_opaque(const struct search *s, struct bb_span in, bool end)
+{
+	s->c->eg->used[s->rq->route].opaque += opaque_feed(&s->rq->opaque, in, end);
+}
+
+static struct judgement judge_opaque(const struct conn *c, const struct request *rq)
+{
+	uint64_t max = content_of(c, rq)->limits.opaque_per_session;
+
+	if (max && c->eg->used[rq->route].opaque > max)
+		return (struct judgement){ 403, REASON_BUDGET, "opaque_per_session" };
+	return clean;
+}
+
 /* Decoded octets on their way into a search */
 struct decoding {
 	struct scan_stream *stream;
@@ -392,6 +423,7 @@ static bool on_decoded(void *arg, struct bb_span out)
 {
 	struct decoding *d = arg;
 
+	count_opaque(d->search, out, false);
 	d->result = scan_feed(d->stream, out, false, on_finding, d->search);
 	return d->result < SCAN_FOUND;
 }
@@ -407,9 +439,11 @@ static struct judgement feed_decoder(struct coding *c, struct bb_span data, bool
 		return (struct judgement){ 503, REASON_LIMIT, coding_result_str[r] };
 	if (r != CODING_OK)
 		return (struct judgement){ 403, REASON_CODING, coding_result_str[r] };
-	if (end)
+	if (end) {
+		count_opaque(d->search, (struct bb_span){ 0 }, true);
 		d->result =
 			scan_feed(d->stream, (struct bb_span){ 0 }, true, on_finding, d->search);
+	}
 	return verdict_of(d->search, d->result);
 }
 
@@ -420,9 +454,11 @@ static struct judgement search_decoded(const struct conn *c, struct request *rq)
 	struct coding *decoder = NULL;
 	struct judgement j = open_decoder(c, rq, &decoder);
 
+	if (j.status == 0 && !decoder)
+		count_opaque(&s, bb_buf_span(&rq->body), true);
 	if (j.status || !decoder)
 		return j;
-	scan_reset(d.stream, content_of(c, rq)->dlp.token_patterns);
+	begin_search(&s, d.stream, true);
 	j = feed_decoder(decoder, bb_buf_span(&rq->body), true, &d);
 	coding_close(decoder);
 	return j;
@@ -558,7 +594,7 @@ static struct judgement search_body(const struct conn *c, struct request *rq)
 				    .clean = may_clean(c, rq) && pass + 1 < PASSES };
 		enum scan_result r;
 
-		scan_reset(whole, content_of(c, rq)->dlp.token_patterns);
+		begin_search(&s, whole, true);
 		r = scan_feed(whole, bb_buf_span(&rq->body), true, on_finding, &s);
 		j = verdict_of(&s, r);
 		if (j.status || (s.n_marks == 0 && !s.clean))
@@ -585,6 +621,8 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 	j = search_body(c, rq);
 	if (j.status == 0)
 		j = search_decoded(c, rq);
+	if (j.status == 0)
+		j = judge_opaque(c, rq);
 	if (j.status)
 		return j;
 	(void)add_piece(&s, 'b', (struct bb_span){ 0 }, bb_buf_span(&rq->body));
@@ -593,12 +631,12 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 
 /* ---- streaming bodies ---- */
 
-static int open_stream(const struct conn *c, const struct request *rq, struct scan_stream **ret)
+static int open_stream(const struct conn *c, struct request *rq, struct scan_stream **ret)
 {
 	int r = scan_open(c->eg->searcher.vendors, c->eg->searcher.known, ret);
 
 	if (r == 0)
-		scan_reset(*ret, content_of(c, rq)->dlp.token_patterns);
+		begin_search(&(struct search){ .c = c, .rq = rq }, *ret, true);
 	return r;
 }
 
@@ -628,6 +666,8 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	*ret_hold = false;
 	r = scan_feed(rq->search, data, end, on_finding, &s);
 	j = verdict_of(&s, r);
+	if (j.status == 0 && !rq->decoder)
+		count_opaque(&s, data, end);
 	if (j.status == 0 && rq->decoder) {
 		struct decoding d = { rq->search_decoded, &s, SCAN_CLEAN };
 
@@ -637,7 +677,7 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 			r = SCAN_HOLD;
 	}
 	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
-	return j;
+	return j.status ? j : judge_opaque(c, rq);
 }
 
 struct judgement outbound_account(struct conn *c, size_t n)

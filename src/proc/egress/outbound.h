@@ -5,6 +5,7 @@
 #include "coding/coding.h"
 #include "proc/egress/across.h"
 #include "proc/egress/secrets.h"
+#include "scan/opaque.h"
 #include "scan/scan.h"
 
 /**

@@ -42,7 +42,9 @@ static void put_zip_entry(const char *text, int method)
 		put_deflated(text, -15, 6);
 	else
 		put(text, strlen(text));
-	put("PK\x07\x08" "crc1size2222", 16);
+	put("PK\x07\x08"
+	    "crc1size2222",
+	    16);
 }
 
 /* What came out of all that were open, each on a line of its own when it ends */
@@ -87,10 +89,10 @@ static struct out *unpack_in(size_t step)
 
 	memset(&o, 0, sizeof(o));
 	for (size_t at = 0; at < n; at += step)
-		assert_int_equal(unpack_feed(&u,
-					     (struct bb_span){ buf + at, n - at < step ? n - at : step },
-					     false, collect, &o),
-				 UNPACK_OK);
+		assert_int_equal(
+			unpack_feed(&u, (struct bb_span){ buf + at, n - at < step ? n - at : step },
+				    false, collect, &o),
+			UNPACK_OK);
 	assert_int_equal(unpack_feed(&u, (struct bb_span){ 0 }, true, collect, &o), UNPACK_OK);
 	assert_int_equal(budget.open, 0);
 	assert_int_equal(o.open, 0);
@@ -120,7 +122,9 @@ static void each_kind(void **state)
 /* What only looks like a beginning hides nothing that begins inside it */
 static void false_beginnings(void **state)
 {
-	static const uint8_t stored[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 0xff, 0x1f, 0, 0xe0 };
+	static const uint8_t stored[] = {
+		0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 0xff, 0x1f, 0, 0xe0
+	};
 
 	(void)state;
 	n = 0;
@@ -156,7 +160,9 @@ static bool swallow(void *arg, unsigned int slot, enum unpack_event event, struc
 
 static void bounds(void **state)
 {
-	static const uint8_t stored[] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 0xff, 0x1f, 0, 0xe0 };
+	static const uint8_t stored[] = {
+		0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 0xff, 0x1f, 0, 0xe0
+	};
 	struct unpack_budget budget = { .in = 1000 };
 	struct unpack u = { .budget = &budget };
 	uint64_t out = 0;
@@ -196,8 +202,8 @@ static void text_passes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_kind), cmocka_unit_test(false_beginnings),
-		cmocka_unit_test(cut_short), cmocka_unit_test(bounds),
+		cmocka_unit_test(each_kind),   cmocka_unit_test(false_beginnings),
+		cmocka_unit_test(cut_short),   cmocka_unit_test(bounds),
 		cmocka_unit_test(text_passes),
 	};
 

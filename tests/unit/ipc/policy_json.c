@@ -11,7 +11,7 @@
 	"\"header\":\"\"},\"credentials\":\"pin\",\"minted_by\":[],\"cookies\":true,"              \
 	"\"dlp\":{\"token_patterns\":true,\"known_secrets\":true,\"entropy\":false,"               \
 	"\"injection\":true,\"on_match\":\"redact\"},\"limits\":{\"request_bytes\":1024,"          \
-	"\"upload_per_session\":0,\"requests_per_minute\":60}}"
+	"\"upload_per_session\":0,\"opaque_per_session\":7,\"requests_per_minute\":60}}"
 #define GOOD                                                                                       \
 	"{" TOP "\"transparent\":false,\"resolvers\":[\"192.0.2.53\"],"                            \
 	"\"routes\":[{\"host\":\"a.test\",\"wildcard\":true,\"ports\":[443,80],\"upstream\":"      \

@@ -191,12 +191,12 @@ static void not_built_is_noted(void **state)
 
 	(void)state;
 	put("bottles/later.md",
-	    "---\negress:\n  routes:\n    - host: a.test\n      dlp: false\n"
+	    "---\negress:\n  dns: forward\n  routes:\n    - host: a.test\n      dlp: false\n"
 	    "    - host: b.test\n      dlp: {outbound_detectors: [entropy]}\n---\n");
 	assert_int_equal(load("later", &b), 0);
 	assert_int_equal(json_array_size(b.not_built), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),
-			       "later.md:7:7: dlp.outbound_detectors: entropy is not built yet"));
+			       "later.md:3:3: egress.dns: forward is not built yet"));
 	bottle_release(&b);
 }
 

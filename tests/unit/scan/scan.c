@@ -522,7 +522,8 @@ static void compressed_unsaid(void **state)
 	for (int how = 0; how < 6; how++) {
 		n = 0;
 		put_str("before it ");
-		put_deflated("some text, " SECRET ", and more\n", 1, how % 3 ? 15 + 16 * (how % 2) : 31);
+		put_deflated("some text, " SECRET ", and more\n", 1,
+			     how % 3 ? 15 + 16 * (how % 2) : 31);
 		len = n - 10;
 		memcpy(once, buf + 10, len);
 		n = 0;
