@@ -95,7 +95,7 @@ static struct known_db *some_secrets(struct bb_err *err)
 			text[i][j] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678"
 				     "9"[seed % 62];
 		}
-		secrets[i] = (struct known_secret){ BB_SPAN_STR(text[i]), 0 };
+		secrets[i] = (struct known_secret){ BB_SPAN_STR(text[i]) };
 	}
 	return known_db_new(secrets, SECRETS, &db, err) == 0 ? db : NULL;
 }

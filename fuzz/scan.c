@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct known_db *db;
 	static struct scan_stream *s;
 	static uint8_t one[1u << 17], two[1u << 17];
-	struct known_secret secret = { BB_SPAN_STR(SECRET), 0 };
+	struct known_secret secret = { BB_SPAN_STR(SECRET) };
 	struct bb_err err = { 0 };
 	size_t n, m, step;
 

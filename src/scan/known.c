@@ -117,7 +117,7 @@ bool known_is_searchable(const struct known_secret *secret)
 {
 	size_t n = 0;
 
-	for (size_t i = secret->skip; i < secret->value.len; i++)
+	for (size_t i = 0; i < secret->value.len; i++)
 		n += is_alnum(secret->value.p[i]);
 	return n >= KNOWN_WINDOW;
 }
@@ -186,10 +186,8 @@ int known_db_new(const struct known_secret *secrets, size_t n, struct known_db *
 	r = allocate(db, secrets, n, err);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct spelling_ctx c = { db, i, err, 0 };
-		struct bb_span v = { secrets[i].value.p + secrets[i].skip,
-				     secrets[i].value.len - secrets[i].skip };
 
-		shape_all(v, on_shape, &c);
+		shape_all(secrets[i].value, on_shape, &c);
 		r = c.r;
 	}
 	if (r < 0) {

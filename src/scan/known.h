@@ -24,15 +24,14 @@
 #define KNOWN_WINDOW      12
 #define KNOWN_GRAM        8
 #define KNOWN_STRIDE      (KNOWN_WINDOW - KNOWN_GRAM + 1)
-#define KNOWN_SECRETS_MAX 1024
+#define KNOWN_SECRETS_MAX 8192
 #define KNOWN_HISTORY     32
 
 struct known_db;
 
-/** struct known_secret - @skip: octets at the start that are public, such as a vendor's prefix */
+/** struct known_secret - All of it is secret: see parts.h */
 struct known_secret {
 	struct bb_span value;
-	size_t skip;
 };
 
 /** known_db_new() - Return: 0 with an owned table; -ENOMEM, -E2BIG with @err */
@@ -40,7 +39,7 @@ BB_MUST_USE int known_db_new(const struct known_secret *secrets, size_t n, struc
 			     struct bb_err *err);
 void known_db_free(struct known_db *db);
 
-/** known_is_searchable() - Has the secret enough letters and digits behind its public part? */
+/** known_is_searchable() - Has the secret enough letters and digits? */
 bool known_is_searchable(const struct known_secret *secret);
 
 /** struct known_stream - Start with zeroes */

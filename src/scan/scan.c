@@ -435,12 +435,13 @@ static void read_plain(struct scan_stream *s, struct bb_span plain)
 	if (!s->in_step)
 		read_view(s, SCAN_PLAIN, plain);
 	len = view_runs_feed(&s->runs, plain.p, plain.len, runs);
-	read_entropy(s, (struct bb_span){ runs, len }, false);
 	for (size_t i = 0; i < VIEW_NUM_CODINGS && len; i++) {
 		size_t n = view_coded_feed(&s->coded[i], runs, len, out);
 
 		read_coded(s, i, (struct bb_span){ out, n });
 	}
+	if (!s->stop) /* what is known to be a secret is better to be told */
+		read_entropy(s, (struct bb_span){ runs, len }, false);
 }
 
 /* The plain reading goes on by itself, from where the raw one is */

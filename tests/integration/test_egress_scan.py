@@ -50,9 +50,16 @@ SECRETS = {
     "SLASHES": "a1/b2/c3/d4/e5+f6+g7+h8/i9",
     "PASSPHRASE": "correct-Horse.battery_Staple~93",
 }
+SECRETS_WITH_PARTS = {
+    "HOOK": "https://hooks.example-company.com/services/T0AB12CD3EF/xYzzy987wvu",
+    "DATABASE": "postgres://reader:s3cr3t+w0rd+9Xq@db.example-company.com:5432/production",
+    "KEY": "-----BEGIN " "OPENSSH PRIVATE KEY-----\n" + rand(ALNUM, 70) + "\n" + rand(ALNUM, 70)
+           + "\n-----END OPENSSH PRIVATE KEY-----\n",
+}
 ALLOWED = "friend.test"
 KNOWN = [(n, v, [ALLOWED] if n == "FORTY" else [], False) for n, v in SECRETS.items()]
 CANARY = rand(ALNUM, 40)
+KNOWN += [(n, v, [], False) for n, v in SECRETS_WITH_PARTS.items()]
 KNOWN.append(("THE_CANARY", CANARY, [], True))
 TOKEN = rand(ALNUM, 36)
 ON = {"token_patterns": True, "known_secrets": True}
@@ -469,6 +476,13 @@ def test_unsaid_bomb(w):
     status, answer = w.ask("block.test", b"/", [], body)
     assert status == 403 and json.loads(answer)["reason"] == "coding", answer
     assert w.ask("block.test", b"/", [], b"x")[0] == 200
+
+
+def test_public_parts_of_a_secret_pass(w):
+    for body, want in ((b"see https://hooks.example-company.com/ or postgres://reader@db.example-company.com", 200),
+                       (b"-----BEGIN OPENSSH PRIVATE KEY----- is how they begin", 200),
+                       (b"POST /services/T0AB12CD3EF/xYzzy987wvu", 403), (b"pw: s3cr3t+w0rd+9Xq", 403)):
+        assert w.ask("known.test", b"/", [], body)[0] == want, body
 
 
 def test_entropy_where_it_is_asked_for(w):

@@ -4,6 +4,7 @@
 #include "policy/credential.h"
 #include "policy/path.h"
 #include "proc/egress/egress.h"
+#include "scan/parts.h"
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -19,28 +20,25 @@ static const struct judgement clean = { 0, REASON_OK, "" };
 
 /* ---- what is searched for ---- */
 
-/* The header of a JWT says nothing; a vendor's prefix neither */
-static size_t public_part(struct bb_span value)
-{
-	const uint8_t *dot = value.len ? memchr(value.p, '.', value.len) : NULL;
-
-	if (value.len > 3 && memcmp(value.p, "eyJ", 3) == 0 && dot)
-		return (size_t)(dot - value.p);
-	return vendor_public_len(value);
-}
-
+/* What is secret of it, or all where that is too little to be looked for */
 static void take(struct searcher *s, struct known_secret *list, size_t *n, size_t name,
 		 const char *value)
 {
-	struct known_secret k = { BB_SPAN_STR(value), 0 };
+	struct bb_span parts[PARTS_MAX], whole = BB_SPAN_STR(value);
+	size_t n_parts = parts_of(whole, parts), before = *n;
 
-	k.skip = public_part(k.value);
-	if (!known_is_searchable(&k))
-		k.skip = 0;
-	if (!known_is_searchable(&k))
-		return; /* too few letters and digits; the preflight has said so */
+	for (size_t i = 0; i < n_parts; i++) {
+		struct known_secret k = { parts[i] };
+
+		if (!known_is_searchable(&k))
+			continue;
+		s->names[*n] = name;
+		list[(*n)++] = k;
+	}
+	if (*n > before || !known_is_searchable(&(struct known_secret){ whole }))
+		return; /* too few letters and digits: the preflight has said so */
 	s->names[*n] = name;
-	list[(*n)++] = k;
+	list[(*n)++] = (struct known_secret){ whole };
 }
 
 static int load_rules(struct searcher *s, int fd, struct bb_err *err)
@@ -61,10 +59,10 @@ int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_f
 		  struct bb_err *err)
 {
 	size_t all = secrets->n_tokens + secrets->n_known, n = 0;
-	bb_auto_free struct known_secret *list = calloc(all + 1, sizeof(*list));
+	bb_auto_free struct known_secret *list = calloc(all * PARTS_MAX + 1, sizeof(*list));
 	int r;
 
-	s->names = calloc(all + 1, sizeof(*s->names));
+	s->names = calloc(all * PARTS_MAX + 1, sizeof(*s->names));
 	if (!list || !s->names)
 		return bb_err_set(err, -ENOMEM, "secrets: no memory");
 	for (size_t i = 0; i < secrets->n_tokens; i++)

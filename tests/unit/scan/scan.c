@@ -248,7 +248,7 @@ static struct known_db *table(const char *const *values, size_t num)
 	struct bb_err err = { 0 };
 
 	for (size_t i = 0; i < num; i++)
-		secrets[i] = (struct known_secret){ BB_SPAN_STR(values[i]), 0 };
+		secrets[i] = (struct known_secret){ BB_SPAN_STR(values[i]) };
 	assert_int_equal(known_db_new(secrets, num, &db, &err), 0);
 	return db;
 }

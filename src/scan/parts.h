@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_SCAN_PARTS_H
+#define BB_SCAN_PARTS_H
+#include "base/base.h"
+
+/**
+ * DOC: parts - what of a secret's text is secret
+ *
+ * Not the scheme, user name and host of a URL, not the armour of PEM and what all keys of a kind
+ * begin with, not the header of a JWT, not a vendor's prefix: others write these too, and a search
+ * for them would stop text that has nothing to do with the secret.
+ *
+ * Layer:     scan (pure)
+ * Used by:   egress
+ * Trust:     the operator's own secrets
+ * Source:    RFC 3986 section 3, RFC 7468, RFC 7519 section 3.1
+ */
+#define PARTS_MAX 8
+
+/** parts_of() - @ret: PARTS_MAX pieces of @value, in order, none empty. Return: how many */
+size_t parts_of(struct bb_span value, struct bb_span *ret);
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scan/parts.h"
+#include "tests/unit/unit.h"
+
+#define LONG10  "0123456789"
+#define LONG100 LONG10 LONG10 LONG10 LONG10 LONG10 LONG10 LONG10 LONG10 LONG10 LONG10
+#define LONG700 LONG100 LONG100 LONG100 LONG100 LONG100 LONG100 LONG100
+#define BEGIN   "-----BEGIN " /* so that no line here looks like a key */
+
+static void each_kind(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *parts[4];
+	} cases[] = {
+		{ "just-a-password-of-length", { "just-a-password-of-length" } },
+		{ "ghp"
+		  "_0123456789",
+		  { "0123456789" } },
+		{ "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig", { ".eyJzdWIiOiIxIn0.sig" } },
+		{ "https://hooks.example.com/services/T0/B0/xyz", { "/services/T0/B0/xyz" } },
+		{ "postgres://app:s3cr3t-word@db.example.com:5432/prod?x=y",
+		  { "s3cr3t-word", "/prod?x=y" } },
+		{ "https://token@git.example.com", { "token" } },
+		{ "https://host.example.com", { NULL } },
+		{ "amqp://u:p@a@host", { "p" } },
+		{ BEGIN "EC PRIVATE KEY-----\nABCDEFGHIJKLMNOPQR\n-----END EC PRIVATE KEY-----\n",
+		  { "LMNOPQR\n", "\n" } },
+		{ BEGIN "A-----" LONG700 "tail-----END A-----", { NULL } },
+		{ "before " BEGIN "A-----\n0123456789abcdef", { "before ", "bcdef" } },
+		{ BEGIN "never closed", { NULL } },
+		{ "", { NULL } },
+		{ "://x", { "://x" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct bb_span v = BB_SPAN_STR(cases[i].value), got[PARTS_MAX];
+		size_t n = parts_of(v, got), want = 0;
+
+		if (strstr(cases[i].value, "tail")) { /* the first line says only what it is */
+			assert_int_equal(n, 1);
+			assert_int_equal(got[0].len, 704 - 64);
+			continue;
+		}
+		while (want < 4 && cases[i].parts[want])
+			want++;
+		if (n != want)
+			fail_msg("%s: %zu parts", cases[i].value, n);
+		for (size_t k = 0; k < n; k++) {
+			assert_int_equal(got[k].len, strlen(cases[i].parts[k]));
+			assert_memory_equal(got[k].p, cases[i].parts[k], got[k].len);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(each_kind) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
