@@ -74,7 +74,7 @@ _Noreturn static void serve(int fd)
 	if (!sv.filter || !sv.base || bb_set_nonblock(fd, true) < 0)
 		_exit(3);
 	dns_filter_init(sv.filter, &policy, 0x0123456789abcdefull);
-	sv.stream = stream_unix_new(sv.base, fd);
+	sv.stream = stream_unix_new(sv.base, fd, NULL);
 	if (!sv.stream)
 		_exit(3);
 	stream_serve(sv.stream, &handler, &sv);

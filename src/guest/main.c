@@ -53,9 +53,11 @@ struct init {
 	sigset_t old_mask;
 };
 
-static _Noreturn void give_up(const struct bb_err *err)
+static _Noreturn void give_up(const struct init *in, const struct bb_err *err)
 {
 	(void)dprintf(2, "bot-bottle: guest: %s\n", err->msg);
+	if (in->link.dir)
+		_exit(1); /* and with PID 1 the container */
 	sync();
 	(void)reboot(RB_AUTOBOOT); /* QEMU runs with -no-reboot: a reset is the end */
 	for (;;)
@@ -109,16 +111,20 @@ static void open_sockets(struct init *in)
 	for (size_t i = 0; i < c->services.n; i++)
 		add_listener(in, bind4(SOCK_STREAM, c->alias, c->services.port[i], "service"),
 			     RELAY_KIND_LOCAL);
-	add_listener(in, bind4(SOCK_STREAM, loopback, c->redirect_port, "redirect"),
-		     RELAY_KIND_REDIRECTED);
-	add_listener(in, bind6_loopback(SOCK_STREAM, c->redirect_port, "redirect"),
-		     RELAY_KIND_REDIRECTED);
+	if (!in->link.dir) { /* a container has no rules that send anything there */
+		add_listener(in, bind4(SOCK_STREAM, loopback, c->redirect_port, "redirect"),
+			     RELAY_KIND_REDIRECTED);
+		add_listener(in, bind6_loopback(SOCK_STREAM, c->redirect_port, "redirect"),
+			     RELAY_KIND_REDIRECTED);
+	}
 	in->dns = (struct dnsproxy_sockets){
 		.udp = { bind4(SOCK_DGRAM, loopback, 53, "dns"),
 			 bind6_loopback(SOCK_DGRAM, 53, "dns") },
 		.tcp = { bind4(SOCK_STREAM, loopback, 53, "dns"),
 			 bind6_loopback(SOCK_STREAM, 53, "dns") },
 	};
+	if (in->link.dir)
+		return; /* the agent connects instead */
 	in->exec_listener = host_listen(&in->link, HOST_PORT_EXEC);
 	if (in->exec_listener < 0)
 		say("port 5000: %s", strerror(-in->exec_listener));
@@ -145,6 +151,8 @@ static void start_role(struct init *in, enum role role)
 		dnsproxy_run(&in->link, &in->dns);
 		break;
 	case ROLE_AGENT:
+		if (in->link.dir)
+			agent_run_dialling(&in->link, &in->launch);
 		agent_run(in->exec_listener, &in->link, &in->launch);
 	case NUM_ROLES:
 		break;
@@ -263,7 +271,7 @@ static void set_up_supervision(struct init *in)
 	in->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, in->said) < 0)
 		in->said[0] = in->said[1] = -1;
-	if (mkdir(CGROUP, 0755) == 0) {
+	if (!in->link.dir && mkdir(CGROUP, 0755) == 0) {
 		bb_auto_close int fd = open(CGROUP "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
 
 		in->launch.cgroup = CGROUP;
@@ -300,16 +308,19 @@ static void report_probe(struct init *in)
 	log_line(in, line, (size_t)n);
 }
 
-static void supervise(struct init *in)
+static _Noreturn void supervise(struct init *in)
 {
 	for (;;) {
-		struct pollfd p[2] = {
+		struct pollfd p[3] = {
 			{ .fd = in->signals, .events = POLLIN },
 			{ .fd = in->said[0], .events = POLLIN },
+			{ .fd = in->link.dir ? in->log : -1, .events = POLLIN },
 		};
 
 		if (poll(p, BB_ARRAY_LEN(p), -1) < 0)
 			continue;
+		if (p[2].revents)
+			_exit(0); /* gate never writes there: it is gone, and so is the container */
 		if (p[1].revents)
 			pass_on(in);
 		if (p[0].revents)
@@ -317,35 +328,58 @@ static void supervise(struct init *in)
 	}
 }
 
-int main(void)
+static void open_and_supervise(struct init *in)
+{
+	in->launch.config = &in->config;
+	in->launch.etc = "/etc";
+	set_up_supervision(in);
+	open_sockets(in);
+	start_role(in, ROLE_RELAY);
+	start_role(in, ROLE_DNS);
+	say_hello(in);
+	report_probe(in);
+	start_role(in, ROLE_AGENT);
+	say_init("init", in->said[1]);
+	supervise(in);
+}
+
+/*
+ * PID 1 of a container: one user, no capability, files as the engine mounted them. Nobody but this
+ * program may look into it: the commands run as the same user.
+ */
+static void run_container(struct init *in)
+{
+	bb_auto_close int bottle = open("/bottle", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct bb_err err = { 0 };
+
+	in->link.dir = "/bottle";
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (read_config(bottle, &in->config, &err) < 0)
+		give_up(in, &err);
+	open_and_supervise(in);
+}
+
+int main(int argc, char **argv)
 {
 	static struct init in = { .log = -1, .exec_listener = -1 };
 	struct bb_err err = { 0 };
 	bb_auto_close int oom = -1;
 
 	if (getpid() != 1) {
-		(void)dprintf(2, "bb-guest: this is the init of a bottle's VM\n");
+		(void)dprintf(2, "bb-guest: this is the init of a bottle\n");
 		return 1;
 	}
 	say_init("init", -1);
 	(void)umask(022);
+	if (argc == 2 && strcmp(argv[1], "--container") == 0)
+		run_container(&in);
 	if (mounts_early(&err) < 0)
-		give_up(&err);
+		give_up(&in, &err);
 	mounts_modules("/modules.list");
 	if (set_up_files(&in, &err) < 0)
-		give_up(&err);
+		give_up(&in, &err);
 	oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	(void)!write(oom, "-1000", 5);
 	set_up_network(&in.config);
-	in.launch.config = &in.config;
-	in.launch.etc = "/etc";
-	set_up_supervision(&in);
-	open_sockets(&in);
-	start_role(&in, ROLE_RELAY);
-	start_role(&in, ROLE_DNS);
-	say_hello(&in);
-	report_probe(&in);
-	start_role(&in, ROLE_AGENT);
-	say_init("init", in.said[1]);
-	supervise(&in);
+	open_and_supervise(&in);
 }

@@ -51,6 +51,11 @@ enum ipc_fd_kind {
 	IPC_FD_CONSOLE,   /* read end of the guest's console */
 	IPC_FD_QMP,       /* read side of QEMU's monitor */
 	IPC_FD_STREAM,    /* guest stream, for porter */
+	/* For gate, where the guest has no vsock: listening UNIX sockets */
+	IPC_FD_LISTEN_EXEC,
+	IPC_FD_LISTEN_LOG,
+	IPC_FD_LISTEN_DNS,
+	IPC_FD_LISTEN_FLOW,
 
 	IPC_NUM_FD_KINDS,
 };

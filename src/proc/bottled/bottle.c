@@ -138,8 +138,11 @@ void bottle_advance(struct bottle *b)
 		probes_release(b);
 		bottle_record(b, "host_probe", "ok");
 		b->phase = BOTTLE_BOOT;
-		control_progress(b, "booting (%s: %s)", vmm_accel_str[b->accel.accel],
-				 b->accel.why);
+		if (*b->spec.engine)
+			control_progress(b, "starting the container (%s)", b->spec.engine);
+		else
+			control_progress(b, "booting (%s: %s)", vmm_accel_str[b->accel.accel],
+					 b->accel.why);
 		r = children_start_vmm(b, &err);
 		set_timer(b, BOOT_TIMEOUT_S);
 	}
@@ -157,7 +160,7 @@ void bottle_guest_hello(struct bottle *b, uint32_t version)
 				 "rebuild it: bot-bottle image build --rebuild base");
 		return;
 	}
-	bottle_record(b, "hello", vmm_accel_str[b->accel.accel]);
+	bottle_record(b, "hello", *b->spec.engine ? "container" : vmm_accel_str[b->accel.accel]);
 	b->phase = BOTTLE_GUEST;
 	set_timer(b, GUEST_TIMEOUT_S);
 }
@@ -181,6 +184,6 @@ void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
 		return;
 	}
 	b->phase = BOTTLE_UP;
-	bottle_record(b, "up", b->accel.why);
+	bottle_record(b, "up", *b->spec.engine ? b->spec.engine : b->accel.why);
 	control_up(b);
 }

@@ -107,6 +107,17 @@ void children_kill(struct bottle *b);
 /** children_release() - Reap and free all of them, recorder too; nothing is left running */
 void children_release(struct bottle *b);
 
+/* engine.c: a container in place of the virtual machine (spec.engine not empty) */
+/** engine_listen() - Make the guest's ports and give them to gate */
+BB_MUST_USE int engine_listen(struct bottle *b, struct bb_err *err);
+/** engine_prepare() - Write what the container sees. @ret_argv: owned, engine_command_free() */
+BB_MUST_USE int engine_prepare(struct bottle *b, char ***ret_argv, struct bb_err *err);
+/** engine_command() - The engine's command line alone */
+BB_MUST_USE int engine_command(struct bottle *b, char ***ret_argv, struct bb_err *err);
+void engine_command_free(char **argv);
+/** engine_remove() - Remove the container, if it is still there, and what it saw */
+void engine_remove(struct bottle *b);
+
 /* porters.c */
 /** porters_open() - Start a porter; @ret_cli: owned socket for the CLI, NULL for the clock */
 BB_MUST_USE int porters_open(struct bottle *b, int *ret_cli, struct bb_err *err);

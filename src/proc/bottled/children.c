@@ -335,7 +335,9 @@ int children_start(struct bottle *b, struct bb_err *err)
 		r = give_pairs(b, err);
 	if (r == 0)
 		r = give_blobs(b, err);
-	if (r == 0)
+	if (r == 0 && *b->spec.engine)
+		r = engine_listen(b, err);
+	else if (r == 0)
 		r = give_stream(b, IPC_ROLE_GATE, IPC_FD_VHOST, VMM_FD_VHOST, NULL, err);
 	if (r == 0)
 		r = give_stream(b, IPC_ROLE_RECORDER, IPC_FD_CONSOLE, VMM_FD_CONSOLE, NULL, err);
@@ -422,21 +424,13 @@ static int open_machine_files(struct bottle *b, struct bb_err *err)
 	return b->vmm_fds[VMM_FD_DISK] < 0 ? err->code : 0;
 }
 
-static int vmm_spawn(struct bottle *b, struct vmm_command *cmd, struct bb_err *err)
+static int machine_spawn(struct bottle *b, const struct spawn *s, struct bb_err *err)
 {
 	struct child *c = &b->children[IPC_ROLE_VMM];
-	struct spawn s = { .argv = cmd->argv, .log_fd = b->log_fd, .confine = jail_vmm };
-	char path[PATHS_MAX];
-	int r = vmm_find(path, sizeof(path), err);
 
-	if (r < 0)
-		return r;
-	s.path = path;
-	for (int slot = VMM_FD_KERNEL; slot < VMM_FD_END; slot++)
-		s.fds[s.n_fds++] = b->vmm_fds[slot];
 	c->bottle = b;
 	c->role = IPC_ROLE_VMM;
-	c->pid = spawn_child(&s, &c->pidfd, err);
+	c->pid = spawn_child(s, &c->pidfd, err);
 	if (c->pid < 0) {
 		c->pid = 0;
 		return err->code;
@@ -448,6 +442,46 @@ static int vmm_spawn(struct bottle *b, struct vmm_command *cmd, struct bb_err *e
 	return 0;
 }
 
+static int vmm_spawn(struct bottle *b, struct vmm_command *cmd, struct bb_err *err)
+{
+	struct spawn s = { .argv = cmd->argv, .log_fd = b->log_fd, .confine = jail_vmm };
+	char path[PATHS_MAX];
+	int r = vmm_find(path, sizeof(path), err);
+
+	if (r < 0)
+		return r;
+	s.path = path;
+	for (int slot = VMM_FD_KERNEL; slot < VMM_FD_END; slot++)
+		s.fds[s.n_fds++] = b->vmm_fds[slot];
+	return machine_spawn(b, &s, err);
+}
+
+static void close_machine_fds(struct bottle *b)
+{
+	for (int slot = VMM_FD_KERNEL; slot < VMM_FD_END; slot++) {
+		bb_closep(&b->vmm_fds[slot]);
+		b->vmm_fds[slot] = -1;
+	}
+}
+
+/* What the engine and PID 1 print is the bottle's console */
+static int start_container(struct bottle *b, struct bb_err *err)
+{
+	struct spawn s = { .path = b->spec.engine,
+			   .log_fd = b->vmm_fds[VMM_FD_CONSOLE],
+			   .operators = true };
+	char **argv = NULL;
+	int r = engine_prepare(b, &argv, err);
+
+	if (r < 0)
+		return r;
+	s.argv = argv;
+	r = machine_spawn(b, &s, err);
+	engine_command_free(argv);
+	close_machine_fds(b);
+	return r;
+}
+
 int children_start_vmm(struct bottle *b, struct bb_err *err)
 {
 	struct vmm_config config = { .accel = b->accel.accel,
@@ -456,8 +490,11 @@ int children_start_vmm(struct bottle *b, struct bb_err *err)
 				     .tsc_khz =
 					     b->accel.accel == VMM_ACCEL_TCG ? vmm_tsc_khz() : 0 };
 	struct vmm_command cmd;
-	int r = open_machine_files(b, err);
+	int r;
 
+	if (*b->spec.engine)
+		return start_container(b, err);
+	r = open_machine_files(b, err);
 	if (r < 0)
 		return r;
 	r = vmm_command_build(&config, &cmd, err);
@@ -465,10 +502,7 @@ int children_start_vmm(struct bottle *b, struct bb_err *err)
 		return r;
 	r = vmm_spawn(b, &cmd, err);
 	vmm_command_release(&cmd);
-	for (int slot = VMM_FD_KERNEL; slot < VMM_FD_END; slot++) {
-		bb_closep(&b->vmm_fds[slot]);
-		b->vmm_fds[slot] = -1;
-	}
+	close_machine_fds(b);
 	if (r == 0 && bb_write_full(b->qmp_fd, VMM_QMP_START, strlen(VMM_QMP_START)) < 0)
 		r = bb_err_set(err, -EPIPE, "the machine monitor does not listen");
 	return r;
@@ -527,12 +561,11 @@ void children_release(struct bottle *b)
 		if (role != IPC_ROLE_RECORDER)
 			child_release(&b->children[role]);
 	}
+	if (b->spec.engine && *b->spec.engine && b->runtime_dir >= 0)
+		engine_remove(b);
 	recorder_finish(&b->children[IPC_ROLE_RECORDER]);
 	child_release(&b->children[IPC_ROLE_RECORDER]);
-	for (int slot = VMM_FD_KERNEL; slot < VMM_FD_END; slot++) {
-		bb_closep(&b->vmm_fds[slot]);
-		b->vmm_fds[slot] = -1;
-	}
+	close_machine_fds(b);
 	bb_closep(&b->qmp_fd);
 	b->qmp_fd = -1;
 	free(b->root_pem);

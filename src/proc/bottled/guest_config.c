@@ -6,8 +6,6 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 
-#define BUNDLE     "/etc/ssl/certs/ca-certificates.crt"
-#define JAVA_STORE "/etc/ssl/certs/bot-bottle-java.p12"
 #define PROBE_NAME "bot-bottle-probe.invalid"
 
 /* Programs that do not read the system's bundle are told where it is */
@@ -36,7 +34,7 @@ static json_t *guest_env(const struct spec *spec, const char *alias)
 	(void)snprintf(java, sizeof(java),
 		       "-Dhttp.proxyHost=%s -Dhttp.proxyPort=%d -Dhttps.proxyHost=%s "
 		       "-Dhttps.proxyPort=%d -Dhttp.nonProxyHosts=localhost|127.* "
-		       "-Djavax.net.ssl.trustStore=" JAVA_STORE
+		       "-Djavax.net.ssl.trustStore=" GUEST_CONFIG_JAVA_STORE
 		       " -Djavax.net.ssl.trustStoreType=PKCS12 "
 		       "-Djavax.net.ssl.trustStorePassword=" JAVA_TRUST_PASSWORD,
 		       alias, POLICY_PORT_EGRESS, alias, POLICY_PORT_EGRESS);
@@ -49,7 +47,7 @@ static json_t *guest_env(const struct spec *spec, const char *alias)
 	set_text(env, "NODE_USE_ENV_PROXY", "1");
 	set_text(env, "JAVA_TOOL_OPTIONS", java);
 	for (size_t i = 0; i < BB_ARRAY_LEN(bundle_variables); i++)
-		set_text(env, bundle_variables[i], BUNDLE);
+		set_text(env, bundle_variables[i], GUEST_CONFIG_BUNDLE);
 	return env;
 }
 

@@ -11,6 +11,10 @@
  * Source:    docs/protocol/guest-config.md
  */
 
+/* Where the guest has the trust files */
+#define GUEST_CONFIG_BUNDLE     "/etc/ssl/certs/ca-certificates.crt"
+#define GUEST_CONFIG_JAVA_STORE "/etc/ssl/certs/bot-bottle-java.p12"
+
 /**
  * guest_config_json() - Configuration of the guest, as text
  * @root_pem:	the bottle's own CA

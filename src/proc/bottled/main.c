@@ -102,7 +102,7 @@ static int watch_signals(struct bottle *b, struct bb_err *err)
 
 static int run(struct bottle *b, struct bb_err *err)
 {
-	int r = vmm_accel_choose(b->spec.accel, &b->accel, err);
+	int r = *b->spec.engine ? 0 : vmm_accel_choose(b->spec.accel, &b->accel, err);
 
 	if (r == 0)
 		r = open_dirs(b, err);

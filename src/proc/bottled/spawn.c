@@ -50,7 +50,7 @@ static int child_prepare(const struct spawn *s, pid_t parent, struct bb_err *err
 	r = place_fds(s);
 	if (r < 0)
 		return bb_err_set(err, r, "descriptors: %s", strerror(-r));
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (!s->operators && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return bb_err_set(err, -errno, "no_new_privs: %s", strerror(errno));
 	return s->confine ? s->confine(err) : 0;
 }
@@ -62,7 +62,7 @@ _Noreturn static void child_main(const struct spawn *s, pid_t parent)
 	struct bb_err err = { 0 };
 
 	if (child_prepare(s, parent, &err) == 0) {
-		(void)execve(s->path, s->argv, env);
+		(void)execve(s->path, s->argv, s->operators ? environ : env);
 		(void)bb_err_set(&err, -errno, "%s: %s", s->path, strerror(errno));
 	}
 	bb_log("%s", err.msg);

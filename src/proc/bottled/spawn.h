@@ -22,6 +22,8 @@
  * @argv:	NULL-terminated
  * @fds:	borrowed; become 3, 4, …
  * @log_fd:	stdout and stderr of the child
+ * @operators:	a program of the operator's, not of ours: keeps our environment, and may use
+ *		set-user-ID helpers (podman's newuidmap)
  * @confine:	called in the child last, right before exec (may be NULL). Return: 0 or -errno
  */
 struct spawn {
@@ -30,6 +32,7 @@ struct spawn {
 	int fds[SPAWN_FDS_MAX];
 	size_t n_fds;
 	int log_fd;
+	bool operators;
 	int (*confine)(struct bb_err *err);
 };
 

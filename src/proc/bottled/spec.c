@@ -42,8 +42,8 @@ static int unpack(struct spec *s, struct bb_err *err)
 	json_t *value;
 
 	if (json_unpack_ex(s->json, &je, JSON_STRICT,
-			   "{s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}",
-			   "state_dir", &s->state_dir, "runtime_dir", &s->runtime_dir, "image",
+			   "{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}",
+			   "engine", &s->engine, "state_dir", &s->state_dir, "runtime_dir", &s->runtime_dir, "image",
 			   &s->image, "env", &env, "upstream_ca_pem", &s->upstream_ca_pem,
 			   "memory_bytes", &memory, "disk_bytes", &disk, "cpus", &cpus, "pids",
 			   &pids, "accel", &s->accel, "tz", &s->tz, "ephemeral", &ephemeral,

@@ -12,11 +12,13 @@
  * Trust:     from the operator's own CLI; still checked, a wrong version must not half-start
  * Ownership: spec_release() frees everything; @json keeps the strings alive
  *
- * One JSON object with every key: state_dir, runtime_dir, image, env (object of strings),
+ * One JSON object with every key: engine ("" for a virtual machine, else the path of docker or
+ * podman), state_dir, runtime_dir, image, env (object of strings),
  * upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, accel, ephemeral, keep_disk, tz.
  */
 struct spec {
 	json_t *json;
+	const char *engine;
 	const char *state_dir;
 	const char *runtime_dir;
 	const char *image;

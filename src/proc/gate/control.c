@@ -70,6 +70,10 @@ void control_stream_open(struct gate *g, struct ipc_msg *msg)
 
 	if (msg->u.stream_open.port != GATE_PORT_EXEC)
 		return; /* the fd is closed by our caller: porter sees end of file */
+	if (g->listen) {
+		listen_want(g->listen, BB_TAKE_FD(msg->fd));
+		return;
+	}
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		return;

@@ -44,7 +44,8 @@ struct bucket {
 
 struct gate {
 	struct event_base *base;
-	struct vsock *vsock;
+	struct vsock *vsock;   /* of a virtual machine, or NULL */
+	struct listen *listen; /* of a container, or NULL */
 	struct policy policy;
 	struct dns_filter *filter;
 	struct ipc_peer *bottled, *egress, *dialer, *recorder;
@@ -68,6 +69,19 @@ void gate_stop(struct gate *g, const char *why);
 
 /** gate_record() - Send a record; @ack asks for RECORD_ACK with seq = @flow */
 void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r);
+
+/** gate_on_accept() - The guest connects to @port. Return: false when nothing listens there */
+bool gate_on_accept(struct stream *s, uint32_t port, void *gate);
+/** gate_on_limit() - It may not have more connections */
+void gate_on_limit(uint32_t port, void *gate);
+
+/* listen.c: the ports as UNIX sockets */
+#define LISTEN_NUM_PORTS 4
+/** listen_new() - @fds: listening sockets for 5000, 5001, 6002 and 6003. Return: NULL without memory
+ */
+struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS]);
+/** listen_want() - A stream to the guest's agent, for @porter (taken) */
+void listen_want(struct listen *l, int porter);
 
 /* flow.c: vsock port 6003 */
 bool flow_accept(struct gate *g, struct stream *s);

@@ -21,6 +21,11 @@ static const struct jail_rule gate_rules[] = {
 	JAIL_IF(fcntl, JAIL_INT(1, F_GET_SEALS)),
 };
 
+/* Where the guest's ports are UNIX sockets */
+static const struct jail_rule listen_rules[] = {
+	JAIL_ALLOW(accept4),
+};
+
 bool bucket_take(struct bucket *b, uint64_t now_ms)
 {
 	uint64_t full = (uint64_t)b->burst * 1000;
@@ -53,7 +58,7 @@ void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r)
 		gate_stop(g, "a record could not be sent");
 }
 
-static bool on_accept(struct stream *s, uint32_t port, void *arg)
+bool gate_on_accept(struct stream *s, uint32_t port, void *arg)
 {
 	struct gate *g = arg;
 
@@ -69,7 +74,7 @@ static bool on_accept(struct stream *s, uint32_t port, void *arg)
 	}
 }
 
-static void on_limit(uint32_t port, void *arg)
+void gate_on_limit(uint32_t port, void *arg)
 {
 	struct ipc_record r = { .kind = IPC_RECORD_FLOW,
 				.verdict = POLICY_DENY,
@@ -157,15 +162,28 @@ static int init_peers(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	return 0;
 }
 
+static int init_listen(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
+{
+	int fds[LISTEN_NUM_PORTS];
+
+	for (int i = 0; i < LISTEN_NUM_PORTS; i++) {
+		fds[i] = BB_TAKE_FD(boot->fds[IPC_FD_LISTEN_EXEC + i]);
+		if (fds[i] < 0)
+			return bb_err_set(err, -EINVAL, "no way to the guest was given");
+	}
+	g->listen = listen_new(g, fds);
+	return g->listen ? 0 : bb_err_set(err, -ENOMEM, "no memory");
+}
+
 static int init_device(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 {
-	static const struct vsock_user user = { .accept = on_accept,
-						.on_limit = on_limit,
+	static const struct vsock_user user = { .accept = gate_on_accept,
+						.on_limit = gate_on_limit,
 						.on_dead = on_device_dead };
 	const struct timeval second = { .tv_sec = 1 };
 
 	if (boot->fds[IPC_FD_VHOST] < 0)
-		return bb_err_set(err, -EINVAL, "no vhost-user socket was given");
+		return init_listen(g, boot, err);
 	g->vsock =
 		vsock_new(g->base, BB_TAKE_FD(boot->fds[IPC_FD_VHOST]), GATE_CONNS_MAX, &user, g);
 	g->tick = event_new(g->base, -1, EV_PERSIST, on_tick, g);
@@ -198,7 +216,8 @@ static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 int main(void)
 {
 	static const int keep[] = { IPC_BOOT_FD };
-	const struct jail_table tables[] = { jail_common, JAIL_TABLE(gate_rules) };
+	const struct jail_table tables[] = { jail_common, JAIL_TABLE(gate_rules),
+					     JAIL_TABLE(listen_rules) };
 	static struct gate g;
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;
@@ -207,7 +226,7 @@ int main(void)
 	ipc_boot_init(&boot);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&g, &boot, &err) < 0 ||
-	    jail_lock(tables, BB_ARRAY_LEN(tables), &err) < 0 || ipc_boot_ready(&err) < 0) {
+	    jail_lock(tables, BB_ARRAY_LEN(tables) - (g.listen ? 0 : 1), &err) < 0 || ipc_boot_ready(&err) < 0) {
 		ipc_boot_failed(&err);
 		bb_log("%s", err.msg);
 		return 1;

@@ -22,8 +22,11 @@ struct unix_stream {
 	bool eof;
 	bool in_call;
 	bool freed;
-	uint8_t scratch[READ_BYTES];
+	unsigned int *live;
 };
+
+/* Octets on their way through one call: nothing stays in them */
+static uint8_t in_hand[READ_BYTES], out_hand[READ_BYTES];
 
 static struct unix_stream *of(struct stream *s)
 {
@@ -46,6 +49,8 @@ static void destroy(struct unix_stream *u)
 	if (u->out)
 		evbuffer_free(u->out);
 	bb_closep(&u->fd);
+	if (u->live)
+		--*u->live;
 	free(u);
 }
 
@@ -113,7 +118,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 static void deliver(struct unix_stream *u, size_t n)
 {
-	const struct iovec seg = { u->scratch, n };
+	const struct iovec seg = { in_hand, n };
 
 	u->in_call = true;
 	if (n > 0) {
@@ -137,7 +142,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		(void)event_del(u->rd);
 		return;
 	}
-	n = read(fd, u->scratch, room < READ_BYTES ? room : READ_BYTES);
+	n = read(fd, in_hand, room < READ_BYTES ? room : READ_BYTES);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
@@ -179,11 +184,11 @@ static ssize_t unix_pull(struct stream *s, int fd)
 	if (evbuffer_get_length(u->out) > 0)
 		return -ENOBUFS;
 	do {
-		n = read(fd, u->scratch, READ_BYTES);
+		n = read(fd, out_hand, READ_BYTES);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return n > 0 && unix_write(s, u->scratch, (size_t)n) < 0 ? -ENOMEM : n;
+	return n > 0 && unix_write(s, out_hand, (size_t)n) < 0 ? -ENOMEM : n;
 }
 
 static void unix_want_room(struct stream *s)
@@ -238,7 +243,7 @@ static const struct stream_ops unix_ops = {
 	.reset = unix_reset,
 };
 
-struct stream *stream_unix_new(struct event_base *base, int fd)
+struct stream *stream_unix_new(struct event_base *base, int fd, unsigned int *live)
 {
 	struct unix_stream *u = calloc(1, sizeof(*u));
 
@@ -247,6 +252,9 @@ struct stream *stream_unix_new(struct event_base *base, int fd)
 		return NULL;
 	}
 	u->stream.ops = &unix_ops;
+	u->live = live;
+	if (live)
+		++*live;
 	u->base = base;
 	u->fd = fd;
 	u->out = evbuffer_new();

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BB_BACKEND_SUPERVISOR_H
+#define BB_BACKEND_SUPERVISOR_H
+#include "backend/backend.h"
+
+/**
+ * DOC: supervisor - start and reach bottled, which owns a bottle whatever it runs in
+ *
+ * Layer:     backend
+ * Used by:   smolmachines, docker
+ */
+
+/**
+ * supervisor_start() - struct backend's start()
+ * @engine:	"" for a virtual machine, else the container engine's program ("docker", a path)
+ */
+BB_MUST_USE int supervisor_start(const struct backend_start *s, const char *engine,
+				 struct bb_err *err);
+/** supervisor_connect() - struct backend's connect() */
+BB_MUST_USE int supervisor_connect(const char *runtime_dir, struct bb_err *err);
+#endif
