@@ -35,12 +35,11 @@ static int spec_memfd(const struct backend_start *s, const char *engine, struct 
 	char link[PATHS_MAX];
 	json_auto_t *json = json_pack(
 		"{s:s, s:s, s:s, s:s, s:O, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}", "engine",
-		engine, "state_dir",
-		s->state_dir, "runtime_dir", s->runtime_dir, "image", s->image, "env", s->env,
-		"upstream_ca_pem", s->upstream_ca_pem, "memory_bytes", (json_int_t)s->memory_bytes,
-		"disk_bytes", (json_int_t)s->disk_bytes, "cpus", (json_int_t)s->cpus, "pids",
-		(json_int_t)s->pids, "accel", s->accel, "tz", timezone_name(link), "ephemeral",
-		s->ephemeral, "keep_disk", s->keep_disk);
+		engine, "state_dir", s->state_dir, "runtime_dir", s->runtime_dir, "image", s->image,
+		"env", s->env, "upstream_ca_pem", s->upstream_ca_pem, "memory_bytes",
+		(json_int_t)s->memory_bytes, "disk_bytes", (json_int_t)s->disk_bytes, "cpus",
+		(json_int_t)s->cpus, "pids", (json_int_t)s->pids, "accel", s->accel, "tz",
+		timezone_name(link), "ephemeral", s->ephemeral, "keep_disk", s->keep_disk);
 	bb_auto_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	int fd;
 
@@ -95,10 +94,18 @@ static int send_blob(int sock, enum ipc_blob_kind kind, int fd, struct bb_err *e
  * an environment can be read in /proc for as long as the process lives. */
 static void exec_with_few_variables(const char *path, char *const *argv)
 {
-	static const char *const names[] = { "PATH",           "HOME",           "TMPDIR",
-					     "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR",
-					     "BOT_BOTTLE_HOME", "DOCKER_HOST", "DOCKER_CONFIG",
-					     "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY",
+	static const char *const names[] = { "PATH",
+					     "HOME",
+					     "TMPDIR",
+					     "XDG_CACHE_HOME",
+					     "XDG_STATE_HOME",
+					     "XDG_RUNTIME_DIR",
+					     "BOT_BOTTLE_HOME",
+					     "DOCKER_HOST",
+					     "DOCKER_CONFIG",
+					     "DOCKER_CONTEXT",
+					     "DOCKER_CERT_PATH",
+					     "DOCKER_TLS_VERIFY",
 					     "CONTAINER_HOST" };
 	char *env[BB_ARRAY_LEN(names) + 1] = { NULL };
 	size_t n = 0;

@@ -75,6 +75,8 @@ static int bind_socket(int type, const struct sockaddr *sa, socklen_t len, const
 	if (fd >= 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (fd < 0 || bind(fd, sa, len) < 0 || (type == SOCK_STREAM && listen(fd, 1024) < 0)) {
+		if (sa->sa_family == AF_INET6 && errno == EADDRNOTAVAIL)
+			return -1; /* a container without IPv6, also on lo */
 		say("%s: %s", what, strerror(errno));
 		return -1;
 	}

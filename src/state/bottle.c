@@ -157,8 +157,8 @@ int state_bottle_open(const struct paths *paths, const char *identity, bool runt
 	return 0;
 }
 
-/* Remove the plain files in a directory of ours; directories in it stay. Borrows @fd */
-static void empty_dir(int fd)
+/* Remove what is in a directory of ours, and in directories in it: @depth deep. Borrows @fd */
+static void empty_dir(int fd, unsigned int depth)
 {
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -169,8 +169,15 @@ static void empty_dir(int fd)
 		return;
 	}
 	while ((e = readdir(dir))) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			(void)unlinkat(fd, e->d_name, 0);
+		bb_auto_close int sub = -1;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    unlinkat(fd, e->d_name, 0) == 0 || depth == 0)
+			continue;
+		sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (sub >= 0)
+			empty_dir(sub, depth - 1);
+		(void)unlinkat(fd, e->d_name, AT_REMOVEDIR);
 	}
 	(void)closedir(dir);
 }
@@ -185,7 +192,7 @@ static int remove_dir(const char *base_path, const char *identity, struct bb_err
 	fd = paths_open_private_at(base, identity, false, err);
 	if (fd < 0)
 		return fd;
-	empty_dir(fd);
+	empty_dir(fd, 1);
 	if (unlinkat(base, identity, AT_REMOVEDIR) < 0)
 		return bb_err_set(err, -errno, "%s/%s: %s", base_path, identity, strerror(errno));
 	return 0;

@@ -82,12 +82,14 @@ static void explain(const char *engine, const char *said, char *ret, size_t size
 	const char *host = getenv("DOCKER_HOST");
 
 	if (strstr(said, "permission denied"))
-		(void)snprintf(ret, size,
-			       "%s: no permission to talk to the engine: join its group (sudo usermod "
-			       "-aG docker $USER, then log in again) or use rootless docker or podman",
-			       engine);
+		(void)snprintf(
+			ret, size,
+			"%s: no permission to talk to the engine: join its group (sudo usermod "
+			"-aG docker $USER, then log in again) or use rootless docker or podman",
+			engine);
 	else if (strstr(said, "Cannot connect") || strstr(said, "connection refused"))
-		(void)snprintf(ret, size, "%s: the engine%s%s is not running: sudo systemctl start docker",
+		(void)snprintf(ret, size,
+			       "%s: the engine%s%s is not running: sudo systemctl start docker",
 			       engine, host ? " at " : "", host ? host : "");
 	else
 		(void)snprintf(ret, size, "%s: the engine does not answer: %.600s", engine, said);
@@ -118,14 +120,17 @@ static int find_image(const char *engine, const char *name, char tag[static TAG_
 	struct image image;
 	int r;
 
+	if (*name == '-')
+		return bb_err_set(err, -EINVAL, "image '%.100s': that is no name", name);
 	if (image_open(name, &image, &none) < 0) {
 		(void)snprintf(tag, TAG_MAX, "%s", name);
 		r = run((char *[]){ (char *)(uintptr_t)engine, (char[]){ "image" },
 				    (char[]){ "inspect" }, tag, NULL },
 			said, err);
 		if (r > 0)
-			r = bb_err_set(err, -ENOENT, "image %.100s: neither ours (%s) nor the engine's",
-				       name, none.msg);
+			r = bb_err_set(err, -ENOENT,
+				       "image %.100s: neither ours (%s) nor the engine's", name,
+				       none.msg);
 		return r;
 	}
 	(void)snprintf(tag, TAG_MAX, "bot-bottle/%s:%.12s", image.name, image.digest);

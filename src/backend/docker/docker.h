@@ -6,8 +6,9 @@
 /**
  * DOC: docker - bottles in containers, for hosts without virtual machines (legacy)
  *
- * A container without any network; its only way out are UNIX sockets that gate serves, so policy, DNS
- * filter and egress guard are those of the micro-VM. What is weaker: it shares the host's kernel.
+ * A container without any network; its only way out are UNIX sockets that gate serves, so policy,
+ * DNS filter and egress guard are those of the micro-VM. What is weaker: it shares the host's
+ * kernel.
  *
  * The engine is driven by its own program: docker, else podman, as found in PATH; DOCKER_HOST and
  * contexts count as they do for that program.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image, doctor, help: this host and this program */
+#include "backend/docker/docker.h"
 #include "image/image.h"
 #include "proc/cli/commands.h"
 #include "vmm/accel.h"
@@ -84,7 +85,7 @@ int cmd_doctor(const struct cli_args *args)
 {
 	long landlock =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 };
+	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 }, err4 = { 0 };
 	char path[PATHS_MAX], missing[2048], text[64];
 	struct vmm_accel_choice accel;
 	struct image image;
@@ -96,6 +97,8 @@ int cmd_doctor(const struct cli_args *args)
 	if (vmm_accel_choose("auto", &accel, &err2) == 0)
 		(void)printf("%-8s %-18s %s: %s\n", "ok", "accelerator", vmm_accel_str[accel.accel],
 			     accel.why);
+	(void)printf("%-8s %-18s %s\n", "info", "docker (legacy)",
+		     docker_find(path, sizeof(path), &err4) == 0 ? path : "no engine");
 	tools = image_missing_tools(true, missing, sizeof(missing)) == 0;
 	doctor_line(tools, "image tools", tools ? "all there" : missing);
 	have_image = image_open("base", &image, &err3) == 0;

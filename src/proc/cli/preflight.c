@@ -12,7 +12,8 @@ bool preflight_backend(const struct backend *backend)
 	if (n == 0)
 		return true;
 	if (backend->legacy) {
-		(void)cli_error(0, "%s", n < 0 ? err.msg : missing);
+		(void)cli_error(0, "the %s backend cannot run here: %s", backend->name,
+				n < 0 ? err.msg : missing);
 		return false;
 	}
 	(void)fprintf(stderr,
@@ -21,7 +22,7 @@ bool preflight_backend(const struct backend *backend)
 		      "Another engine, smolvm: curl -sSL https://smolmachines.com/install.sh | sh "
 		      "(this build does not drive it yet)\n"
 		      "Without virtual machines: BOT_BOTTLE_BACKEND=docker or --backend=docker "
-		      "(legacy; not in this build yet)\n",
+		      "(legacy)\n",
 		      missing);
 	return false;
 }
@@ -83,6 +84,16 @@ void plan_print(const struct plan *p)
 	if (!p->backend->legacy && vmm_accel_choose(p->accel, &accel, &err) == 0)
 		(void)fprintf(stderr, "  accelerator: %s (%s)\n", vmm_accel_str[accel.accel],
 			      accel.why);
+	if (p->backend->legacy)
+		(void)fputs("  warning: a container shares this host's kernel: what gets through "
+			    "that is "
+			    "out\n",
+			    stderr);
+	if (p->backend->legacy && p->policy.n_tcp)
+		(void)fputs(
+			"  warning: egress.tcp and transparent need rules that a container cannot "
+			"have: use the proxy\n",
+			stderr);
 	if (p->policy.n_routes)
 		(void)fputs("  HTTP and HTTPS through the egress guard to:\n", stderr);
 	for (size_t j = 0; j < p->policy.n_routes; j++)

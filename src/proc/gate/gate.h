@@ -77,7 +77,8 @@ void gate_on_limit(uint32_t port, void *gate);
 
 /* listen.c: the ports as UNIX sockets */
 #define LISTEN_NUM_PORTS 4
-/** listen_new() - @fds: listening sockets for 5000, 5001, 6002 and 6003. Return: NULL without memory
+/** listen_new() - @fds: listening sockets for 5000, 5001, 6002 and 6003. Return: NULL without
+ * memory
  */
 struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS]);
 /** listen_want() - A stream to the guest's agent, for @porter (taken) */

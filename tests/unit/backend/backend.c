@@ -4,9 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
-
-#define NOT_YET "the docker backend (legacy) is not in this build yet"
 
 /* A backend without one of the entries would be a crash of its first user */
 static void every_entry_is_there(void **state)
@@ -68,21 +67,54 @@ static void who_chooses(void **state)
 	}
 }
 
-static void docker_refuses(void **state)
+/* An engine that says why it cannot be used, as docker's program does */
+static void put_engine(const char *dir, const char *says)
 {
+	char path[300];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/docker", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	(void)fprintf(f, "#!/bin/sh\necho '%s' >&2\nexit %d\n", says, *says != 0);
+	(void)fclose(f);
+	assert_int_equal(chmod(path, 0755), 0);
+}
+
+static void docker_says_what_is_missing(void **state)
+{
+	static const struct {
+		const char *says, *want;
+	} cases[] = {
+		{ "", NULL },
+		{ "permission denied while trying to connect to the socket", "join its group" },
+		{ "Cannot connect to the Docker daemon at unix:///x", "systemctl start docker" },
+		{ "something else", "does not answer: something else" },
+	};
 	const struct backend *docker = backend_find("docker");
-	const struct backend_start start = { 0 };
+	bb_auto_free char *path = strdup(getenv("PATH"));
+	char dir[] = "/tmp/bb-engine-XXXXXX", file[300], text[2048] = "";
 	struct bb_err err = { 0 };
-	char text[256] = "";
 
 	(void)state;
+	assert_true(docker->legacy);
+	assert_int_equal(setenv("PATH", "/nonexistent", 1), 0);
 	assert_int_equal(docker->missing(text, sizeof(text), &err), 1);
-	assert_string_equal(text, NOT_YET "; use --backend=smolmachines");
-	assert_int_equal(docker->start(&start, &err), -ENOSYS);
-	assert_string_equal(err.msg, NOT_YET);
-	err = (struct bb_err){ 0 };
-	assert_int_equal(docker->connect("/nonexistent", &err), -ENOSYS);
-	assert_string_equal(err.msg, NOT_YET);
+	assert_non_null(strstr(text, "apt-get install docker.io"));
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(file, sizeof(file), "%s:/bin:/usr/bin", dir);
+	assert_int_equal(setenv("PATH", file, 1), 0);
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		put_engine(dir, cases[i].says);
+		*text = '\0';
+		assert_int_equal(docker->missing(text, sizeof(text), &err), cases[i].want ? 1 : 0);
+		if (cases[i].want && !strstr(text, cases[i].want))
+			fail_msg("%s: %s", cases[i].says, text);
+	}
+	(void)snprintf(file, sizeof(file), "%s/docker", dir);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(setenv("PATH", path, 1), 0);
 }
 
 static void missing_names_packages(void **state)
@@ -138,8 +170,10 @@ static void connects_to_long_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_entry_is_there),   cmocka_unit_test(who_chooses),
-		cmocka_unit_test(docker_refuses),         cmocka_unit_test(missing_names_packages),
+		cmocka_unit_test(every_entry_is_there),
+		cmocka_unit_test(who_chooses),
+		cmocka_unit_test(docker_says_what_is_missing),
+		cmocka_unit_test(missing_names_packages),
 		cmocka_unit_test(connects_to_long_paths),
 	};
 

