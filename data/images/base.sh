@@ -3,6 +3,9 @@
 # base.sh OUT: the root file system "base": Debian with what a coding agent needs. Leaves
 # OUT/root.erofs, OUT/roots.pem and OUT/root.facts. As root, or as a user with subordinate ids
 # (uidmap). clean.sh OUT removes what an interrupted run left.
+#
+# Other recipes source it with `npm` (a package), `npm_native` (its package for this machine, at the
+# version V) and `npm_program` (the program in it) set: what is published there is put in as well.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/debian.sh"
@@ -41,6 +44,8 @@ TMPDIR=$tmp mmdebstrap --quiet --mode=$mode --variant=minbase --format=tar --inc
 	"deb $security $suite-security main" >"$out/root.tar" 2>"$out/log" ||
 	die "mmdebstrap failed: $(grep -v '^I:' "$out/log" | tail -n 4)"
 
+[ -z "${npm:-}" ] || . "$here/npm.sh"
+
 printf 'base: writing the file system\n'
 # Modification times stay: Python's byte code is only valid with those of its sources
 cat >"$tmp/pack.sh" <<'P'
@@ -49,6 +54,13 @@ mkdir "$1/tree"
 tar -C "$1/tree" -xpf "$1/root.tar" --numeric-owner --exclude='./dev/*'
 rm "$1/root.tar"
 for dir in dev proc sys run tmp; do mkdir -p "$1/tree/$dir"; done
+if [ -d "$1/npm" ]; then
+	mkdir -p "$1/tree/usr/local/lib/bot-bottle" "$1/tree/usr/local/bin"
+	cp -R "$1/npm/package/." "$1/tree/usr/local/lib/bot-bottle/"
+	chown -R 0:0 "$1/tree/usr/local/lib/bot-bottle"
+	ln -s "../lib/bot-bottle/$2" "$1/tree/usr/local/bin/${2##*/}"
+	rm -rf "$1/npm"
+fi
 cp "$1/tree/etc/ssl/certs/ca-certificates.crt" "$1/roots.pem"
 fact() { [ -z "$(find "$1/tree/usr" "$1/tree/etc" -path "$2" -print -quit 2>/dev/null)" ] || echo "$3"; }
 {
@@ -59,9 +71,9 @@ PATH=$PATH:/sbin:/usr/sbin mkfs.erofs "$1/root.erofs" "$1/tree" >/dev/null
 rm -rf "$1/tree"
 P
 if [ $mode = root ]; then
-	sh "$tmp/pack.sh" "$out"
+	sh "$tmp/pack.sh" "$out" "${npm_program:-}"
 else
-	unshare --map-root-user --map-auto sh "$tmp/pack.sh" "$out"
+	unshare --map-root-user --map-auto sh "$tmp/pack.sh" "$out" "${npm_program:-}"
 fi || die "cannot write the file system"
 [ -s "$out/roots.pem" ] || die "the image has no certificates"
 rm -f "$out/log"

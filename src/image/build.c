@@ -308,6 +308,17 @@ static int build_locked(struct build *b, struct bb_err *err)
 	return r;
 }
 
+static bool is_recipe(const char *name)
+{
+	static const char *const recipes[] = { "base", "claude", "codex" };
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(recipes); i++) {
+		if (strcmp(name, recipes[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 int image_build(const char *name, const char *mirror, image_progress_fn fn, void *arg,
 		struct image *ret, struct bb_err *err)
 {
@@ -316,8 +327,9 @@ int image_build(const char *name, const char *mirror, image_progress_fn fn, void
 	char missing[1024];
 	int r, lock;
 
-	if (strcmp(name, "base") != 0)
-		return bb_err_set(err, -EINVAL, "image '%.60s': no such recipe; there is: base",
+	if (!is_recipe(name))
+		return bb_err_set(err, -EINVAL,
+				  "image '%.60s': no such recipe; there are: base, claude, codex",
 				  name);
 	if (image_missing_tools(true, missing, sizeof(missing)) > 0)
 		return bb_err_set(err, -ENOENT, "image %s: missing on this host:\n%s", name,

@@ -57,7 +57,7 @@ BB_MUST_USE int image_list(void (*fn)(const struct image *image, const struct bb
 typedef void (*image_progress_fn)(const char *line, void *arg);
 
 /**
- * image_build() - Build a recipe ("base") and give it its name
+ * image_build() - Build a recipe ("base", "claude", "codex") and give it its name
  * @mirror:	Debian mirror, or NULL for the default
  * @fn:		progress, also "waiting for another build"
  *

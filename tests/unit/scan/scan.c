@@ -417,7 +417,7 @@ static void filler(size_t len, unsigned int escapes)
 		if (escapes && next_random() % escapes == 0)
 			put_str(next_random() & 1 ? "%41" : "\\n");
 		else
-			put("ab c.\n, e" + next_random() % 9, 1);
+			put(&"ab c.\n, e"[next_random() % 9], 1);
 	}
 }
 
