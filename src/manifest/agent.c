@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 void agent_release(struct agent *a)
 {
@@ -72,6 +73,15 @@ static char *stripped(struct bb_span body)
 	return strndup((const char *)body.p, body.len);
 }
 
+/* Whose working directory is the home directory has one set of agents */
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat one, two;
+
+	return stat(a, &one) == 0 && stat(b, &two) == 0 && one.st_dev == two.st_dev &&
+	       one.st_ino == two.st_ino;
+}
+
 int manifest_agent(const struct manifest_dirs *dirs, const char *name, struct agent *ret,
 		   struct diag *diag, struct bb_err *err)
 {
@@ -88,7 +98,7 @@ int manifest_agent(const struct manifest_dirs *dirs, const char *name, struct ag
 	has_local = access(local, F_OK) == 0 && !strchr(name, '/');
 	if (access(home, F_OK) < 0 && has_local)
 		path = local;
-	a.shadowed = path == home && has_local;
+	a.shadowed = path == home && has_local && !is_same_file(home, local);
 	bb_buf_init(&text, TREE_SIZE_MAX + 1);
 	r = strchr(name, '/') ? bb_err_set(err, -ENOENT, "'%.40s' is not an agent's name", name)
 			      : bb_read_file(path, &text, err);

@@ -38,6 +38,7 @@ void bottle_release(struct bottle *b)
 	free(b->tcp);
 	free(b->image);
 	free(b->provider);
+	free(b->auth_token);
 	json_decref(b->not_built);
 	json_decref(b->sources);
 	*b = (struct bottle){ 0 };
@@ -190,16 +191,15 @@ static void parse_provider(const struct tree *n, struct bottle *b, struct diag *
 			b->provider = strdup(templates[i]);
 			note_source(b, "agent_provider.template", k);
 		}
-		if (i == 0 || i == 1)
-			schema_not_built(b, k, "agent_provider.template claude and codex");
 	}
 	if ((k = tree_get(n, "dockerfile"))) {
 		(void)schema_text(k, "dockerfile", diag);
 		schema_not_built(b, k, "agent_provider.dockerfile");
 	}
-	if ((k = tree_get(n, "auth_token"))) {
-		(void)schema_variable(k, "auth_token", diag);
-		schema_not_built(b, k, "agent_provider.auth_token");
+	if ((k = tree_get(n, "auth_token")) && schema_variable(k, "auth_token", diag)) {
+		free(b->auth_token);
+		b->auth_token = strdup(k->text);
+		note_source(b, "agent_provider.auth_token", k);
 	}
 	if ((k = tree_get(n, "forward_host_credentials")) &&
 	    schema_bool(k, "forward_host_credentials", diag) == 1)
@@ -428,6 +428,7 @@ void bottle_fold(struct bottle *parent, struct bottle *child)
 	fold_tcp(parent, child);
 	take_text(&parent->image, &child->image);
 	take_text(&parent->provider, &child->provider);
+	take_text(&parent->auth_token, &child->auth_token);
 	if (child->memory_bytes)
 		parent->memory_bytes = child->memory_bytes;
 	if (child->disk_bytes)

@@ -63,6 +63,7 @@ struct bottle {
 	size_t n_tcp;
 	char *image;
 	char *provider;                    /* agent_provider.template */
+	char *auth_token;                  /* agent_provider.auth_token: a host variable */
 	uint64_t memory_bytes, disk_bytes; /* 0 = not given */
 	uint32_t cpus, pids;
 	int log_level;                       /* -1 = not given */

@@ -4,6 +4,7 @@
     host  198.51.100.2 ── veth ── 198.51.100.1  world
                                   203.0.113.10  allowed.test, 203.0.113.11 other.test (nginx, TLS by a test CA)
                                   203.0.113.13  api.test, which notes the credentials that it is sent
+                                  203.0.113.30  the vendors' APIs, where a test starts llm.py
                                   203.0.113.53  DNS (unbound); also as 8.8.8.8 and 1.1.1.1
                                   203.0.113.20  TCP echo on 7000; 203.0.113.21 its neighbour
                                   everything else of 203.0.113.0/24: the capture server
@@ -25,7 +26,8 @@ from testca import CA, pem
 WORLD_ADDRESSES = ["198.51.100.1/24"]
 NAMES = {"allowed.test": "203.0.113.10", "other.test": "203.0.113.11",
          "denied.test": "203.0.113.12", "api.test": "203.0.113.13", "wild.zone.test": "203.0.113.10",
-         "db.test": "203.0.113.20", "private.test": "10.1.2.3", "loop.test": "127.0.0.1"}
+         "db.test": "203.0.113.20", "private.test": "10.1.2.3", "loop.test": "127.0.0.1",
+         "api.anthropic.com": "203.0.113.30", "api.openai.com": "203.0.113.30"}
 
 SERVERS = r'''
 import socket, sys, threading
@@ -143,7 +145,7 @@ class Internet:
         run("ip", "-n", self.world, "addr", "add", "198.51.100.1/24", "dev", "bbv")
         for ns in (self.host, self.world):
             run("ip", "-n", ns, "link", "set", "bbv", "up")
-        for last in (10, 11, 12, 13, 20, 21, 53, 99):
+        for last in (10, 11, 12, 13, 20, 21, 30, 53, 99):
             run("ip", "-n", self.world, "addr", "add", "203.0.113.%d/32" % last, "dev", "lo")
         for addr in ("8.8.8.8", "1.1.1.1"):
             run("ip", "-n", self.world, "addr", "add", addr + "/32", "dev", "lo")

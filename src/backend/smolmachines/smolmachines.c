@@ -25,7 +25,11 @@ static int smol_missing(char *ret, size_t size, struct bb_err *err)
 
 static int smol_start(const struct backend_start *start, struct bb_err *err)
 {
-	return supervisor_start(start, "", err);
+	struct image image;
+	int r = image_open(start->image, &image,
+			   err); /* bottled opens it for itself: say so early */
+
+	return r < 0 ? r : supervisor_start(start, "", err);
 }
 
 const struct backend backend_smolmachines = {

@@ -4,6 +4,7 @@
 #include "proc/cli/copyfiles.h"
 #include "proc/cli/launch.h"
 #include "proc/cli/preflight.h"
+#include "proc/cli/provider.h"
 #include "proc/cli/session.h"
 #include <errno.h>
 #include <stdio.h>
@@ -63,7 +64,10 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 	control = launch_start(p, identity, &err);
 	if (control < 0)
 		return cli_error(exit_code_of(&err), "%s", err.msg);
-	code = run_inside(args, argv, n_argv, control, &err);
+	if (p->provider && provider_copy(p, control, &err) < 0)
+		code = cli_error(exit_code_of(&err), "%s", err.msg);
+	else
+		code = run_inside(args, argv, n_argv, control, &err);
 	if (launch_stop(control, &ignored) < 0)
 		(void)cli_error(0, "%s: %s", identity, ignored.msg);
 	(void)close(control);
@@ -86,23 +90,33 @@ int cmd_run(const struct cli_args *args)
 	return code;
 }
 
-/* start AGENT -- CMD…: the agent names the bottle; the provider of this build is `command` */
+/* start AGENT [-- CMD…]: the agent names the bottle, and without CMD the bottle the program */
 int cmd_start(const struct cli_args *args)
 {
-	bool has_agent = args->n_operands > 0 && !cli_has(args, OPT_BOTTLE);
+	bool has_agent = args->n_plain > 0;
+	bool provide = args->n_operands == has_agent, headless = cli_has(args, OPT_HEADLESS);
+	const char *prompt = cli_opt(args, OPT_PROMPT);
+	char *argv[PROVIDER_ARGV_MAX];
 	struct bb_err err = { 0 };
 	struct plan p;
 	int code;
 
-	if (args->n_operands < (has_agent ? 2u : 1u))
+	if (args->n_plain > 1)
 		return cli_error(CLI_USAGE,
-				 "start: the providers claude and codex are not in this "
-				 "build yet; give the command: bot-bottle start AGENT -- "
-				 "CMD…");
-	if (plan_for_agent(args, has_agent ? args->operands[0] : NULL, &p, &err) < 0)
+				 "start: a command stands behind --: start AGENT -- CMD…");
+	if (provide && headless && !prompt)
+		return cli_error(CLI_USAGE,
+				 "start --headless: --prompt TEXT says what is to be done");
+	if (!provide && prompt)
+		return cli_error(CLI_USAGE, "start: --prompt is for a provider, not for a command");
+	if (plan_for_agent(args, has_agent ? args->operands[0] : NULL, provide, &p, &err) < 0)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
-	code = run_plan(args, &p, args->operands + has_agent, args->n_operands - has_agent,
-			cli_has(args, OPT_HEADLESS));
+	if (provide)
+		code = run_plan(args, &p, argv, provider_argv(&p, prompt, headless, argv),
+				headless);
+	else
+		code = run_plan(args, &p, args->operands + has_agent, args->n_operands - has_agent,
+				headless);
 	plan_release(&p);
 	return code;
 }

@@ -61,8 +61,10 @@ const struct cli_cmd cli_cmds[] = {
 	  "\"ID:/dir/name\" it becomes that; out of a bottle TO is a directory.",
 	  NO_OPTS, 2, 2, -1, cmd_cp },
 	{ "image", "ls | build [NAME]", "what bottles boot",
-	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and, for\n"
-	  "\"base\", a Debian root with the tools that coding agents use. An image that is there\n"
+	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and a Debian\n"
+	  "root with the tools that coding agents use (\"base\"), with Claude Code (\"claude\") "
+	  "or\n"
+	  "Codex (\"codex\") from the npm registry as well. An image that is there\n"
 	  "in full is left as it is.",
 	  OPTS(OPT_MIRROR, OPT_REBUILD), 1, 2, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
@@ -72,11 +74,13 @@ const struct cli_cmd cli_cmds[] = {
 	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one.",
 	  OPTS(OPT_OLDER_THAN, OPT_YES), 0, 0, -1, cmd_cleanup },
 	{ "start", "[AGENT] [-- CMD…]", "start an agent in a new bottle",
-	  "Starts the agent's bottle (or --bottle) and runs its command in it. In this build the\n"
-	  "provider is `command`: what follows -- is run.",
-	  OPTS(OPT_BOTTLE, OPT_BACKEND, OPT_IMAGE, OPT_CWD, OPT_KEEP, OPT_HEADLESS, OPT_PROMPT,
-	       OPT_NO_TTY, OPT_YES),
-	  0, -1, 0, cmd_start },
+	  "Starts the agent's bottle (or --bottle) and in it the program that the bottle names as\n"
+	  "its provider (claude, codex; claude where it names none), or CMD. The program's\n"
+	  "credential stays on the host; in the bottle it does what it likes. --prompt says what\n"
+	  "it is to do; with --headless it does that without a terminal and ends.",
+	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
+	       OPT_KEEP, OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY, OPT_YES),
+	  0, -1, -1, cmd_start },
 	{ "check", "[NAME…]", "validate manifests, explain decisions",
 	  "Validates bottles and agents (all of them without NAME), prints each effective policy "
 	  "and\n"

@@ -163,6 +163,8 @@ static int take_bottle(const struct bottle *b, struct plan *p, struct bb_err *er
 	if (r == 0)
 		r = resolve_env(b, p, err);
 	take_text(&p->image, b->image);
+	take_text(&p->template, b->provider);
+	take_text(&p->auth_token, b->auth_token);
 	take_resources(p, b->memory_bytes, b->disk_bytes, b->cpus, b->pids);
 	return r;
 }
@@ -178,7 +180,7 @@ static int take_bottles(const struct cli_args *args, const struct manifest_dirs 
 
 	if (agent) {
 		r = manifest_agent(dirs, agent, &a, diag, err);
-		if (r == 0 && !a.bottle)
+		if (r == 0 && !a.bottle && !cli_has(args, OPT_BOTTLE))
 			r = bb_err_set(err, -ENOENT, "%s names no bottle; give --bottle", a.file);
 		if (a.shadowed)
 			plan_warn(p, "the agent %s of this directory is passed over for yours",
@@ -187,7 +189,10 @@ static int take_bottles(const struct cli_args *args, const struct manifest_dirs 
 			agent_release(&a);
 			return r;
 		}
-		names[n++] = a.bottle;
+		if (a.bottle)
+			names[n++] = a.bottle;
+		take_text(&p->prompt, a.prompt);
+		p->skills = json_incref(a.skills);
 	}
 	for (size_t i = 0; i < args->n_opts; i++) {
 		if (args->opts[i].id == OPT_BOTTLE && n < BB_ARRAY_LEN(names))

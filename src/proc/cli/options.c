@@ -159,6 +159,7 @@ int cli_parse(const struct cli_cmd *cmd, int argc, char **argv, struct cli_args 
 		if (r < 0)
 			return r;
 	}
+	ret->n_plain = (size_t)n;
 	while (at < argc)
 		argv[n++] = argv[at++];
 	ret->n_operands = (size_t)n;

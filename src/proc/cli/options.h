@@ -79,7 +79,8 @@ extern const struct cli_cmd cli_cmds[]; /* ended by a NULL name */
 
 #define CLI_VALUES_MAX 256
 
-/** struct cli_args - A parsed command line; borrows argv */
+/** struct cli_args - A parsed command line; borrows argv. @n_plain: operands that stood before "--"
+ */
 struct cli_args {
 	const struct cli_cmd *cmd;
 	struct {
@@ -89,6 +90,7 @@ struct cli_args {
 	size_t n_opts;
 	char **operands;
 	size_t n_operands;
+	size_t n_plain;
 };
 
 /**

@@ -2,6 +2,7 @@
 #include "proc/cli/plan.h"
 #include "base/io.h"
 #include "proc/cli/preflight.h"
+#include "proc/cli/provider.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -19,6 +20,10 @@ void plan_release(struct plan *p)
 	free(p->image);
 	free(p->accel);
 	free(p->upstream_ca_pem);
+	free(p->template);
+	free(p->auth_token);
+	free(p->prompt);
+	json_decref(p->skills);
 	*p = (struct plan){ 0 };
 }
 
@@ -109,8 +114,32 @@ static void standing_warnings(struct plan *p)
 	}
 }
 
-static int make(const struct cli_args *args, const char *name, const char *agent, struct plan *ret,
-		struct bb_err *err)
+/* The bottle's template, else claude. Sets p->provider, unless it is a command that is wanted */
+static int choose_provider(struct plan *p, struct bb_err *err)
+{
+	const char *name = p->template ? p->template : "claude";
+
+	p->provider = provider_find(name);
+	if (!p->provider)
+		return bb_err_set(err, -EINVAL,
+				  "the bottle's provider is `command`: say which, as in "
+				  "bot-bottle start AGENT -- CMD…");
+	return provider_check_skills(p, err);
+}
+
+static int add_secrets(struct plan *p, bool provide, struct bb_err *err)
+{
+	int r = provide ? choose_provider(p, err) : 0;
+
+	if (r == 0 && provide)
+		r = provider_plan(p, err);
+	if (r == 0)
+		r = plan_secrets(p, err);
+	return r == 0 && provide ? provider_place(p, err) : r;
+}
+
+static int make(const struct cli_args *args, const char *name, const char *agent, bool provide,
+		struct plan *ret, struct bb_err *err)
 {
 	struct plan p;
 	int r = plan_init(&p, name, err);
@@ -120,7 +149,7 @@ static int make(const struct cli_args *args, const char *name, const char *agent
 	if (r == 0)
 		r = take_flags(args, &p, err);
 	if (r == 0)
-		r = plan_secrets(&p, err);
+		r = add_secrets(&p, provide, err);
 	if (r < 0) {
 		plan_release(&p);
 		return r;
@@ -133,11 +162,13 @@ static int make(const struct cli_args *args, const char *name, const char *agent
 
 int plan_make(const struct cli_args *args, const char *name, struct plan *ret, struct bb_err *err)
 {
-	return make(args, name, NULL, ret, err);
+	return make(args, name, NULL, false, ret, err);
 }
 
-int plan_for_agent(const struct cli_args *args, const char *agent, struct plan *ret,
+int plan_for_agent(const struct cli_args *args, const char *agent, bool provide, struct plan *ret,
 		   struct bb_err *err)
 {
-	return make(args, agent ? agent : cli_opt(args, OPT_BOTTLE), agent, ret, err);
+	const char *name = agent ? agent : cli_opt(args, OPT_BOTTLE);
+
+	return make(args, name ? name : "claude", agent, provide, ret, err);
 }

@@ -5,6 +5,9 @@
 #include "proc/cli/options.h"
 #include "state/bottle.h"
 
+struct credential;
+struct provider;
+
 /**
  * DOC: plan - what a run or start will do, before anything is done
  *
@@ -33,6 +36,13 @@ struct plan {
 	uint32_t pids;
 	bool ephemeral;
 	bool keep_disk;
+	/* of `start` */
+	const struct provider *provider; /* NULL: a command of the user's */
+	const struct credential *credential;
+	char *template;   /* agent_provider.template, or NULL */
+	char *auth_token; /* host variable, or NULL */
+	char *prompt;     /* the agent's instructions, or NULL */
+	json_t *skills;   /* array of names */
 };
 
 /**
@@ -42,9 +52,12 @@ struct plan {
  */
 BB_MUST_USE int plan_make(const struct cli_args *args, const char *name, struct plan *ret,
 			  struct bb_err *err);
-/** plan_for_agent() - As plan_make(), with the bottle that @agent names unless --bottle is given */
-BB_MUST_USE int plan_for_agent(const struct cli_args *args, const char *agent, struct plan *ret,
-			       struct bb_err *err);
+/**
+ * plan_for_agent() - As plan_make(), with the bottle that @agent names unless --bottle is given
+ * @provide:	the bottle's provider is to be started (claude where it names none), not a command
+ */
+BB_MUST_USE int plan_for_agent(const struct cli_args *args, const char *agent, bool provide,
+			       struct plan *ret, struct bb_err *err);
 void plan_release(struct plan *p);
 
 /** plan_know() - A value of the environment that must not leave; @to: hosts it may go to, or NULL
@@ -59,6 +72,9 @@ BB_MUST_USE int plan_secrets(struct plan *p, struct bb_err *err);
 /** plan_warn() - One more line for the preflight */
 BB_PRINTF(2, 3) void plan_warn(struct plan *p, const char *fmt, ...);
 
+/** plan_add_route() - Takes its content on success. Return: 0 or -E2BIG with @err */
+BB_MUST_USE int plan_add_route(struct policy *policy, const struct policy_route *route,
+			       struct bb_err *err);
 /** plan_allow_host() - "HOST[:PORT]" as a route. Return: 0 or -EINVAL with @err */
 BB_MUST_USE int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err);
 /** plan_allow_cidr() - "CIDR:PORT" or "[V6CIDR]:PORT" as a tcp rule */

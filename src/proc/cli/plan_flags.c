@@ -31,10 +31,22 @@ static void *grow(void *array, size_t n, size_t max, size_t size)
 	return p;
 }
 
+int plan_add_route(struct policy *policy, const struct policy_route *route, struct bb_err *err)
+{
+	struct policy_route *routes =
+		grow(policy->routes, policy->n_routes, POLICY_ROUTES_MAX, sizeof(*route));
+
+	if (!routes)
+		return bb_err_set(err, -E2BIG, "more than %d routes", POLICY_ROUTES_MAX);
+	policy->routes = routes;
+	policy->routes[policy->n_routes++] = *route;
+	return 0;
+}
+
 int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err)
 {
 	const char *colon = strrchr(text, ':'), *host = text;
-	struct policy_route route = { .n_ports = 2, .ports = { 443, 80 } }, *routes;
+	struct policy_route route = { .n_ports = 2, .ports = { 443, 80 } };
 	char name[POLICY_NAME_MAX];
 	size_t len = colon ? (size_t)(colon - text) : strlen(text);
 
@@ -56,15 +68,12 @@ int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err)
 				  "--allow-host %.100s: not a host name (an address needs "
 				  "--allow-cidr)",
 				  text);
-	routes = grow(policy->routes, policy->n_routes, POLICY_ROUTES_MAX, sizeof(route));
-	if (!routes)
-		return bb_err_set(err, -E2BIG, "more than %d routes", POLICY_ROUTES_MAX);
-	policy->routes = routes;
 	route.content = content_new();
 	if (!route.content)
 		return bb_err_set(err, -ENOMEM, "no memory");
-	policy->routes[policy->n_routes++] = route;
-	return 0;
+	if (plan_add_route(policy, &route, err) < 0)
+		content_unref(route.content);
+	return err->code;
 }
 
 int plan_allow_cidr(struct policy *policy, const char *text, struct bb_err *err)
