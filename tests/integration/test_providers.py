@@ -92,11 +92,10 @@ def test_answer_arrives(product, api, agent):
 def test_the_bottle_never_has_the_credential(product, api, agent):
     """Looked for by the agent itself, with its own tool: environment, files, memory of processes."""
     token = PROVIDERS[agent]["token"]
-    # (in pieces, so that the command that looks for it is not what it finds)
-    look = ("RUN: T=%s; T=${T}%s; (env; cat /proc/*/environ; cat /proc/*/cmdline) 2>/dev/null | tr '\\0' '\\n' | "
-            "grep -a -c -F -e $T$T; grep -r -l -F -e $T$T /home/node /tmp /etc /run 2>/dev/null | wc -l; "
-            "grep -a -H -c -e placeholder -e approved ~/.codex/auth.json ~/.claude.json 2>/dev/null; echo looked"
-            % ("tEsTtEs", "TtEsT"))
+    # (a pattern that does not match itself)
+    look = ("RUN: (env; cat /proc/*/environ; cat /proc/*/cmdline) 2>/dev/null | tr '\\0' '\\n' | grep -a -c -E '(tEsT){6}'; "
+            "grep -r -l -E '(tEsT){6}' /home/node /tmp /etc /run 2>/dev/null | wc -l; "
+            "grep -a -H -c -e placeholder -e approved ~/.codex/auth.json ~/.claude.json 2>/dev/null; echo looked")
     r = start(product, agent, look)
     assert r.code == 0 and b"looked" in r.out, r
     assert token.encode() not in r.out
