@@ -225,7 +225,9 @@ static enum unpack_result feed(const struct sink *k, struct bb_span in)
 		if (r == UNPACK_OK)
 			r = open_slot(k, kind, m);
 	}
-	return r == UNPACK_OK ? feed_open(k, (struct bb_span){ in.p + from, in.len - from }) : r;
+	return r == UNPACK_OK && in.len
+		       ? feed_open(k, (struct bb_span){ in.p + from, in.len - from })
+		       : r;
 }
 
 void unpack_pass(struct unpack *u, struct bb_span in)
