@@ -36,7 +36,7 @@ demo:
 asan:
 	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C build-asan
-	@meson test -C build-asan --suite unit --print-errorlogs
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson test -C build-asan --suite unit --print-errorlogs
 
 check-long: all
 	@tests/long/soak.py $(BUILD)

@@ -222,7 +222,7 @@ __attribute__((target("ssse3"))) static size_t span_ssse3(const struct set *s, c
 		if (in_set != 0xffffu)
 			return i + (size_t)__builtin_ctz(~in_set);
 	}
-	return i + span_in(s, in + i, len - i);
+	return i < len ? i + span_in(s, in + i, len - i) : i;
 }
 
 /* As seek_ssse3(), 64 octets at a time; @open: how many in a row stand before them */

@@ -27,8 +27,10 @@ static void add(struct parts *p, struct bb_span part)
 /* Where @what stands in @s, or s.len */
 static size_t find(struct bb_span s, const char *what)
 {
-	const uint8_t *at = s.len ? memmem(s.p, s.len, what, strlen(what)) : NULL;
+	const uint8_t *at = NULL;
 
+	if (s.p && s.len)
+		at = memmem(s.p, s.len, what, strlen(what));
 	return at ? (size_t)(at - s.p) : s.len;
 }
 

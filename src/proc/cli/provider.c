@@ -271,10 +271,11 @@ static int put(int root, const char *path, struct bb_span text, struct bb_err *e
 {
 	bb_auto_close int fd = -1;
 	const char *slash = strchr(path, '/'); /* one directory at most */
-	char dir[64];
+	char dir[64] = "";
+	size_t len = slash ? (size_t)(slash - path) : 0;
 
-	if (slash) {
-		(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	if (len && len < sizeof(dir)) {
+		memcpy(dir, path, len);
 		if (mkdirat(root, dir, 0700) < 0 && errno != EEXIST)
 			return bb_err_set(err, -errno, "%s: %s", dir, strerror(errno));
 	}
