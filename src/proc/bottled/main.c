@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "ipc/sock.h"
 #include "proc/bottled/bottle.h"
+#include "state/audit_chain.h"
 #include "state/bottle.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -129,6 +130,7 @@ static int run(struct bottle *b, struct bb_err *err)
 /* Nothing of the bottle runs after this; what stays on disk is its metadata and audit */
 static void finish(struct bottle *b, const struct bb_err *err)
 {
+	struct bb_err unsigned_why = { 0 };
 	struct timeval now = { 0 };
 
 	if (err->code && !b->why.code) {
@@ -140,6 +142,9 @@ static void finish(struct bottle *b, const struct bb_err *err)
 	porters_release(b);
 	children_release(b);
 	probes_release(b);
+	if (b->state_dir >= 0 && b->started_ms &&
+	    audit_head_sign(b->state_dir, b->spec.policy.identity, bb_wall_ms(), &unsigned_why) < 0)
+		bb_log("%s", unsigned_why.msg);
 	if (b->state_dir >= 0 && !b->spec.keep_disk)
 		(void)unlinkat(b->state_dir, "disk.ext4", 0);
 	if (b->runtime_dir >= 0)

@@ -36,6 +36,10 @@ int cmd_audit(const struct cli_args *args)
 	struct bb_err err = { 0 };
 	int r;
 
+	if (args->n_operands && strcmp(args->operands[0], "verify") == 0)
+		return cmd_audit_verify(args);
+	if (args->n_operands > 1)
+		return cli_error(CLI_USAGE, "audit: one bottle, or: audit verify [ID]");
 	if (open_bottle(args, &b, &err) < 0 || audit_open(b.state_fd, &reader, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
 	for (;;) {

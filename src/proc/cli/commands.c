@@ -96,9 +96,13 @@ const struct cli_cmd cli_cmds[] = {
 	  "what,\n"
 	  "never the value. Exit code 3 when something is found.",
 	  OPTS(OPT_JSON), 1, -1, -1, cmd_scan },
-	{ "audit", "[ID]", "what was decided, and why",
-	  "Prints the audit of a bottle (the newest without ID): one line per decision.",
-	  OPTS(OPT_JSON, OPT_FOLLOW), 0, 1, -1, cmd_audit },
+	{ "audit", "[ID] | verify [ID]", "what was decided, and why",
+	  "Prints the audit of a bottle (the newest without ID): one line per decision. verify "
+	  "says\n"
+	  "whether it is as it was written: each record vouches for those before it, and the last "
+	  "one\n"
+	  "is signed when the bottle ends. Exit code 3 when it is not, or nobody signed.",
+	  OPTS(OPT_JSON, OPT_FOLLOW), 0, 2, -1, cmd_audit },
 	{ "logs", "[ID]", "what the guest's agent said",
 	  "Prints the guest's log, its console, or what the host processes said.",
 	  OPTS(OPT_CONSOLE, OPT_HOST_LOG), 0, 1, -1, cmd_logs },

@@ -5,6 +5,7 @@
 
 /** DOC: commands - one function per command; the table is commands.c. Each returns an exit code */
 int cmd_audit(const struct cli_args *args);
+int cmd_audit_verify(const struct cli_args *args);
 int cmd_check(const struct cli_args *args);
 int cmd_cleanup(const struct cli_args *args);
 int cmd_cp(const struct cli_args *args);

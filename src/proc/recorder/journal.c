@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/recorder/journal.h"
+#include "base/io.h"
 #include "policy/reason.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,44 @@ static int put(struct journal *j, struct bb_span line, struct bb_err *err)
 	return 0;
 }
 
+/* A record, with what chains it to the one before */
+static int put_record(struct journal *j, struct bb_err *err)
+{
+	int r = audit_chain_add(&j->chain, &j->line);
+
+	if (r < 0)
+		return bb_err_set(err, r, "%s: the chain cannot go on", JOURNAL_NAME);
+	return put(j, bb_buf_span(&j->line), err);
+}
+
+/* Opened again: the chain goes on from the last whole line */
+static int find_chain(struct journal *j, struct bb_err *err)
+{
+	struct audit_chain *c = &j->chain;
+	uint64_t at = 0;
+	int r = audit_chain_begin(c, j->bottle);
+
+	j->line.len = 0;
+	while (r == 0 && at < j->size) {
+		uint8_t chunk[4096];
+		ssize_t n = pread(j->fd, chunk, sizeof(chunk), (off_t)at);
+
+		if (n <= 0)
+			return bb_err_set(err, -EIO, "%s: cannot be read back", JOURNAL_NAME);
+		at += (uint64_t)n;
+		for (ssize_t i = 0; i < n && r == 0; i++) {
+			if (chunk[i] != '\n') {
+				r = bb_buf_add(&j->line, &chunk[i], 1);
+				continue;
+			}
+			(void)audit_chain_take(c, bb_buf_span(&j->line)); /* else it was cut */
+			j->line.len = 0;
+		}
+	}
+	j->line.len = 0;
+	return r < 0 ? bb_err_set(err, r, "%s: its chain cannot be found", JOURNAL_NAME) : 0;
+}
+
 /* A crash may have cut the last line: end it, so that the next one stands alone */
 static int end_cut_line(struct journal *j, struct bb_err *err)
 {
@@ -41,8 +80,8 @@ int journal_open(int dirfd, const char *bottle, struct journal *j, struct bb_err
 	struct stat st;
 	int r;
 
-	*j = (struct journal){ .bottle = bottle, .max_size = JOURNAL_BYTES };
-	bb_buf_init(&j->line, FORMAT_LINE_MAX);
+	*j = (struct journal){ .bottle = bottle, .max_size = JOURNAL_BYTES, .head_fd = -1 };
+	bb_buf_init(&j->line, FORMAT_LINE_MAX + AUDIT_CHAIN_SUFFIX);
 	j->fd = openat(dirfd, JOURNAL_NAME,
 		       O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (j->fd < 0)
@@ -53,6 +92,13 @@ int journal_open(int dirfd, const char *bottle, struct journal *j, struct bb_err
 	}
 	j->size = (uint64_t)st.st_size;
 	r = end_cut_line(j, err);
+	if (r == 0)
+		r = find_chain(j, err);
+	/* empty until the end: who is killed leaves nothing to be signed */
+	j->head_fd = openat(dirfd, AUDIT_HEAD_NAME,
+			    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r == 0 && j->head_fd < 0)
+		r = bb_err_set(err, -errno, "%s: %s", AUDIT_HEAD_NAME, strerror(errno));
 	if (r < 0)
 		journal_release(j);
 	return r;
@@ -62,6 +108,8 @@ void journal_release(struct journal *j)
 {
 	bb_closep(&j->fd);
 	j->fd = -1;
+	bb_closep(&j->head_fd);
+	j->head_fd = -1;
 	bb_buf_release(&j->line);
 }
 
@@ -75,7 +123,7 @@ static int put_count(struct journal *j, const struct journal_clock *now, const c
 	r = format_count(&o, kind, allowed, denied, &j->line);
 	if (r < 0)
 		return bb_err_set(err, r, "audit record: %s", strerror(-r));
-	return put(j, bb_buf_span(&j->line), err);
+	return put_record(j, err);
 }
 
 bool journal_has_counts(const struct journal *j)
@@ -140,7 +188,18 @@ int journal_add(struct journal *j, const struct journal_clock *now, enum ipc_rol
 	r = format_record(&o, rec, &j->line);
 	if (r < 0)
 		return bb_err_set(err, r, "audit record: %s", strerror(-r));
-	return put(j, bb_buf_span(&j->line), err);
+	return put_record(j, err);
+}
+
+int journal_end(struct journal *j, struct bb_err *err)
+{
+	int r;
+
+	j->line.len = 0;
+	r = audit_head_text(&j->chain, &j->line);
+	if (r == 0)
+		r = bb_write_full(j->head_fd, j->line.p, j->line.len);
+	return r < 0 ? bb_err_set(err, r, "%s: %s", AUDIT_HEAD_NAME, strerror(-r)) : 0;
 }
 
 int journal_sync(struct journal *j, struct bb_err *err)

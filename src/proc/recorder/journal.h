@@ -2,6 +2,7 @@
 #ifndef BB_PROC_RECORDER_JOURNAL_H
 #define BB_PROC_RECORDER_JOURNAL_H
 #include "proc/recorder/format.h"
+#include "state/audit_chain.h"
 
 /**
  * DOC: journal - the append-only audit file of one bottle, and how fast it may grow
@@ -12,6 +13,7 @@
  *            second become one "dropped" line for that second; past JOURNAL_BYTES each second
  *            becomes one "summary" line. Records of bottled are always written
  * Ownership: owns its fd; journal_release()
+ * Chain:     each line vouches for those before it (state/audit_chain.h)
  * Limits:    one write(2) a record; a failed or short write is an error from which the caller must
  *            not go on, because an allow would take effect unrecorded
  */
@@ -29,7 +31,9 @@ struct journal {
 	uint64_t dropped;      /* denials not written in this window */
 	uint64_t summed_allow; /* records not written because the file is full */
 	uint64_t summed_deny;
-	bool dirty; /* written since the last journal_sync() */
+	struct audit_chain chain;
+	int head_fd; /* audit.head, written at the end */
+	bool dirty;  /* written since the last journal_sync() */
 	struct bb_buf line;
 };
 
@@ -61,6 +65,11 @@ bool journal_has_counts(const struct journal *j);
 /** journal_flush() - Write the counts. Return: 0 or -errno with @err */
 BB_MUST_USE int journal_flush(struct journal *j, const struct journal_clock *now,
 			      struct bb_err *err);
+
+/** journal_end() - Nothing more will be added: write what the head is signed by. Return: 0 or
+ * -errno
+ */
+BB_MUST_USE int journal_end(struct journal *j, struct bb_err *err);
 
 /** journal_sync() - fdatasync() what was written. Return: 0 or -errno with @err */
 BB_MUST_USE int journal_sync(struct journal *j, struct bb_err *err);

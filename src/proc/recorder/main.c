@@ -18,6 +18,7 @@
 #include "proc/recorder/qmp.h"
 #include "proc/recorder/ring.h"
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -304,6 +305,9 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (journal_sync(&rec->journal, &err) < 0)
 		stop(rec, err.msg);
+	err = (struct bb_err){ 0 };
+	if (!rec->failed && journal_end(&rec->journal, &err) < 0)
+		stop(rec, err.msg);
 }
 
 static int open_files(struct recorder *rec, int dirfd, struct bb_err *err)
@@ -417,6 +421,7 @@ int main(void)
 	struct ipc_boot boot;
 
 	bb_log_init("recorder");
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	ipc_boot_init(&boot);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&rec, &boot, &err) < 0 ||
