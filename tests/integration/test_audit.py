@@ -64,9 +64,10 @@ def test_audit_that_was_changed(product, ended, how, fault):
         new_head = ""
     try:
         if how == "other head":  # that of another bottle of this user: signed, but not for this one
-            other = [x for x in product.list() if x["identity"] != ended and x["status"] == "ended"
-                     and os.path.exists(directory(product, x["identity"]) + "/audit.head")]
-            new_head = open(directory(product, other[0]["identity"]) + "/audit.head").read()
+            before = {x["identity"] for x in product.list()}
+            assert product.run("run", "--", "true").code == 0
+            other = [x["identity"] for x in product.list() if x["identity"] not in before]
+            new_head = open(directory(product, other[0]) + "/audit.head").read()
         open(d + "/audit.jsonl", "w").write("\n".join(lines) + "\n")
         open(d + "/audit.head", "w").write(new_head)
         code, v = verify(product, ended)

@@ -305,9 +305,6 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (journal_sync(&rec->journal, &err) < 0)
 		stop(rec, err.msg);
-	err = (struct bb_err){ 0 };
-	if (!rec->failed && journal_end(&rec->journal, &err) < 0)
-		stop(rec, err.msg);
 }
 
 static int open_files(struct recorder *rec, int dirfd, struct bb_err *err)
@@ -397,6 +394,9 @@ static void finish(struct recorder *rec)
 	}
 	err = (struct bb_err){ 0 };
 	if (journal_sync(&rec->journal, &err) < 0)
+		stop(rec, err.msg);
+	err = (struct bb_err){ 0 };
+	if (!rec->failed && journal_end(&rec->journal, &err) < 0)
 		stop(rec, err.msg);
 }
 
