@@ -26,8 +26,8 @@ NAMED = r"(?i)(?:%s)[\w.-]{0,16}(?:key|token|secret|auth|pass)[\w.-]{0,8}(?: str
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 NAMED_CHECK = "after=[\\w+/=-] "
 # What stands in documents and samples where a password would
-PASSWORDS = """**** ***** ******** ........ xxxx xxxxxx xxxxxxxx 1111 1234 12345 123456 [password] admin changeme example
-    guest mongo mongodb mypassword mysql pass passwd password password123 postgres pwd rabbitmq redis
+PASSWORDS = """**** ***** ******** ........ xxxx xxxxx xxxxxx xxxxxxxx 1111 1234 12345 123456 [password] admin changeme example
+    guest mongo mongodb mypass mypassword mysql pass passwd password password123 postgres pwd rabbitmq redis
     replace_with_password root secret test user your-password your_passwor your_password yourpassword""".split()
 EARLY, LITERAL_MIN = 16, 3
 TEXT = frozenset(range(32, 127)) | frozenset(range(9, 14))  # decoded views are searched where they are text
