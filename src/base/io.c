@@ -2,6 +2,7 @@
 #include "base/io.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -114,6 +115,22 @@ int bb_memfd_sealed(const char *name, struct bb_span data, struct bb_err *err)
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return bb_err_set(err, -errno, "memfd %s: %s", name, strerror(errno));
 	return BB_TAKE_FD(fd);
+}
+
+bool bb_find_program(const char *name, char *ret, size_t size)
+{
+	const char *path = getenv("PATH");
+	bb_auto_free char *copy = strdup(path ? path : "/usr/bin:/bin");
+	char *save = NULL;
+
+	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir;
+	     dir = strtok_r(NULL, ":", &save)) {
+		int n = snprintf(ret, size, "%s/%s", dir, name);
+
+		if (n > 0 && (size_t)n < size && access(ret, X_OK) == 0)
+			return true;
+	}
+	return false;
 }
 
 static uint64_t clock_ms(clockid_t id)

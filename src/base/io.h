@@ -43,6 +43,9 @@ BB_MUST_USE int bb_memfd_sealed(const char *name, struct bb_span data, struct bb
  */
 BB_MUST_USE int bb_memfd_read(int fd, struct bb_buf *b);
 
+/** bb_find_program() - As a shell would, in PATH. Return: whether @ret has it */
+BB_MUST_USE bool bb_find_program(const char *name, char *ret, size_t size);
+
 /** bb_now_ms() - CLOCK_BOOTTIME in milliseconds: goes on during sleep */
 uint64_t bb_now_ms(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/vmm.h"
+#include "base/io.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,16 +137,7 @@ int vmm_command_build(const struct vmm_config *config, struct vmm_command *ret, 
 
 int vmm_find(char *ret, size_t size, struct bb_err *err)
 {
-	const char *path = getenv("PATH");
-	bb_auto_free char *copy = strdup(path ? path : "/usr/bin:/bin");
-	char *save = NULL;
-
-	for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir;
-	     dir = strtok_r(NULL, ":", &save)) {
-		int n = snprintf(ret, size, "%s/" QEMU, dir);
-
-		if (n > 0 && (size_t)n < size && access(ret, X_OK) == 0)
-			return 0;
-	}
+	if (bb_find_program(QEMU, ret, size))
+		return 0;
 	return bb_err_set(err, -ENOENT, QEMU " is missing: apt-get install qemu-system-x86");
 }

@@ -14,21 +14,8 @@
 
 int docker_find(char *ret, size_t size, struct bb_err *err)
 {
-	static const char *const names[] = { "docker", "podman" };
-	const char *path = getenv("PATH");
-
-	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
-		bb_auto_free char *copy = strdup(path ? path : "/usr/bin:/bin");
-		char *save = NULL;
-
-		for (char *dir = copy ? strtok_r(copy, ":", &save) : NULL; dir;
-		     dir = strtok_r(NULL, ":", &save)) {
-			int n = snprintf(ret, size, "%s/%s", dir, names[i]);
-
-			if (n > 0 && (size_t)n < size && access(ret, X_OK) == 0)
-				return 0;
-		}
-	}
+	if (bb_find_program("docker", ret, size) || bb_find_program("podman", ret, size))
+		return 0;
 	return bb_err_set(err, -ENOENT,
 			  "no container engine: neither docker nor podman is in PATH; "
 			  "apt-get install docker.io (or podman)");
