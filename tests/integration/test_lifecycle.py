@@ -42,6 +42,21 @@ def test_backend_choice_from_config(product, internet):
         product.write("config.yaml", old)
 
 
+def test_init(product):
+    """A first bottle of each kind is valid as it is, and nothing that is there is written over."""
+    home = {"BOT_BOTTLE_HOME": product.home + "/first"}
+    for name, words in (("claude", b"image build claude"), ("codex", b"start --bottle codex"), ("dev", b"run --bottle dev")):
+        r = product.run("init", *([] if name == "claude" else [name]), env=home)
+        assert r.code == 0 and words in r.err and r.out.decode() == product.home + "/first/bottles/%s.md\n" % name, r
+        r = product.run("check", name, env=home)
+        assert r.code == 0 and b"ok" in r.out, r
+    r = product.run("init", env=home)
+    assert r.code == 1 and b"there already" in r.err, r
+    for name in ("nothing", "../../etc/passwd", "-"):
+        r = product.run("init", "--", name, env=home)
+        assert r.code == 2 and b"claude, codex" in r.err, r
+
+
 def test_preflight_missing_engine(product):
     r = product.run("run", "--", "true", env={"PATH": "/nonexistent"})
     text = r.err.decode()

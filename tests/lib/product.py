@@ -34,6 +34,7 @@ def copy_build(directory):
         shutil.copy2(build + "/" + name, to + "/build/" + name)
     os.makedirs(to + "/build/meson-private")
     shutil.copytree(ROOT + "/data", to + "/data")
+    shutil.copytree(ROOT + "/examples", to + "/examples")
     subprocess.run(["chmod", "-R", "a+rX", to], check=True)
     return to + "/build/bot-bottle"
 

@@ -88,6 +88,12 @@ const struct cli_cmd cli_cmds[] = {
 	  "(--method,\n"
 	  "--header), and by which rule? Exit code 3 when not.",
 	  OPTS(OPT_URL, OPT_METHOD, OPT_HEADER, OPT_JSON), 0, -1, -1, cmd_check },
+	{ "init", "[NAME]", "write a first bottle, from an example",
+	  "Copies the example NAME (claude, codex, dev, api; claude without NAME) to\n"
+	  "~/.bot-bottle/bottles, to be edited there, and says what to do next. A file that is "
+	  "there\n"
+	  "is left as it is.",
+	  NO_OPTS, 0, 1, -1, cmd_init },
 	{ "info", "NAME", "the effective bottle, and where each value comes from",
 	  "Prints the bottle NAME with its parents folded in.", NO_OPTS, 1, 1, -1, cmd_info },
 	{ "scan", "FILE… | -", "look for vendors' access tokens in files",

@@ -13,6 +13,7 @@ int cmd_doctor(const struct cli_args *args);
 int cmd_exec(const struct cli_args *args);
 int cmd_help(const struct cli_args *args);
 int cmd_image(const struct cli_args *args);
+int cmd_init(const struct cli_args *args);
 int cmd_info(const struct cli_args *args);
 int cmd_list(const struct cli_args *args);
 int cmd_logs(const struct cli_args *args);
