@@ -21,6 +21,7 @@ struct listener {
 	uint32_t port;
 	int fd;
 	struct event *event;
+	struct event *again; /* listens on after a pause */
 };
 
 /** struct waiting - A connection of the guest's agent that has nothing to do yet; fd -1: free */
@@ -134,14 +135,30 @@ static void take(struct listener *port, int fd)
 
 static void on_connection(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval pause = { .tv_usec = 100000 };
+	struct listener *port = arg;
+
 	(void)what;
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
 		int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+		if (conn < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			/* out of descriptors: the socket stays readable, so not in a tight circle
+			 */
+			(void)event_del(port->event);
+			(void)event_add(port->again, &pause);
+		}
 		if (conn < 0)
-			return; /* out of descriptors: those that close make room */
-		take(arg, conn);
+			return;
+		take(port, conn);
 	}
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)event_add(((struct listener *)arg)->event, NULL);
 }
 
 struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS])
@@ -160,7 +177,9 @@ struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS])
 
 		*p = (struct listener){ .owner = l, .port = ports[i], .fd = fds[i] };
 		p->event = event_new(g->base, p->fd, EV_READ | EV_PERSIST, on_connection, p);
-		if (bb_set_nonblock(p->fd, true) < 0 || !p->event || event_add(p->event, NULL) < 0)
+		p->again = event_new(g->base, -1, 0, on_again, p);
+		if (bb_set_nonblock(p->fd, true) < 0 || !p->event || !p->again ||
+		    event_add(p->event, NULL) < 0)
 			return NULL; /* the process ends */
 	}
 	return l;

@@ -5,7 +5,8 @@
 #include <event2/buffer.h>
 #include <sys/socket.h>
 
-#define READ_BYTES 65536u
+#define READ_BYTES  65536u
+#define IDLE_LOOK_S 60
 
 struct unix_stream {
 	struct stream stream; /* first */
@@ -14,6 +15,8 @@ struct unix_stream {
 	struct event *rd;
 	struct event *wr;
 	struct event *later; /* on_room() and the end, from the loop */
+	struct event *idle;
+	uint64_t last_ms; /* of the last octet */
 	struct evbuffer *out;
 	size_t unconsumed;
 	bool want_room;
@@ -46,6 +49,8 @@ static void destroy(struct unix_stream *u)
 		event_free(u->wr);
 	if (u->later)
 		event_free(u->later);
+	if (u->idle)
+		event_free(u->idle);
 	if (u->out)
 		evbuffer_free(u->out);
 	bb_closep(&u->fd);
@@ -70,6 +75,8 @@ static bool flush(struct unix_stream *u)
 	while (evbuffer_get_length(u->out) > 0) {
 		int n = evbuffer_write(u->out, u->fd);
 
+		if (n > 0)
+			u->last_ms = bb_now_ms();
 		if (n > 0 || (n < 0 && errno == EINTR))
 			continue;
 		if (n < 0 && errno != EAGAIN) {
@@ -109,6 +116,26 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 		(void)flush(u);
 }
 
+/* The service may say how long at any time: looked at again when it could be over */
+static void on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct unix_stream *u = arg;
+	uint64_t past = bb_now_ms() - u->last_ms, limit = u->stream.idle_ms;
+	struct timeval tv = { .tv_sec = IDLE_LOOK_S };
+
+	(void)fd;
+	(void)what;
+	if (limit && past >= limit) {
+		gone(u, false);
+		return;
+	}
+	if (limit && limit - past < IDLE_LOOK_S * 1000u)
+		tv = (struct timeval){ .tv_sec = (time_t)((limit - past) / 1000),
+				       .tv_usec =
+					       (suseconds_t)((limit - past) % 1000 * 1000 + 1000) };
+	(void)event_add(u->idle, &tv);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -121,6 +148,7 @@ static void deliver(struct unix_stream *u, size_t n)
 	const struct iovec seg = { in_hand, n };
 
 	u->in_call = true;
+	u->last_ms = bb_now_ms();
 	if (n > 0) {
 		u->unconsumed += n;
 		u->stream.handler->on_data(&u->stream, &seg, 1, n, u->stream.arg);
@@ -261,8 +289,11 @@ struct stream *stream_unix_new(struct event_base *base, int fd, unsigned int *li
 	u->rd = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, u);
 	u->wr = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, u);
 	u->later = event_new(base, -1, 0, on_later, u);
-	if (!u->out || !u->rd || !u->wr || !u->later || bb_set_nonblock(fd, true) < 0 ||
-	    event_add(u->rd, NULL) < 0) {
+	u->idle = event_new(base, -1, 0, on_idle, u);
+	u->last_ms = bb_now_ms();
+	if (!u->out || !u->rd || !u->wr || !u->later || !u->idle || bb_set_nonblock(fd, true) < 0 ||
+	    event_add(u->rd, NULL) < 0 ||
+	    event_add(u->idle, &(struct timeval){ .tv_sec = IDLE_LOOK_S }) < 0) {
 		destroy(u);
 		return NULL;
 	}
