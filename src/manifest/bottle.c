@@ -326,8 +326,9 @@ void bottle_parse(const struct tree *root, const char *file, struct bottle *ret,
 	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag)) {
 		ret->image = strdup(k->text);
 		note_source(ret, "image", k);
-		if (strpbrk(k->text, "/") || strcmp(k->text, "base") != 0)
-			schema_not_built(ret, k, "an image other than base");
+		if (strcmp(k->text, "base") != 0 && strcmp(k->text, "claude") != 0 &&
+		    strcmp(k->text, "codex") != 0)
+			schema_not_built(ret, k, "an image other than base, claude and codex");
 	}
 	if ((k = tree_get(root, "agent_provider")))
 		parse_provider(k, ret, diag);

@@ -17,7 +17,8 @@ const struct cli_opt cli_opts[] = {
 	[OPT_HEADER] = { "header", "'K: V'", "request header", true },
 	[OPT_HEADLESS] = { "headless", NULL, "no terminal, no questions", false },
 	[OPT_HOST_LOG] = { "host", NULL, "what the host processes said", false },
-	[OPT_IMAGE] = { "image", "NAME", "image to boot (default: base)", false },
+	[OPT_IMAGE] = { "image", "NAME", "image to boot (default: base, or the provider's)",
+			false },
 	[OPT_JSON] = { "json", NULL, "for scripts", false },
 	[OPT_KEEP] = { "keep", NULL, "keep the bottle's disk at the end", false },
 	[OPT_LABEL] = { "label", "TEXT", "name shown in list", false },
@@ -98,9 +99,9 @@ const struct cli_cmd cli_cmds[] = {
 	  "Prints the bottle NAME with its parents folded in.", NO_OPTS, 1, 1, -1, cmd_info },
 	{ "scan", "FILE… | -", "look for vendors' access tokens in files",
 	  "Searches files, or standard input, as the egress guard searches requests: raw, with\n"
-	  "escapes undone, and decoded from base64, hexadecimal and base32. Prints where and "
-	  "what,\n"
-	  "never the value. Exit code 3 when something is found.",
+	  "escapes undone, decoded from base64, hexadecimal and base32, and unpacked where gzip,\n"
+	  "zlib or zip is in it. Prints where and what, never the value. Exit code 3 when "
+	  "something is found.",
 	  OPTS(OPT_JSON), 1, -1, -1, cmd_scan },
 	{ "audit", "[ID] | verify [ID]", "what was decided, and why",
 	  "Prints the audit of a bottle (the newest without ID): one line per decision. verify "
