@@ -305,11 +305,16 @@ static int put_all(const struct plan *p, int root, struct bb_err *err)
 
 static void remove_all(const struct plan *p, int root)
 {
+	const char *path = p->provider->instructions;
+	char dir[64];
+
 	for (size_t i = 0; i < FILES_MAX && p->provider->files[i].path; i++)
 		(void)unlinkat(root, p->provider->files[i].path, 0);
-	if (p->provider->instructions)
-		(void)unlinkat(root, p->provider->instructions, 0);
-	(void)unlinkat(root, ".codex", AT_REMOVEDIR);
+	if (!path)
+		return;
+	(void)unlinkat(root, path, 0);
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(path, "/"), path);
+	(void)unlinkat(root, dir, AT_REMOVEDIR);
 }
 
 static int copy_skills(const struct plan *p, int control, struct bb_err *err)
