@@ -17,7 +17,7 @@ help:
 	@echo "make check       everything CI runs (scripts/check)"
 	@echo "make demo        one bottle, an allowed and a refused request (scripts/demo)"
 	@echo "make asan        unit tests and corpora under ASan and UBSan"
-	@echo "make check-long  the egress guard under load for half an hour (BB_SOAK_SECONDS)"
+	@echo "make check-long  Chromium through the egress guard; load for half an hour (BB_SOAK_SECONDS)"
 	@echo "make bench       numbers, with their bars"
 	@echo "make bench-egress  the egress guard beside mitmproxy, squid, nginx"
 	@echo "make fuzz T=name S=seconds   one target (T=all: each in turn)"
@@ -39,6 +39,8 @@ asan:
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson test -C build-asan --suite unit --print-errorlogs
 
 check-long: all
+	@scripts/deps build run test long
+	@tests/long/chromium.py $(BUILD)
 	@tests/long/soak.py $(BUILD)
 
 bench-egress: all

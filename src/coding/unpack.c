@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coding/unpack.h"
+#include "coding/step.h"
 #include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 #define PIECE      4096
 #define ZIP_HEAD   30
@@ -13,10 +16,13 @@
  * struct unpack_slot - One that is open
  * @head, @n_head:	Of a zip entry: its header, as far as it has come
  * @skip:		Of a zip entry: octets of its name and extra field still to come
+ * @zstd:		Of a Zstandard frame, else NULL; its @n_head counts what has been fed of the
+ * header
  * @told:		The sink has been told that it begins
  */
 struct unpack_slot {
 	z_stream z;
+	ZSTD_DStream *zstd;
 	uint8_t head[ZIP_HEAD];
 	size_t n_head;
 	size_t skip;
@@ -35,7 +41,11 @@ static void close_slot(struct unpack *u, unsigned int i)
 {
 	struct unpack_slot *s = u->slots[i];
 
-	(void)inflateEnd(&s->z);
+	if (s->zstd)
+		u->budget->zstd_open--;
+	else
+		(void)inflateEnd(&s->z);
+	(void)ZSTD_freeDStream(s->zstd);
 	free(s);
 	u->slots[i] = NULL;
 	u->budget->open--;
@@ -80,9 +90,61 @@ static bool pass(const struct sink *k, unsigned int i, struct bb_span out)
 	return k->fn(k->arg, i, UNPACK_DATA, out);
 }
 
+/* @n octets have come out. Return: false when that is more than allowed */
+static bool spend(struct unpack_budget *budget, size_t n)
+{
+	budget->out += n;
+	return budget->out <= UNPACK_FREE + UNPACK_RATIO * budget->in;
+}
+
+/* Return: UNPACK_STOPPED by the sink; @ret_end: the frame has ended, or is none */
+static enum unpack_result zstd_some(const struct sink *k, unsigned int i, ZSTD_inBuffer *in,
+				    bool *ret_end)
+{
+	uint8_t out[PIECE];
+	ZSTD_outBuffer to = { out, sizeof(out), 0 };
+
+	do {
+		size_t r;
+
+		to.pos = 0;
+		r = ZSTD_decompressStream(k->u->slots[i]->zstd, &to, in);
+		if (!spend(k->u->budget, to.pos))
+			return UNPACK_TOO_MUCH;
+		if (ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation)
+			return UNPACK_MEMORY;
+		if (to.pos && !pass(k, i, (struct bb_span){ out, to.pos }))
+			return UNPACK_STOPPED;
+		*ret_end = ZSTD_isError(r) || r == 0;
+	} while (!*ret_end && (in->pos < in->size || to.pos == sizeof(out)));
+	return UNPACK_OK;
+}
+
+/*
+ * A frame that is there whole is decoded in one go by the library, and then gives nothing when it
+ * is damaged: its header goes in octet by octet, so that the result is the same however it is cut.
+ */
+static enum unpack_result zstd_slot(const struct sink *k, unsigned int i, struct bb_span in)
+{
+	struct unpack_slot *s = k->u->slots[i];
+	enum unpack_result r = UNPACK_OK;
+	bool end = false;
+
+	for (size_t at = 0; at < in.len && r == UNPACK_OK && !end;) {
+		size_t n = s->n_head < CODING_ZSTD_HEADER ? 1 : in.len - at;
+		ZSTD_inBuffer from = { in.p + at, n, 0 };
+
+		r = zstd_some(k, i, &from, &end);
+		s->n_head += n == 1;
+		at += n;
+	}
+	if (r == UNPACK_OK && end && !end_slot(k, i))
+		return UNPACK_STOPPED;
+	return r;
+}
+
 static enum unpack_result inflate_slot(const struct sink *k, unsigned int i, struct bb_span in)
 {
-	struct unpack_budget *budget = k->u->budget;
 	z_stream *z = &k->u->slots[i]->z;
 	uint8_t out[PIECE];
 	int r = Z_OK;
@@ -96,8 +158,7 @@ static enum unpack_result inflate_slot(const struct sink *k, unsigned int i, str
 		z->avail_out = sizeof(out);
 		r = inflate(z, Z_NO_FLUSH);
 		n = sizeof(out) - z->avail_out;
-		budget->out += n;
-		if (budget->out > UNPACK_FREE + UNPACK_RATIO * budget->in)
+		if (!spend(k->u->budget, n))
 			return UNPACK_TOO_MUCH;
 		if (r == Z_MEM_ERROR)
 			return UNPACK_MEMORY;
@@ -136,12 +197,14 @@ static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct
 {
 	struct unpack_slot *s = k->u->slots[i];
 
+	if (s->zstd)
+		return in.len ? zstd_slot(k, i, in) : UNPACK_OK;
 	if (s->zip && (s->n_head < ZIP_HEAD || s->skip) && !take_head(s, &in))
 		return end_slot(k, i) ? UNPACK_OK : UNPACK_STOPPED;
 	return in.len ? inflate_slot(k, i, in) : UNPACK_OK;
 }
 
-enum kind { NONE, GZIP, ZLIB, ZIP };
+enum kind { NONE, GZIP, ZLIB, ZIP, ZSTD };
 
 /* What begins with the last of four octets; see is_last() */
 static enum kind begins(const uint8_t m[4])
@@ -150,34 +213,50 @@ static enum kind begins(const uint8_t m[4])
 		return GZIP;
 	if (m[0] == 'P' && m[1] == 'K' && m[2] == 3 && m[3] == 4)
 		return ZIP;
+	if (m[0] == 0x28 && m[1] == 0xb5 && m[2] == 0x2f && m[3] == 0xfd)
+		return ZSTD;
 	if (m[2] == 0x78 && (m[3] == 0x01 || m[3] == 0x5e || m[3] == 0x9c || m[3] == 0xda))
 		return ZLIB;
 	return NONE;
 }
 
-static enum unpack_result open_slot(const struct sink *k, enum kind kind, const uint8_t *magic)
+/* Return: false without memory */
+static bool begin_slot(struct unpack_slot *s, enum kind kind)
 {
 	static const int windows[] = {
 		[GZIP] = MAX_WBITS + 16, [ZLIB] = MAX_WBITS, [ZIP] = -MAX_WBITS
 	};
+
+	s->zip = kind == ZIP;
+	if (kind != ZSTD)
+		return inflateInit2(&s->z, windows[kind]) == Z_OK;
+	s->zstd = ZSTD_createDStream();
+	return s->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax,
+							       CODING_ZSTD_WINDOW));
+}
+
+static enum unpack_result open_slot(const struct sink *k, enum kind kind, const uint8_t *magic)
+{
 	struct unpack *u = k->u;
 	unsigned int i = 0;
 	size_t n = kind == ZLIB ? 2 : kind == GZIP ? 3 : 4;
 
 	while (i < UNPACK_SLOTS && u->slots[i])
 		i++;
-	if (i == UNPACK_SLOTS || u->budget->open == UNPACK_OPEN)
+	if (i == UNPACK_SLOTS || u->budget->open == UNPACK_OPEN ||
+	    (kind == ZSTD && u->budget->zstd_open == UNPACK_ZSTD_OPEN))
 		return kind == ZLIB ? UNPACK_OK : UNPACK_TOO_MUCH; /* two octets mean little */
 	u->slots[i] = calloc(1, sizeof(*u->slots[i]));
 	if (!u->slots[i])
 		return UNPACK_MEMORY;
-	if (inflateInit2(&u->slots[i]->z, windows[kind]) != Z_OK) {
+	if (!begin_slot(u->slots[i], kind)) {
+		(void)ZSTD_freeDStream(u->slots[i]->zstd);
 		free(u->slots[i]);
 		u->slots[i] = NULL;
 		return UNPACK_MEMORY;
 	}
 	u->budget->open++;
-	u->slots[i]->zip = kind == ZIP;
+	u->budget->zstd_open += kind == ZSTD;
 	return feed_slot(k, i, (struct bb_span){ magic + 4 - n, n });
 }
 
@@ -185,7 +264,7 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 static bool is_last(uint8_t c)
 {
 	static const bool last[256] = {
-		[DEFLATED] = 1, [4] = 1, [0x01] = 1, [0x5e] = 1, [0x9c] = 1, [0xda] = 1
+		[DEFLATED] = 1, [4] = 1, [0x01] = 1, [0x5e] = 1, [0x9c] = 1, [0xda] = 1, [0xfd] = 1
 	};
 
 	return last[c];

@@ -6,28 +6,31 @@
 /**
  * DOC: unpack - what is compressed inside a stream that does not say so
  *
- * gzip members, zlib streams and deflated entries of zip archives are found by how they begin,
- * wherever that is, and undone as they pass. What begins like one and is none ends by itself: it
- * has no effect on others, which may begin inside it. One that is cut short has given all that
- * could be read of it.
+ * gzip members, zlib streams, Zstandard frames and deflated entries of zip archives are found by
+ * how they begin, wherever that is, and undone as they pass. What begins like one and is none ends
+ * by itself: it has no effect on others, which may begin inside it. One that is cut short has given
+ * all that could be read of it.
  *
- * Layer:     coding (zlib does the work; no I/O)
+ * Layer:     coding (zlib and libzstd do the work; no I/O)
  * Used by:   scan
  * Trust:     hostile input
  * Ownership: unpack_clear() releases what is open
  * Limits:    UNPACK_SLOTS open at a time in a stream, struct unpack_budget for all of a tree of
- *            streams; some 44 KiB for each that is open; output of UNPACK_FREE octets and
- *            UNPACK_RATIO for each octet of input
- * Source:    RFC 1952 section 2.3, RFC 1950 section 2.2, PKWARE APPNOTE 4.3.7
+ *            streams; some 44 KiB for each that is open, up to 8 MiB and a little for each of the
+ *            UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read); output of
+ * UNPACK_FREE octets and UNPACK_RATIO for each octet of input Source:    RFC 1952 section 2.3, RFC
+ * 1950 section 2.2, PKWARE APPNOTE 4.3.7, RFC 8878 section 3.1.1
  */
-#define UNPACK_SLOTS 4
-#define UNPACK_OPEN  8
-#define UNPACK_FREE  (32u << 20)
-#define UNPACK_RATIO 64u
+#define UNPACK_SLOTS     4
+#define UNPACK_OPEN      8
+#define UNPACK_ZSTD_OPEN 2
+#define UNPACK_FREE      (32u << 20)
+#define UNPACK_RATIO     64u
 
 /** struct unpack_budget - Start with zeroes; @in is counted by the owner of the outermost stream */
 struct unpack_budget {
 	unsigned int open;
+	unsigned int zstd_open;
 	uint64_t in;
 	uint64_t out;
 };

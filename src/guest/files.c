@@ -187,6 +187,48 @@ static void put_copies(int root, int from, const char *name, const char *const *
 		put(root, paths[i], 0644, bb_buf_span(&b));
 }
 
+/* The octets between a certificate's armour are its DER in base64, which is what browsers' policies
+ * take */
+static int add_armoured(struct bb_buf *b, struct bb_buf *pem)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----",
+			  end[] = "-----END CERTIFICATE-----";
+	const char *text = bb_buf_str(pem), *at = text ? strstr(text, begin) : NULL;
+	const char *to = at ? strstr(at, end) : NULL;
+	int r = to ? 0 : -EBADMSG;
+
+	for (at = to ? at + strlen(begin) : NULL; r == 0 && at < to; at++)
+		r = *at == '\n' || *at == '\r' ? 0 : bb_buf_add(b, at, 1);
+	return r;
+}
+
+/* Browsers have trust stores of their own (NSS, Chromium's); a policy file adds our root to them */
+static void put_browsers(int root, int from)
+{
+	static const char *const chromium[] = { "etc/chromium/policies/managed/bot-bottle.json",
+						"etc/opt/chrome/policies/managed/bot-bottle.json" };
+	static const char firefox[] = "etc/firefox/policies/policies.json";
+	bb_auto_buf struct bb_buf pem, b;
+	int r;
+
+	bb_buf_init(&pem, BUNDLE_MAX);
+	bb_buf_init(&b, TEXT_MAX);
+	if (read_at(from, "root.pem", &pem) < 0)
+		return;
+	r = bb_buf_addf(&b, "{\"CACertificates\":[\"");
+	if (r == 0)
+		r = add_armoured(&b, &pem);
+	if (r == 0)
+		r = bb_buf_addf(&b, "\"]}\n");
+	for (size_t i = 0; i < BB_ARRAY_LEN(chromium); i++)
+		put_buf(root, chromium[i], 0644, &b, r);
+	if (faccessat(root, firefox, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return; /* the image's own; it may hold one file only */
+	put(root, firefox, 0644,
+	    BB_SPAN_STR("{\"policies\":{\"Certificates\":{\"Install\":"
+			"[\"/etc/ssl/certs/bot-bottle.pem\"]}}}\n"));
+}
+
 void files_trust(int root, int from, const struct guest_config *c)
 {
 	static const char *const bundle[] = { "etc/ssl/certs/ca-certificates.crt",
@@ -203,6 +245,7 @@ void files_trust(int root, int from, const struct guest_config *c)
 			put_copies(root, from, "bundle.pem", bundle + i, 1);
 	put_copies(root, from, "root.pem", ours, BB_ARRAY_LEN(ours));
 	put_copies(root, from, "java.p12", java, 1);
+	put_browsers(root, from);
 	(void)snprintf(link, sizeof(link), "etc/ssl/certs/%s.0", c->trust_hash);
 	(void)unlinkat(root, link, 0);
 	if (symlinkat("bot-bottle.pem", root, link) < 0)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs as people use them, through the egress guard: what is listed works to the octet, what is
 not ends soon and says why. Real clients, nginx and git over TLS; stand-ins for the guard's peers."""
+import base64
 import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -13,6 +16,8 @@ import time
 import zipfile
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
@@ -258,6 +263,115 @@ def test_pip_install(w):
     r = w.run(PYTHON, "-m", "pip", "install", "-q", "--no-input", "--target", w.tmp + "/site", "--index-url",
               "https://files.test/simple/", "tiny-thing", timeout=120)
     assert r.returncode == 0 and os.path.exists(w.tmp + "/site/tiny_thing.py"), r.stderr[-1500:]
+
+
+REGISTRY = """
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: %(dir)s/store}}
+http: {addr: 127.0.0.1:%(port)d%(tls)s}
+%(auth)s
+"""
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def registry(d, port, tls="", auth=""):
+    write(d + "/registry.yml", (REGISTRY % {"dir": d, "port": port, "tls": tls, "auth": auth}).encode())
+    proc = subprocess.Popen(["docker-registry", "serve", d + "/registry.yml"], stdout=subprocess.DEVNULL,
+                            stderr=open(d + "/registry.log", "w"))
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return proc
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("the registry did not start")
+
+
+def oci_layout(d):
+    """An image of one layer with one file. Returns the layer's digest."""
+    def blob(data):
+        name = hashlib.sha256(data).hexdigest()
+        write("%s/blobs/sha256/%s" % (d, name), data)
+        return {"digest": "sha256:" + name, "size": len(data)}
+
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as t:
+        t.addfile(tarfile.TarInfo("hello"), io.BytesIO(b""))
+    base = "application/vnd.oci.image."
+    layer = blob(gzip.compress(tar.getvalue()))
+    config = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {
+        "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar.getvalue()).hexdigest()]}}).encode())
+    manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": base + "manifest.v1+json",
+                                "config": dict(config, mediaType=base + "config.v1+json"),
+                                "layers": [dict(layer, mediaType=base + "layer.v1.tar+gzip")]}).encode())
+    write(d + "/index.json", json.dumps({"schemaVersion": 2, "manifests": [
+        dict(manifest, mediaType=base + "manifest.v1+json", annotations={"org.opencontainers.image.ref.name": "v1"})]}).encode())
+    write(d + "/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    return layer["digest"].split(":")[1]
+
+
+def token_server(w, key, cert):
+    """Gives whoever asks a token for pulling. Returns it and the list of tokens given."""
+    given = []
+
+    def script(c):
+        while c.head():
+            now = int(time.time())
+            head = {"alg": "ES256", "typ": "JWT", "x5c": [base64.b64encode(testca.der(cert)).decode()]}
+            claims = {"iss": "auth.test", "aud": "registry.test", "sub": "", "exp": now + 300, "nbf": now - 10, "iat": now,
+                      "jti": os.urandom(8).hex(), "access": [{"type": "repository", "name": "tiny", "actions": ["pull"]}]}
+            text = b64(json.dumps(head).encode()) + b"." + b64(json.dumps(claims).encode())
+            r, s = utils.decode_dss_signature(key.sign(text, ec.ECDSA(hashes.SHA256())))
+            given.append((text + b"." + b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))).decode())
+            body = json.dumps({"token": given[-1]}).encode()
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    server = upstreams.Raw(script, (w.tmp + "/oci.crt", w.tmp + "/oci.key"))
+    return server, given
+
+
+def test_image_pull_with_a_token(w):
+    """A registry sends its client for a token to another host; that token passes, others do not."""
+    d, port = w.tmp + "/registry", upstreams.free_port()
+    layer = oci_layout(d + "/oci")
+    first = registry(d, port)
+    r = subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", "oci:%s/oci:v1" % d,
+                        "docker://127.0.0.1:%d/tiny:v1" % port], capture_output=True, check=False, timeout=60)
+    first.terminate()
+    first.wait(timeout=10)
+    assert r.returncode == 0, r.stderr
+    w.ca.issue(w.tmp + "/oci", "registry.test", "auth.test")
+    signer = testca.CA("auth.test")
+    write(d + "/signer.pem", testca.pem(signer.cert))
+    server, given = token_server(w, signer.key, signer.cert)
+    proc = registry(d, port, ", tls: {certificate: %s/oci.crt, key: %s/oci.key}" % (w.tmp, w.tmp),
+                    "auth: {token: {realm: 'https://auth.test/token', service: registry.test, issuer: auth.test, "
+                    "rootcertbundle: %s/signer.pem}}" % d)
+    rig = egressrig.Rig(EXE, [egressrig.route("registry.test", dlp=ON, credentials="minted", minted_by=["auth.test"]),
+                              egressrig.route("auth.test", dlp=ON, credentials="minted")], testca.pem(w.ca.cert))
+    rig.targets["registry.test", 443] = ("127.0.0.1", port)
+    rig.targets["auth.test", 443] = server.address
+    write(w.tmp + "/oci-root.pem", testca.pem(rig.root.cert))
+    env = {"HTTPS_PROXY": rig.proxy, "https_proxy": rig.proxy, "SSL_CERT_FILE": w.tmp + "/oci-root.pem",
+           "CURL_CA_BUNDLE": w.tmp + "/oci-root.pem"}
+    try:
+        r = w.run("skopeo", "--insecure-policy", "copy", "docker://registry.test/tiny:v1", "dir:" + d + "/pulled", **env)
+        assert r.returncode == 0 and len(given) == 1, r.stderr
+        assert hashlib.sha256(open(d + "/pulled/" + layer, "rb").read()).hexdigest() == layer
+        r = w.run("curl", "-sS", "-H", "Authorization: Bearer " + given[0][:-8] + "AAAAAAAA",
+                  "https://registry.test/v2/tiny/manifests/v1", **env)
+        assert json.loads(r.stdout)["reason"] == "foreign_credential", r
+        r = w.run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer " + given[0],
+                  "https://registry.test/v2/tiny/manifests/v1", **env)
+        assert r.stdout == b"200" or r.stdout == b"404", r
+    finally:
+        rig.close()
+        proc.terminate()
+        proc.wait(timeout=10)
+        server.close()
 
 
 def test_apt_update(w):

@@ -194,7 +194,7 @@ http {
   log_format one '$connection $connection_requests $ssl_server_name $request $ssl_session_reused';
   access_log %(d)s/access.log one; client_body_temp_path %(d)s/body; proxy_temp_path %(d)s/p;
   fastcgi_temp_path %(d)s/f; uwsgi_temp_path %(d)s/u; scgi_temp_path %(d)s/s;
-  sendfile on; default_type application/octet-stream; keepalive_requests 100000;
+  sendfile on; types { text/html html; } default_type application/octet-stream; keepalive_requests 100000;
   server {
     listen 127.0.0.1:%(tls)d ssl; listen 127.0.0.1:%(plain)d;
     ssl_certificate %(cert)s; ssl_certificate_key %(key)s;

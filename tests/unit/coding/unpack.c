@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 #include <stdio.h>
 #include <zlib.h>
+#include <zstd.h>
 
 static uint8_t buf[1u << 16];
 static size_t n;
@@ -27,6 +28,14 @@ static void put_deflated(const char *text, int window, int level)
 	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
 	n += z.total_out;
 	(void)deflateEnd(&z);
+}
+
+static void put_zstd(const char *text)
+{
+	size_t len = ZSTD_compress(buf + n, sizeof(buf) - n, text, strlen(text), 3);
+
+	assert_false(ZSTD_isError(len));
+	n += len;
 }
 
 /* A local header: sizes and check sum stand behind the data, as in an archive that was streamed */
@@ -114,9 +123,12 @@ static void each_kind(void **state)
 	put_zip_entry("stored is there to be read", 0);
 	put_zip_entry("sixth", 8);
 	put_deflated("seventh", 15, 0);
+	put_zstd("eighth");
+	put_zstd("ninth");
 	for (size_t step = 1; step <= n; step++)
 		assert_string_equal(unpack_in(step)->all,
-				    "first\nsecond member\nthird\nfourth\nfifth\nsixth\nseventh\n");
+				    "first\nsecond member\nthird\nfourth\nfifth\nsixth\nseventh\n"
+				    "eighth\nninth\n");
 }
 
 /* What only looks like a beginning hides nothing that begins inside it */
@@ -133,11 +145,15 @@ static void false_beginnings(void **state)
 	put_deflated("inside", 31, 6);
 	put("\x1f\x8b\x08\0", 4);
 	put_deflated("inside that", 15, 6);
+	put("\x28\xb5\x2f\xfd", 4); /* a frame whose raw block goes over all that follows */
+	put("\x00\x58\xf9\xff\x0f", 5);
+	put_zstd("behind the frame");
 	for (size_t step = 1; step <= n; step++) {
 		const struct out *o = unpack_in(step);
 
 		assert_non_null(strstr(o->all, "inside\n"));
 		assert_non_null(strstr(o->all, "inside that\n"));
+		assert_non_null(strstr(o->all, "behind the frame\n"));
 	}
 }
 

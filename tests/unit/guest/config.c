@@ -126,18 +126,20 @@ static void files_twice(void **state)
 {
 	static const char json[] = "{" BASE ",\"env\":{\"Q\":\"it's\"},\"trust\":{\"hash\":"
 				   "\"0123abcd\"},\"apt_proxy\":\"http://127.83.7.1:9099\"}";
-	char dir[] = "/tmp/bb-files-XXXXXX", cmd[900];
+	char dir[] = "/tmp/bb-files-XXXXXX", cmd[1600];
 	struct bb_err err = { 0 };
 	struct guest_config c;
 	int root, trust;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	(void)snprintf(cmd, sizeof(cmd),
-		       "cd %s && mkdir -p etc/sudoers.d etc/apt/apt.conf.d trust && "
-		       "echo KEEP=1 >etc/environment && ln -s /run/elsewhere etc/resolv.conf && "
-		       "echo bundle >trust/bundle.pem && echo root >trust/root.pem",
-		       dir);
+	(void)snprintf(
+		cmd, sizeof(cmd),
+		"cd %s && mkdir -p etc/sudoers.d etc/apt/apt.conf.d trust && "
+		"echo KEEP=1 >etc/environment && ln -s /run/elsewhere etc/resolv.conf && "
+		"echo bundle >trust/bundle.pem && printf '%%s\\n' '-----BEGIN CERTIFICATE-----' "
+		"AAAA BBBB= '-----END CERTIFICATE-----' >trust/root.pem",
+		dir);
 	assert_int_equal(system(cmd), 0);
 	assert_int_equal(guest_config_parse(BB_SPAN_STR(json), &c, &err), 0);
 	root = open(dir, O_RDONLY | O_DIRECTORY);
@@ -156,7 +158,11 @@ static void files_twice(void **state)
 		"grep -q 'env_keep += \"Q\"' etc/sudoers.d/bot-bottle && "
 		"test \"$(stat -c%%a etc/sudoers.d/bot-bottle)\" = 440 && "
 		"grep -q 9099 etc/apt/apt.conf.d/90bot-bottle && "
-		"test \"$(cat etc/ssl/certs/0123abcd.0)\" = root && "
+		"cmp etc/ssl/certs/0123abcd.0 trust/root.pem && "
+		"for d in chromium opt/chrome; do test \"$(cat "
+		"etc/$d/policies/managed/bot-bottle.json)\" = "
+		"'{\"CACertificates\":[\"AAAABBBB=\"]}' || exit 1; done && "
+		"grep -q '\"/etc/ssl/certs/bot-bottle.pem\"' etc/firefox/policies/policies.json && "
 		"test \"$(cat etc/ssl/certs/ca-certificates.crt)\" = bundle && rm -rf %s",
 		dir, dir);
 	assert_int_equal(system(cmd), 0);
