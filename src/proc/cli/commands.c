@@ -28,6 +28,8 @@ const struct cli_opt cli_opts[] = {
 	[OPT_NO_TTY] = { "no-tty", NULL, "pipes, even on a terminal", false },
 	[OPT_OLDER_THAN] = { "older-than", "DAYS", "ended bottles made before (default: 30)",
 			     false },
+	[OPT_ONLY] = { "only", "CLASS", "attacks of this class: network, dns, http, secrets, host",
+		       false },
 	[OPT_PROMPT] = { "prompt", "TEXT", "what the agent is to do", false },
 	[OPT_REBUILD] = { "rebuild", NULL, "make it anew although it is there", false },
 	[OPT_URL] = { "url", "URL", "explain the decision about this URL", false },
@@ -110,6 +112,16 @@ const struct cli_cmd cli_cmds[] = {
 	  "one\n"
 	  "is signed when the bottle ends. Exit code 3 when it is not, or nobody signed.",
 	  OPTS(OPT_JSON, OPT_FOLLOW), 0, 2, -1, cmd_audit },
+	{ "redteam", "", "attack a bottle from inside, and count what got out",
+	  "Starts a bottle and carries out some eighty attacks in it, as root: raw flows, DNS "
+	  "tunnels,\n"
+	  "request smuggling, secrets in every disguise. Servers of its own on this machine's "
+	  "loopback\n"
+	  "receive what gets out; nothing is sent anywhere else. An attack is blocked when it says "
+	  "so\n"
+	  "itself, nothing arrived, the audit has the denial, and an allowed request still works.\n"
+	  "Exit code 1 when one is not.",
+	  OPTS(OPT_BACKEND, OPT_IMAGE, OPT_ONLY, OPT_JSON), 0, 0, -1, cmd_redteam },
 	{ "logs", "[ID]", "what the guest's agent said",
 	  "Prints the guest's log, its console, or what the host processes said.",
 	  OPTS(OPT_CONSOLE, OPT_HOST_LOG), 0, 1, -1, cmd_logs },

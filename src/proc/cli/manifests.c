@@ -218,6 +218,7 @@ int plan_from_manifests(const struct cli_args *args, const char *agent, struct p
 {
 	bb_auto_free char *cwd = getcwd(NULL, 0);
 	struct manifest_dirs dirs = { .home = p->paths.config, .cwd = cwd ? cwd : "/" };
+	struct manifest_dirs bottles = { .home = p->home ? p->home : dirs.home, .cwd = dirs.cwd };
 	struct config config = { 0 };
 	struct diag diag;
 	int r;
@@ -227,7 +228,7 @@ int plan_from_manifests(const struct cli_args *args, const char *agent, struct p
 	if (r == 0)
 		r = take_config(args, &config, p, err);
 	if (r == 0)
-		r = take_bottles(args, &dirs, agent, p, &diag, err);
+		r = take_bottles(args, &bottles, agent, p, &diag, err);
 	if (manifest_has_repo_bottles(&dirs))
 		plan_warn(p,
 			  ".bot-bottle/bottles in this directory counts for nothing: bottles "

@@ -34,6 +34,7 @@ enum cli_opt_id {
 	OPT_MIRROR,
 	OPT_NO_TTY,
 	OPT_OLDER_THAN,
+	OPT_ONLY,
 	OPT_PROMPT,
 	OPT_REBUILD,
 	OPT_URL,

@@ -138,12 +138,14 @@ static int add_secrets(struct plan *p, bool provide, struct bb_err *err)
 	return r == 0 && provide ? provider_place(p, err) : r;
 }
 
-static int make(const struct cli_args *args, const char *name, const char *agent, bool provide,
-		struct plan *ret, struct bb_err *err)
+/* @home: where bottles are looked for, NULL = the user's */
+static int make(const struct cli_args *args, const char *home, const char *name, const char *agent,
+		bool provide, struct plan *ret, struct bb_err *err)
 {
 	struct plan p;
 	int r = plan_init(&p, name, err);
 
+	p.home = home;
 	if (r == 0)
 		r = plan_from_manifests(args, agent, &p, err);
 	if (r == 0)
@@ -154,6 +156,7 @@ static int make(const struct cli_args *args, const char *name, const char *agent
 		plan_release(&p);
 		return r;
 	}
+	p.home = NULL;
 	host_resolvers(&p.policy);
 	standing_warnings(&p);
 	*ret = p;
@@ -162,7 +165,7 @@ static int make(const struct cli_args *args, const char *name, const char *agent
 
 int plan_make(const struct cli_args *args, const char *name, struct plan *ret, struct bb_err *err)
 {
-	return make(args, name, NULL, false, ret, err);
+	return make(args, NULL, name, NULL, false, ret, err);
 }
 
 int plan_for_agent(const struct cli_args *args, const char *agent, bool provide, struct plan *ret,
@@ -170,5 +173,17 @@ int plan_for_agent(const struct cli_args *args, const char *agent, bool provide,
 {
 	const char *name = agent ? agent : cli_opt(args, OPT_BOTTLE);
 
-	return make(args, name ? name : "claude", agent, provide, ret, err);
+	return make(args, NULL, name ? name : "claude", agent, provide, ret, err);
+}
+
+int plan_of_home(const struct cli_args *args, const char *home, const char *name, struct plan *ret,
+		 struct bb_err *err)
+{
+	struct cli_args named = *args;
+
+	if (named.n_opts == CLI_VALUES_MAX)
+		return bb_err_set(err, -E2BIG, "too many options");
+	named.opts[named.n_opts].id = OPT_BOTTLE;
+	named.opts[named.n_opts++].value = name;
+	return make(&named, home, name, NULL, false, ret, err);
 }

@@ -39,6 +39,7 @@ struct plan {
 	/* of `start` */
 	const struct provider *provider; /* NULL: a command of the user's */
 	const struct credential *credential;
+	const char *home; /* where bottles are looked for; NULL: the user's */
 	char *template;   /* agent_provider.template, or NULL */
 	char *auth_token; /* host variable, or NULL */
 	char *prompt;     /* the agent's instructions, or NULL */
@@ -58,6 +59,11 @@ BB_MUST_USE int plan_make(const struct cli_args *args, const char *name, struct 
  */
 BB_MUST_USE int plan_for_agent(const struct cli_args *args, const char *agent, bool provide,
 			       struct plan *ret, struct bb_err *err);
+/**
+ * plan_of_home() - As plan_make(), of the one bottle @name in @home/bottles instead of the user's
+ */
+BB_MUST_USE int plan_of_home(const struct cli_args *args, const char *home, const char *name,
+			     struct plan *ret, struct bb_err *err);
 void plan_release(struct plan *p);
 
 /** plan_know() - A value of the environment that must not leave; @to: hosts it may go to, or NULL
