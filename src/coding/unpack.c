@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coding/unpack.h"
-#include "coding/step.h"
+#include "coding/coding.h"
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -11,6 +11,9 @@
 #define ZIP_NAME   26
 #define ZIP_EXTRA  28
 #define DEFLATED   8
+
+#define BLOCK_HEADER  3            /* RFC 8878 section 3.1.1.2 */
+#define ZSTD_STEP_MAX (128u << 10) /* the largest block */
 
 /**
  * struct unpack_slot - One that is open
@@ -23,6 +26,8 @@
 struct unpack_slot {
 	z_stream z;
 	ZSTD_DStream *zstd;
+	uint8_t *step;
+	size_t n_step, want;
 	uint8_t head[ZIP_HEAD];
 	size_t n_head;
 	size_t skip;
@@ -46,6 +51,7 @@ static void close_slot(struct unpack *u, unsigned int i)
 	else
 		(void)inflateEnd(&s->z);
 	(void)ZSTD_freeDStream(s->zstd);
+	free(s->step);
 	free(s);
 	u->slots[i] = NULL;
 	u->budget->open--;
@@ -97,32 +103,41 @@ static bool spend(struct unpack_budget *budget, size_t n)
 	return budget->out <= UNPACK_FREE + UNPACK_RATIO * budget->in;
 }
 
-/* Return: UNPACK_STOPPED by the sink; @ret_end: the frame has ended, or is none */
-static enum unpack_result zstd_some(const struct sink *k, unsigned int i, ZSTD_inBuffer *in,
+/* One step of the frame, whose input is there in full. @ret_end: the frame has ended, or is none */
+static enum unpack_result zstd_step(const struct sink *k, unsigned int i, struct bb_span in,
 				    bool *ret_end)
 {
+	struct unpack_slot *s = k->u->slots[i];
+	ZSTD_inBuffer from = { in.p, in.len, 0 };
+	ZSTD_outBuffer to = { .size = PIECE };
 	uint8_t out[PIECE];
-	ZSTD_outBuffer to = { out, sizeof(out), 0 };
+	size_t r;
 
+	to.dst = out;
 	do {
-		size_t r;
-
 		to.pos = 0;
-		r = ZSTD_decompressStream(k->u->slots[i]->zstd, &to, in);
-		if (!spend(k->u->budget, to.pos))
-			return UNPACK_TOO_MUCH;
+		r = ZSTD_decompressStream(s->zstd, &to, &from);
 		if (ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation)
 			return UNPACK_MEMORY;
+		*ret_end = ZSTD_isError(r) || r == 0;
+		if (ZSTD_isError(r))
+			return UNPACK_OK;
+		if (!spend(k->u->budget, to.pos))
+			return UNPACK_TOO_MUCH;
 		if (to.pos && !pass(k, i, (struct bb_span){ out, to.pos }))
 			return UNPACK_STOPPED;
-		*ret_end = ZSTD_isError(r) || r == 0;
-	} while (!*ret_end && (in->pos < in->size || to.pos == sizeof(out)));
+	} while (!*ret_end && (from.pos < from.size || to.pos == PIECE));
+	/* The next block's header is asked for with a block, and one that is wrong takes along what
+	 * the block gave: each by itself */
+	s->want = r > BLOCK_HEADER ? r - BLOCK_HEADER : r;
+	s->want = s->want < ZSTD_STEP_MAX ? s->want : ZSTD_STEP_MAX;
 	return UNPACK_OK;
 }
 
 /*
- * A frame that is there whole is decoded in one go by the library, and then gives nothing when it
- * is damaged: its header goes in octet by octet, so that the result is the same however it is cut.
+ * The library gives what it is given time for: of an error it says nothing but that, and what the
+ * same call had decoded is lost. It gets what it asks for, no more and no less, so that the result
+ * is the same however the input is cut.
  */
 static enum unpack_result zstd_slot(const struct sink *k, unsigned int i, struct bb_span in)
 {
@@ -130,13 +145,20 @@ static enum unpack_result zstd_slot(const struct sink *k, unsigned int i, struct
 	enum unpack_result r = UNPACK_OK;
 	bool end = false;
 
-	for (size_t at = 0; at < in.len && r == UNPACK_OK && !end;) {
-		size_t n = s->n_head < CODING_ZSTD_HEADER ? 1 : in.len - at;
-		ZSTD_inBuffer from = { in.p + at, n, 0 };
+	while (in.len && r == UNPACK_OK && !end) {
+		size_t n = s->want - s->n_step < in.len ? s->want - s->n_step : in.len;
+		struct bb_span step = { in.p, n };
 
-		r = zstd_some(k, i, &from, &end);
-		s->n_head += n == 1;
-		at += n;
+		if (n < s->want) {
+			memcpy(s->step + s->n_step, in.p, n);
+			s->n_step += n;
+			step = (struct bb_span){ s->step, s->n_step };
+		}
+		in = (struct bb_span){ in.p + n, in.len - n };
+		if (step.len < s->want)
+			break;
+		s->n_step = 0;
+		r = zstd_step(k, i, step, &end);
 	}
 	if (r == UNPACK_OK && end && !end_slot(k, i))
 		return UNPACK_STOPPED;
@@ -231,8 +253,11 @@ static bool begin_slot(struct unpack_slot *s, enum kind kind)
 	if (kind != ZSTD)
 		return inflateInit2(&s->z, windows[kind]) == Z_OK;
 	s->zstd = ZSTD_createDStream();
-	return s->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax,
-							       CODING_ZSTD_WINDOW));
+	s->step = malloc(ZSTD_STEP_MAX);
+	s->want = 1;
+	return s->zstd && s->step &&
+	       !ZSTD_isError(
+		       ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax, CODING_ZSTD_WINDOW));
 }
 
 static enum unpack_result open_slot(const struct sink *k, enum kind kind, const uint8_t *magic)
@@ -251,6 +276,7 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 		return UNPACK_MEMORY;
 	if (!begin_slot(u->slots[i], kind)) {
 		(void)ZSTD_freeDStream(u->slots[i]->zstd);
+		free(u->slots[i]->step);
 		free(u->slots[i]);
 		u->slots[i] = NULL;
 		return UNPACK_MEMORY;

@@ -82,9 +82,9 @@ def other_cids():
     if not os.path.exists("/dev/vsock"):
         raise Skip("no vsock here")
     for cid in (0, 1, 4, 5, 100, 0x7fffffff):
-        for port in (FLOW_PORT, 22, 5000):
+        for port in (FLOW_PORT, 22):
             s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
-            s.settimeout(3)
+            s.settimeout(0.5)
             try:
                 s.connect((cid, port))
             except OSError:

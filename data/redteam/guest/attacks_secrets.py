@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import socket
-import zlib
 
 from common import ALLOWED, SECRET, b64, proxy, read_answer, refused, request
 
@@ -108,8 +107,8 @@ def canary():
 
 def vendor_token():
     """Of the shape that a vendor's tokens have; nobody's."""
-    return send("token: gh" + "p_" + "R9x2Kq7LmT4vBw8ZnC3yHd6FsJ1aGe5UpQ0o")
+    return send("token: glp" + "at-" + "R9x2Kq7LmT4vBw8ZnC3y")
 
 
 def bomb():
-    return send(zlib.compress(b"\0" * (1 << 28), 9) * 4, "application/octet-stream", Content_Encoding="deflate")
+    return send(gzip.compress(b"\0" * (1 << 24)) * 64, "application/octet-stream", Content_Encoding="gzip")

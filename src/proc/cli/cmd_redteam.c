@@ -226,9 +226,10 @@ static void print_json(const struct session *s)
 		const struct redteam_attack *a = &s->table.attacks[i];
 
 		(void)json_array_append_new(
-			rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "class", a->class, "name",
-					a->name, "what", a->what, "expected", a->reasons, "seen",
-					a->seen, "verdict", redteam_verdict_str[a->verdict]));
+			rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "class", a->class,
+					"name", a->name, "what", a->what, "expected", a->reasons,
+					"seen", a->seen, "verdict", redteam_verdict_str[a->verdict],
+					"ms", (json_int_t)a->ms));
 	}
 	out = json_pack("{s:s, s:s, s:s, s:O, s:{s:i, s:i, s:i, s:i}}", "version", BB_VERSION,
 			"backend", s->plan.backend->name, "bottle", s->identity, "attacks", rows,

@@ -265,7 +265,7 @@ void redteam_run(const struct redteam *r, struct redteam_attack *a)
 	char mark[21], port[8], decoy[8], output[OUTPUT_MAX];
 	const char *argv[] = { "python3", GUEST_DIR "/attack.py", a->class, a->name, mark, port,
 			       decoy,     r->addresses,           NULL };
-	uint64_t from = capture_size(r->capture);
+	uint64_t from = capture_size(r->capture), began = bb_now_ms();
 	bool found;
 
 	make_mark(mark, sizeof(mark));
@@ -287,6 +287,7 @@ void redteam_run(const struct redteam *r, struct redteam_attack *a)
 	} else if (!found) {
 		a->verdict = REDTEAM_UNRECORDED;
 	}
+	a->ms = bb_now_ms() - began;
 }
 
 bool redteam_control(const struct redteam *r)

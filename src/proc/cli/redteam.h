@@ -34,6 +34,7 @@ extern const char *const redteam_verdict_str[REDTEAM_NUM_VERDICTS];
 /**
  * struct redteam_attack - A row of the table, and what came of it
  * @nothing:	the capture server may not receive anything while it runs
+ * @ms:		how long it took
  * @reasons:	comma-separated, one of them in the audit; "-": none is asked for
  */
 struct redteam_attack {
@@ -42,6 +43,7 @@ struct redteam_attack {
 	char reasons[REDTEAM_TEXT_MAX], what[REDTEAM_TEXT_MAX];
 	enum redteam_verdict verdict;
 	char seen[REDTEAM_SEEN_MAX];
+	uint64_t ms;
 };
 
 struct redteam_table {

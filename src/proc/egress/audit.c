@@ -99,13 +99,19 @@ void audit_verdict(struct conn *c, enum policy_verdict verdict, enum policy_reas
 	send_record(c, &msg, text);
 }
 
+/* Refused behind its verdict: by what was found in a body, or by the end of a budget */
+static bool is_refusal(enum policy_reason reason)
+{
+	return reason >= REASON_FOREIGN_CREDENTIAL || reason == REASON_BAD_REQUEST;
+}
+
 void audit_end(struct conn *c, enum policy_reason reason, const char *text)
 {
 	struct request *rq = c->rq;
 	char said[160] = "";
 	struct ipc_msg msg = { .u.record = {
 				       .kind = IPC_RECORD_END,
-				       .verdict = POLICY_ALLOW,
+				       .verdict = is_refusal(reason) ? POLICY_DENY : POLICY_ALLOW,
 				       .reason = (uint8_t)reason,
 				       .status = (uint16_t)rq->status,
 				       .duration_ms = (uint32_t)(bb_now_ms() - rq->started_ms),
