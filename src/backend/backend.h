@@ -28,6 +28,7 @@
  * @accel:	"auto", "kvm" or "tcg"
  * @ephemeral:	the bottle ends when the caller's connection ends (`run`)
  * @keep_disk:	keep the writable disk at the end
+ * @jail_strict: no start where namespaces or Landlock cannot be had
  */
 struct backend_start {
 	const struct policy *policy;
@@ -44,6 +45,7 @@ struct backend_start {
 	const char *accel;
 	bool ephemeral;
 	bool keep_disk;
+	bool jail_strict;
 };
 
 /**

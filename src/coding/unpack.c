@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coding/unpack.h"
-#include "coding/coding.h"
+#define ZSTD_STATIC_LINKING_ONLY /* custom allocators */
+#include "coding/step.h"
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -242,6 +243,20 @@ static enum kind begins(const uint8_t m[4])
 	return NONE;
 }
 
+/* Of all streams of the process: each is small or its window is large, and both are the sender's
+ * choice */
+static struct coding_budget zstd_memory = { .max = UNPACK_ZSTD_MEMORY };
+
+static void *zstd_alloc(void *budget, size_t size)
+{
+	return coding_alloc(budget, size);
+}
+
+static void zstd_release(void *budget, void *p)
+{
+	coding_free(budget, p);
+}
+
 /* Return: false without memory */
 static bool begin_slot(struct unpack_slot *s, enum kind kind)
 {
@@ -252,7 +267,8 @@ static bool begin_slot(struct unpack_slot *s, enum kind kind)
 	s->zip = kind == ZIP;
 	if (kind != ZSTD)
 		return inflateInit2(&s->z, windows[kind]) == Z_OK;
-	s->zstd = ZSTD_createDStream();
+	s->zstd = ZSTD_createDCtx_advanced(
+		(ZSTD_customMem){ zstd_alloc, zstd_release, &zstd_memory });
 	s->step = malloc(ZSTD_STEP_MAX);
 	s->want = 1;
 	return s->zstd && s->step &&

@@ -17,15 +17,17 @@
  * Ownership: unpack_clear() releases what is open
  * Limits:    UNPACK_SLOTS open at a time in a stream, struct unpack_budget for all of a tree of
  *            streams; some 44 KiB for each that is open, up to 8 MiB and a little for each of the
- *            UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read); output of
+ *            UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read), and
+ *            UNPACK_ZSTD_MEMORY for all frames of the process; output of
  * UNPACK_FREE octets and UNPACK_RATIO for each octet of input Source:    RFC 1952 section 2.3, RFC
  * 1950 section 2.2, PKWARE APPNOTE 4.3.7, RFC 8878 section 3.1.1
  */
-#define UNPACK_SLOTS     4
-#define UNPACK_OPEN      8
-#define UNPACK_ZSTD_OPEN 2
-#define UNPACK_FREE      (32u << 20)
-#define UNPACK_RATIO     64u
+#define UNPACK_SLOTS       4
+#define UNPACK_OPEN        8
+#define UNPACK_ZSTD_OPEN   4
+#define UNPACK_ZSTD_MEMORY (64u << 20)
+#define UNPACK_FREE        (32u << 20)
+#define UNPACK_RATIO       64u
 
 /** struct unpack_budget - Start with zeroes; @in is counted by the owner of the outermost stream */
 struct unpack_budget {

@@ -97,6 +97,32 @@ BB_MUST_USE int jail_begin(const int *keep, size_t n_keep, struct bb_err *err);
  */
 BB_MUST_USE int jail_lock(const struct jail_table *tables, size_t n_tables, struct bb_err *err);
 
+/**
+ * jail_lock_all() - As jail_lock(), and no file can be opened either, where there is Landlock
+ *
+ * Return: 0 or -errno with @err
+ */
+BB_MUST_USE int jail_lock_all(const struct jail_table *tables, size_t n_tables, struct bb_err *err);
+
+/* What jail_apart() leaves as it is */
+#define JAIL_KEEP_NET  1u /* the network: for the one process that dials */
+#define JAIL_KEEP_USER 2u /* the user: root keeps its rights over others' files, for copies */
+
+/**
+ * jail_apart() - Namespaces of our own: user, network (only a loopback that is down), IPC, UTS
+ *
+ * The second layer: whoever gets past the allow-list finds no network, and as root no capability
+ * over anything outside. Between fork and exec. PR_SET_PDEATHSIG has to be set again after it.
+ *
+ * Return: false when the host refuses (unprivileged user namespaces are often switched off)
+ */
+BB_MUST_USE bool jail_apart(unsigned int what);
+
+/** jail_namespaces() - Would jail_apart() work here? Forks */
+bool jail_namespaces(void);
+/** jail_landlock() - ABI of this kernel's Landlock; 0: none */
+long jail_landlock(void);
+
 /** enum jail_access - What jail_files() leaves */
 enum jail_access {
 	JAIL_READ = 0, /* read files, list directories */
@@ -127,6 +153,19 @@ BB_MUST_USE int jail_files(int dir, enum jail_access access, struct bb_err *err)
  * Return: 0 or -errno with @err
  */
 BB_MUST_USE int jail_vmm(struct bb_err *err);
+
+/**
+ * jail_vmm_files() - Landlock for QEMU: its program and libraries, what it was given, nothing else
+ * @program:	absolute path of QEMU
+ * @fds:	files it was given: those that it opens again by /proc/self/fd
+ *
+ * It cannot read the user's home, nor write anywhere but to its disk and /dev/kvm. Between fork and
+ * exec, before jail_vmm().
+ *
+ * Return: 1 when in force; 0 when this kernel has no Landlock; -errno with @err
+ */
+BB_MUST_USE int jail_vmm_files(const char *program, const int *fds, size_t n_fds,
+			       struct bb_err *err);
 
 /**
  * jail_die_with_parent() - SIGKILL for us when the thread that forked us ends

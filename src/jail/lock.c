@@ -127,6 +127,13 @@ int jail_lock(const struct jail_table *tables, size_t n_tables, struct bb_err *e
 	return r < 0 ? fail(err, r, "allow-list") : 0;
 }
 
+int jail_lock_all(const struct jail_table *tables, size_t n_tables, struct bb_err *err)
+{
+	int r = jail_files(-1, JAIL_READ, err);
+
+	return r < 0 ? r : jail_lock(tables, n_tables, err);
+}
+
 static const int vmm_denied[] = {
 	SCMP_SYS(socket),
 	SCMP_SYS(socketpair),

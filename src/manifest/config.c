@@ -103,9 +103,6 @@ static void parse_config(const struct tree *root, struct config *c, struct diag 
 		diag_add(diag, k->at,
 			 "engine: smolvm is not built yet (it would be installed by: curl "
 			 "-sSL https://smolmachines.com/install.sh | sh); use qemu");
-	if (c->jail && strcmp(c->jail, "strict") == 0)
-		diag_add(diag, tree_get(root, "jail")->at,
-			 "jail: strict is not built yet; the namespaces layer comes later");
 	if ((k = tree_get(root, "upstream_proxy")))
 		diag_add(diag, k->key_at, "upstream_proxy is not built yet");
 	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag))

@@ -279,10 +279,53 @@ def test_jail(product, bottle):
             assert fields[9] not in inodes, line
 
 
+def test_second_layer(bottle):
+    """Namespaces of their own for all that meet hostile octets; a network for the one that dials."""
+    pids = pids_of(bottle)
+    assert bottle.status()["jail"] == {"seccomp": True, "namespaces": True, "landlock": True}
+
+    def ns(role, kind):
+        return os.readlink("/proc/%d/ns/%s" % (pids[role], kind))
+    for role in ("vmm", "gate", "egress", "keyd", "recorder"):
+        for kind in ("user", "net", "ipc", "uts"):
+            assert ns(role, kind) != ns("bottled", kind), (role, kind)
+        devices = open("/proc/%d/net/dev" % pids[role]).read().splitlines()[2:]
+        assert [l.split(":")[0].strip() for l in devices] == ["lo"] and devices[0].split()[1] == "0", (role, devices)
+    assert ns("dialer", "net") == ns("bottled", "net") and ns("dialer", "user") != ns("bottled", "user")
+    assert [r["text"] for r in bottle.audit() if r.get("method") == "jail"] == ["seccomp, namespaces, landlock"]
+
+
+# where a host refuses user namespaces
+REFUSED = ["unshare", "-r", "sh", "-c", 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"']
+
+
+def test_a_host_without_namespaces(product, workdir):
+    """Without them the first layer holds alone, and doctor says so; with jail: strict nothing starts."""
+    os.makedirs(workdir + "/own")
+    exe = products.copy_build(workdir + "/own")
+    # in the namespace that refuses further ones there is no root's file
+    subprocess.run(["chown", "-R", "%d:%d" % (product.uid, product.uid), workdir + "/own"], check=True)
+    p = products.Product(exe, workdir + "/home-nons", product.netns, product.uid, product.env["XDG_CACHE_HOME"])
+    real = p.argv
+    at = real().index(p.exe)
+    p.argv = lambda *a: real()[:at] + REFUSED + [p.exe] + list(a)
+    r = p.run("doctor")
+    assert b"refused by this host" in r.out, r
+    r = p.run("run", "--", "echo", "up")
+    assert r.code == 0 and r.out == b"up\n", r
+    p.write("config.yaml", "jail: strict\n")
+    r = p.run("run", "--", "echo", "up")
+    assert r.code == 125 and b"jail: strict" in r.err and b"user namespaces" in r.err and not r.out, r
+    p.argv = real
+    r = p.run("run", "--", "echo", "up")
+    assert r.code == 0 and r.out == b"up\n", r
+
+
 def test_vmm_has_no_socket(bottle):
     """QEMU holds the UNIX sockets it was given, no other, and its filter is the one the jail tests prove."""
-    pid = pids_of(bottle)["vmm"]
-    unix = {l.split()[6] for l in open("/proc/%d/net/unix" % pid).read().splitlines()[1:]}
+    pid, bottled = pids_of(bottle)["vmm"], pids_of(bottle)["bottled"]
+    # they were made by bottled: QEMU's own network namespace has none
+    unix = {l.split()[6] for l in open("/proc/%d/net/unix" % bottled).read().splitlines()[1:]}
     for fd in os.listdir("/proc/%d/fd" % pid):
         target = os.readlink("/proc/%d/fd/%s" % (pid, fd))
         if target.startswith("socket:["):

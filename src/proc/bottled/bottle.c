@@ -184,6 +184,11 @@ void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
 		return;
 	}
 	b->phase = BOTTLE_UP;
+	bottle_record(b, "jail",
+		      b->namespaces && b->landlock ? "seccomp, namespaces, landlock"
+		      : b->namespaces              ? "seccomp, namespaces"
+		      : b->landlock                ? "seccomp, landlock"
+						   : "seccomp");
 	bottle_record(b, "up", *b->spec.engine ? b->spec.engine : b->accel.why);
 	control_up(b);
 }

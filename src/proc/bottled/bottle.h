@@ -75,6 +75,8 @@ struct bottle {
 	enum bottle_phase phase;
 	unsigned int boots;
 	struct vmm_accel_choice accel;
+	long landlock; /* ABI, 0 = none */
+	bool namespaces;
 	struct child children[IPC_NUM_ROLES]; /* by role; others unused */
 	struct porter porters[BOTTLE_PORTERS_MAX];
 	struct client clients[BOTTLE_CLIENTS_MAX];

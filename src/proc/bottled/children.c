@@ -177,7 +177,14 @@ static int child_spawn(struct bottle *b, enum ipc_role role, int sock, struct bb
 	char path[PATHS_MAX];
 	char *argv[] = { path, NULL };
 	struct spawn s = {
-		.path = path, .argv = argv, .fds = { sock }, .n_fds = 1, .log_fd = b->log_fd
+		.path = path,
+		.argv = argv,
+		.fds = { sock },
+		.n_fds = 1,
+		.log_fd = b->log_fd,
+		.apart = true,
+		.strict = b->spec.jail_strict,
+		.keep = role == IPC_ROLE_DIALER ? JAIL_KEEP_NET : 0,
 	};
 	pid_t pid;
 	int r = paths_libexec(ipc_role_str[role], path, err);
@@ -442,9 +449,24 @@ static int machine_spawn(struct bottle *b, const struct spawn *s, struct bb_err 
 	return 0;
 }
 
+/* In the child: QEMU sees its own files, and no socket call works. Its descriptors are 3, 4, … */
+static int confine_vmm(const struct spawn *s, struct bb_err *err)
+{
+	int fds[SPAWN_FDS_MAX], r;
+
+	for (size_t i = 0; i < s->n_fds; i++)
+		fds[i] = 3 + (int)i;
+	r = jail_vmm_files(s->path, fds, s->n_fds, err);
+	return r < 0 ? r : jail_vmm(err);
+}
+
 static int vmm_spawn(struct bottle *b, struct vmm_command *cmd, struct bb_err *err)
 {
-	struct spawn s = { .argv = cmd->argv, .log_fd = b->log_fd, .confine = jail_vmm };
+	struct spawn s = { .argv = cmd->argv,
+			   .log_fd = b->log_fd,
+			   .apart = true,
+			   .strict = b->spec.jail_strict,
+			   .confine = confine_vmm };
 	char path[PATHS_MAX];
 	int r = vmm_find(path, sizeof(path), err);
 

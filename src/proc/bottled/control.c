@@ -63,11 +63,12 @@ static void on_status(struct client *c)
 						  json_integer(b->children[role].pid));
 	}
 	(void)json_object_set_new(pids, "bottled", json_integer(getpid()));
-	status = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "identity",
+	status = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:b, s:b, s:b}, s:o}", "identity",
 			   b->spec.policy.identity, "status", bottle_phase_str[b->phase], "accel",
 			   vmm_accel_str[b->accel.accel], "accel_why", b->accel.why, "started_ms",
 			   (json_int_t)b->started_ms, "memory_bytes",
-			   (json_int_t)b->spec.memory_bytes, "pids", pids);
+			   (json_int_t)b->spec.memory_bytes, "jail", "seccomp", 1, "namespaces",
+			   b->namespaces, "landlock", b->landlock > 0, "pids", pids);
 	text = status ? json_dumps(status, JSON_COMPACT) : NULL;
 	if (text)
 		reply_text(c, IPC_STATUS_REPLY, text, strlen(text));

@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "ipc/sock.h"
+#include "jail/jail.h"
 #include "proc/bottled/bottle.h"
 #include "state/audit_chain.h"
 #include "state/bottle.h"
@@ -101,22 +102,42 @@ static int watch_signals(struct bottle *b, struct bb_err *err)
 	return 0;
 }
 
-static int run(struct bottle *b, struct bb_err *err)
+/* The second layer of every child's jail, which not every host has */
+static int look_at_jail(struct bottle *b, struct bb_err *err)
 {
-	int r = *b->spec.engine ? 0 : vmm_accel_choose(b->spec.accel, &b->accel, err);
+	b->landlock = jail_landlock();
+	b->namespaces = jail_namespaces();
+	if (!b->spec.jail_strict || (b->landlock && b->namespaces))
+		return 0;
+	return bb_err_set(err, -EPERM,
+			  "jail: strict, and this host has no %s; bot-bottle doctor says more",
+			  b->landlock ? "unprivileged user namespaces" : "Landlock");
+}
 
+/* Who started us is connected first, to be told what fails */
+static int prepare(struct bottle *b, struct bb_err *err)
+{
+	int r = control_adopt(b, CLI_FD, err);
+
+	if (r == 0 && !*b->spec.engine)
+		r = vmm_accel_choose(b->spec.accel, &b->accel, err);
 	if (r == 0)
 		r = open_dirs(b, err);
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = look_at_jail(b, err);
+	if (r == 0)
+		r = watch_signals(b, err);
+	return r == 0 ? control_listen(b, err) : r;
+}
+
+static int run(struct bottle *b, struct bb_err *err)
+{
+	int r;
+
 	b->base = event_base_new();
 	if (!b->base)
 		return bb_err_set(err, -ENOMEM, "no event loop");
-	r = control_adopt(b, CLI_FD, err);
-	if (r == 0)
-		r = watch_signals(b, err);
-	if (r == 0)
-		r = control_listen(b, err);
+	r = prepare(b, err);
 	if (r < 0)
 		return r;
 	b->started_ms = bb_wall_ms();

@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "ipc/sock.h"
+#include "jail/jail.h"
 #include "proc/bottled/bottle.h"
 #include "proc/bottled/spawn.h"
 #include "state/paths.h"
@@ -75,7 +76,13 @@ static int porter_spawn(struct bottle *b, struct porter *p, struct bb_err *err)
 	char path[PATHS_MAX];
 	char *argv[] = { path, NULL };
 	int fds[2], r = paths_libexec("porter", path, err);
-	struct spawn s = { .path = path, .argv = argv, .n_fds = 1, .log_fd = b->log_fd };
+	struct spawn s = { .path = path,
+			   .argv = argv,
+			   .n_fds = 1,
+			   .log_fd = b->log_fd,
+			   .apart = true,
+			   .strict = b->spec.jail_strict,
+			   .keep = getuid() == 0 ? JAIL_KEEP_USER : 0 };
 
 	if (r == 0)
 		r = ipc_pair(fds, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/bottled/spawn.h"
 #include "base/log.h"
+#include "jail/jail.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -35,24 +36,36 @@ static int place_fds(const struct spawn *s)
 	return 0;
 }
 
+/* The signal at the parent's death is gone with the credentials, and set again */
+static int go_apart(const struct spawn *s, pid_t parent, struct bb_err *err)
+{
+	if (!s->apart)
+		return 0;
+	if (!jail_apart(s->keep) && s->strict)
+		return bb_err_set(err, -EPERM, "jail: strict, and the host refuses namespaces: %s",
+				  strerror(errno));
+	return jail_die_with_parent(parent, err);
+}
+
 static int child_prepare(const struct spawn *s, pid_t parent, struct bb_err *err)
 {
 	sigset_t none;
-	int r;
+	int r = jail_die_with_parent(parent, err);
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return bb_err_set(err, -errno, "PR_SET_PDEATHSIG: %s", strerror(errno));
-	if (getppid() != parent)
-		return bb_err_set(err, -ESRCH, "the parent has gone");
+	if (r < 0)
+		return r;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
 	r = place_fds(s);
 	if (r < 0)
 		return bb_err_set(err, r, "descriptors: %s", strerror(-r));
+	r = go_apart(s, parent, err);
+	if (r < 0)
+		return r;
 	if (!s->operators && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return bb_err_set(err, -errno, "no_new_privs: %s", strerror(errno));
-	return s->confine ? s->confine(err) : 0;
+	return s->confine ? s->confine(s, err) : 0;
 }
 
 _Noreturn static void child_main(const struct spawn *s, pid_t parent)

@@ -24,6 +24,8 @@
  * @log_fd:	stdout and stderr of the child
  * @operators:	a program of the operator's, not of ours: keeps our environment, and may use
  *		set-user-ID helpers (podman's newuidmap)
+ * @apart:	namespaces of its own, but for @keep (JAIL_KEEP_*)
+ * @strict:	it does not start without them
  * @confine:	called in the child last, right before exec (may be NULL). Return: 0 or -errno
  */
 struct spawn {
@@ -33,7 +35,10 @@ struct spawn {
 	size_t n_fds;
 	int log_fd;
 	bool operators;
-	int (*confine)(struct bb_err *err);
+	bool apart;
+	bool strict;
+	unsigned int keep;
+	int (*confine)(const struct spawn *s, struct bb_err *err);
 };
 
 /**

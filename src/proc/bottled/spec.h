@@ -14,7 +14,8 @@
  *
  * One JSON object with every key: engine ("" for a virtual machine, else the path of docker or
  * podman), state_dir, runtime_dir, image, env (object of strings),
- * upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, accel, ephemeral, keep_disk, tz.
+ * upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, accel, ephemeral, keep_disk,
+ * jail_strict, tz.
  */
 struct spec {
 	json_t *json;
@@ -32,6 +33,7 @@ struct spec {
 	const char *tz;
 	bool ephemeral;
 	bool keep_disk;
+	bool jail_strict; /* no start without both layers of the jail */
 	struct policy policy;
 	int policy_fd;  /* the sealed memfd, handed on to the roles */
 	int rules_fd;   /* compiled vendor rules for egress, or -1 */

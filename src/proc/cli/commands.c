@@ -113,7 +113,7 @@ const struct cli_cmd cli_cmds[] = {
 	  "is signed when the bottle ends. Exit code 3 when it is not, or nobody signed.",
 	  OPTS(OPT_JSON, OPT_FOLLOW), 0, 2, -1, cmd_audit },
 	{ "redteam", "", "attack a bottle from inside, and count what got out",
-	  "Starts a bottle and carries out some eighty attacks in it, as root: raw flows, DNS "
+	  "Starts a bottle and carries out some seventy attacks in it, as root: raw flows, DNS "
 	  "tunnels,\n"
 	  "request smuggling, secrets in every disguise. Servers of its own on this machine's "
 	  "loopback\n"

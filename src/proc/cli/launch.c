@@ -68,7 +68,8 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 				       .pids = p->pids,
 				       .accel = p->accel,
 				       .ephemeral = p->ephemeral,
-				       .keep_disk = p->keep_disk };
+				       .keep_disk = p->keep_disk,
+				       .jail_strict = p->jail_strict };
 	int control, r = state_bottle_create(&p->paths, p->name, &b, err);
 
 	if (r == 0)

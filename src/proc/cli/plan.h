@@ -36,6 +36,7 @@ struct plan {
 	uint32_t pids;
 	bool ephemeral;
 	bool keep_disk;
+	bool jail_strict;
 	/* of `start` */
 	const struct provider *provider; /* NULL: a command of the user's */
 	const struct credential *credential;

@@ -160,7 +160,7 @@ static int start(struct dialer *dl, struct bb_err *err)
 	if (r == 0)
 		r = set_up(dl, &boot, err);
 	if (r == 0)
-		r = jail_lock(tables, BB_ARRAY_LEN(tables), err);
+		r = jail_lock_all(tables, BB_ARRAY_LEN(tables), err);
 	if (r == 0)
 		r = ipc_boot_ready(err);
 	if (r == 0)

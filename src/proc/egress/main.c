@@ -178,7 +178,7 @@ static int start(struct egress *eg, struct bb_err *err)
 	if (r == 0)
 		r = set_up(eg, &boot, err);
 	if (r == 0)
-		r = jail_lock(&jail_common, 1, err);
+		r = jail_lock_all(&jail_common, 1, err);
 	if (r == 0)
 		r = ipc_boot_ready(err);
 	if (r == 0)

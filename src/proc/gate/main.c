@@ -226,7 +226,7 @@ int main(void)
 	ipc_boot_init(&boot);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&g, &boot, &err) < 0 ||
-	    jail_lock(tables, BB_ARRAY_LEN(tables) - (g.listen ? 0 : 1), &err) < 0 ||
+	    jail_lock_all(tables, BB_ARRAY_LEN(tables) - (g.listen ? 0 : 1), &err) < 0 ||
 	    ipc_boot_ready(&err) < 0) {
 		ipc_boot_failed(&err);
 		bb_log("%s", err.msg);

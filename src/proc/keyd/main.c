@@ -218,7 +218,7 @@ int main(void)
 	ipc_boot_init(&boot);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&k, &boot, &err) < 0 ||
-	    jail_lock(&jail_common, 1, &err) < 0) {
+	    jail_lock_all(&jail_common, 1, &err) < 0) {
 		ipc_boot_failed(&err);
 		bb_log("%s", err.msg);
 		return 1;

@@ -410,7 +410,7 @@ static int lock_in(struct bb_err *err)
 	};
 	const struct jail_table tables[] = { jail_common, JAIL_TABLE(rules) };
 
-	return jail_lock(tables, BB_ARRAY_LEN(tables), err);
+	return jail_lock_all(tables, BB_ARRAY_LEN(tables), err);
 }
 
 int main(void)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jail/jail.h"
 #include "tests/unit/unit.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -399,6 +402,66 @@ static int confined_all(void)
 	return try_open("in/file", O_RDONLY) == -EACCES ? OK : 1;
 }
 
+/* As QEMU is confined: its program's files, and what it was given, also when opened again */
+static int confined_vmm(void)
+{
+	bb_auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct bb_err err = { 0 };
+	char path[96], again[64];
+	int fds[2], r;
+
+	(void)snprintf(path, sizeof(path), "%s/in/file", land);
+	fds[0] = open(path, O_RDONLY | O_CLOEXEC);
+	fds[1] = null;
+	r = jail_vmm_files("/usr/bin/true", fds, 2, &err);
+	if (r != 1)
+		return r < 0 ? 97 : 98;
+	(void)snprintf(again, sizeof(again), "/proc/self/fd/%d", fds[0]);
+	if (open(again, O_RDONLY) < 0 || open(again, O_RDWR) >= 0)
+		return 1;
+	if (open("/usr/bin/env", O_RDONLY) < 0 || open("/usr/bin/env", O_WRONLY) >= 0)
+		return 2;
+	if (try_open("out/file", O_RDONLY) != -EACCES ||
+	    try_open("out/new", O_WRONLY | O_CREAT) != -EACCES)
+		return 3;
+	if (open("/etc/passwd", O_RDONLY) >= 0 || open("/proc/1/status", O_RDONLY) >= 0)
+		return 4;
+	return open("/dev/null", O_RDWR) >= 0 ? OK : 5;
+}
+
+/* No network, and no capability over what is outside */
+static int apart(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(9) };
+	int fd;
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (!jail_namespaces())
+		return 98;
+	if (!jail_apart(0))
+		return 1;
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(fd, (const struct sockaddr *)&sin, sizeof(sin)) == 0 || errno != ENETUNREACH)
+		return 2;
+	return sethostname("x", 1) == 0 && mount("none", "/mnt", "tmpfs", 0, "") < 0 ? OK : 3;
+}
+
+static void apart_from_the_host(void **state)
+{
+	char before[65], after[65];
+	int code;
+
+	(void)state;
+	assert_int_equal(gethostname(before, sizeof(before)), 0);
+	code = in_child(apart);
+	if (code == 98)
+		print_message("this host refuses namespaces\n");
+	else
+		assert_int_equal(code, OK);
+	assert_int_equal(gethostname(after, sizeof(after)), 0);
+	assert_string_equal(before, after);
+}
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	(void)st;
@@ -409,7 +472,8 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 static void files_beneath_only(void **state)
 {
-	static const child_fn cases[] = { confined_read, confined_change, confined_all };
+	static const child_fn cases[] = { confined_read, confined_change, confined_all,
+					  confined_vmm };
 	char path[96];
 
 	(void)state;
@@ -438,7 +502,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(common_table),       cmocka_unit_test(own_table),
 		cmocka_unit_test(begin_and_vmm),      cmocka_unit_test(dies_with_parent),
-		cmocka_unit_test(files_beneath_only),
+		cmocka_unit_test(files_beneath_only), cmocka_unit_test(apart_from_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
