@@ -39,16 +39,23 @@ static size_t plain(const uint8_t *p, size_t len, size_t step, uint8_t *out)
 	return n + view_plain_end(&v, out + n);
 }
 
+/* Whether it is refused: something is found, or it unpacks to more than is searched */
 static bool search(struct scan_stream *s, const uint8_t *p, size_t len, size_t step)
 {
+	enum scan_result r = SCAN_CLEAN;
 	bool found = false;
 
 	scan_reset(s, false);
-	for (size_t at = 0; at < len; at += step)
-		check(scan_feed(s, (struct bb_span){ p + at, len - at < step ? len - at : step },
-				false, note, &found) < SCAN_FOUND);
-	check(scan_feed(s, (struct bb_span){ 0 }, true, note, &found) == SCAN_CLEAN);
-	return found;
+	for (size_t at = 0; at < len && r != SCAN_TOO_MUCH; at += step) {
+		r = scan_feed(s, (struct bb_span){ p + at, len - at < step ? len - at : step },
+			      false, note, &found);
+		check(r < SCAN_FOUND || r == SCAN_TOO_MUCH);
+	}
+	if (r == SCAN_TOO_MUCH)
+		return true;
+	r = scan_feed(s, (struct bb_span){ 0 }, true, note, &found);
+	check(r == SCAN_CLEAN || r == SCAN_TOO_MUCH);
+	return found || r == SCAN_TOO_MUCH;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -68,7 +68,8 @@ static void host_addresses(char ret[static ADDRESSES_MAX])
 			addr = &((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr;
 		if (addr && inet_ntop(family, addr, text, sizeof(text)) &&
 		    n + strlen(text) + 2 < ADDRESSES_MAX)
-			n += (size_t)sprintf(ret + n, "%s%s", n ? "," : "", text);
+			n += (size_t)snprintf(ret + n, ADDRESSES_MAX - n, "%s%s", n ? "," : "",
+					      text);
 	}
 	freeifaddrs(all);
 }

@@ -61,7 +61,7 @@ static void list_class(char *list, size_t size, const char *class)
 	if (len >= n && strcmp(list + len - n, class) == 0)
 		return;
 	if (len + n + 3 <= size)
-		(void)sprintf(list + len, "%s%s", len ? ", " : "", class);
+		(void)snprintf(list + len, size - len, "%s%s", len ? ", " : "", class);
 }
 
 int redteam_read(struct bb_span text, const char *only, struct redteam_table *ret,
