@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -206,6 +207,15 @@ void state_runtime_remove(const struct paths *paths, const char *identity)
 		return; /* not there, or a later cleanup removes it */
 }
 
+int state_lock(int state_fd, struct bb_err *err)
+{
+	if (flock(state_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return bb_err_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
+			  errno == EWOULDBLOCK ? "the bottle is running" : "lock: %s",
+			  strerror(errno));
+}
+
 int state_bottle_remove(const struct paths *paths, const char *identity, struct bb_err *err)
 {
 	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
@@ -217,6 +227,9 @@ int state_bottle_remove(const struct paths *paths, const char *identity, struct 
 	pidfd = b.runtime_fd < 0 ? -1 : state_pid_open(b.runtime_fd, NULL);
 	if (pidfd >= 0)
 		return bb_err_set(err, -EBUSY, "%s is running", identity);
+	r = state_lock(b.state_fd, err);
+	if (r < 0)
+		return bb_err_wrap(err, "%s", identity);
 	state_runtime_remove(paths, identity);
 	return remove_dir(paths->state, identity, err);
 }

@@ -60,6 +60,13 @@ BB_MUST_USE int state_bottle_create(const struct paths *paths, const char *name,
 BB_MUST_USE int state_bottle_open(const struct paths *paths, const char *identity, bool runtime,
 				  struct state_bottle *ret, struct bb_err *err);
 
+/**
+ * state_lock() - Say that this process, and who shares the descriptor, has the bottle
+ *
+ * Return: 0; -EBUSY with @err when somebody else has it. Gone with the last copy of @state_fd
+ */
+BB_MUST_USE int state_lock(int state_fd, struct bb_err *err);
+
 /** state_runtime_remove() - Remove <runtime>/<identity> and the plain files and sockets in it */
 void state_runtime_remove(const struct paths *paths, const char *identity);
 

@@ -13,13 +13,13 @@ TREE = "data/redteam/bottle.md"
 
 @pytest.fixture(scope="module")
 def weakened(workdir, product):
-    """The same build, whose bottle for the suite lists the attacker's host and does not search."""
+    """The same build, whose bottle for the suite lists the attacker's host."""
     base = workdir + "/weakened"
     os.makedirs(base)
     exe = products.copy_build(base)
     path = base + "/tree/" + TREE
     text = open(path).read()
-    text = text.replace("    - host: api.", "      dlp: false\n    - host: evil.redteam.test\n"
+    text = text.replace("    - host: api.", "    - host: evil.redteam.test\n"
                         "      upstream: http://127.0.0.1:{PORT}\n    - host: api.")
     open(path, "w").write(text)
     p = products.Product(exe, base + "/home", product.netns, product.uid, product.env["XDG_CACHE_HOME"])
@@ -47,11 +47,6 @@ def test_what_gets_through_is_seen(weakened):
     code, score, attacks = suite(weakened, "--only", "http")
     assert code == 1 and attacks["http/unlisted"]["verdict"] == "THROUGH", attacks["http/unlisted"]
     assert attacks["http/push"]["verdict"] == "blocked" and score["controls_failed"] == 0
-    code, _, attacks = suite(weakened, "--only", "secrets")
-    assert code == 1
-    through = {n for n, a in attacks.items() if a["verdict"] == "THROUGH"}
-    assert {"secrets/plain", "secrets/base64", "secrets/gzip", "secrets/vendor-token"} <= through, attacks
-    assert attacks["secrets/canary"]["verdict"] == "blocked"
 
 
 def test_an_unknown_class_is_named(product):

@@ -184,6 +184,7 @@ void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
 		return;
 	}
 	b->phase = BOTTLE_UP;
+	b->was_up = true;
 	bottle_record(b, "jail",
 		      b->namespaces && b->landlock ? "seccomp, namespaces, landlock"
 		      : b->namespaces              ? "seccomp, namespaces"

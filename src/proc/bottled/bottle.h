@@ -77,6 +77,7 @@ struct bottle {
 	struct vmm_accel_choice accel;
 	long landlock; /* ABI, 0 = none */
 	bool namespaces;
+	bool was_up;
 	struct child children[IPC_NUM_ROLES]; /* by role; others unused */
 	struct porter porters[BOTTLE_PORTERS_MAX];
 	struct client clients[BOTTLE_CLIENTS_MAX];

@@ -60,6 +60,11 @@ static int open_dirs(struct bottle *b, struct bb_err *err)
 	b->state_dir = paths_open_private(b->spec.state_dir, err);
 	if (b->state_dir < 0)
 		return b->state_dir;
+	if (state_lock(b->state_dir, err) < 0) {
+		bb_closep(&b->state_dir); /* another's: nothing in it is ours to remove */
+		b->state_dir = -1;
+		return err->code;
+	}
 	b->runtime_dir = paths_open_private(b->spec.runtime_dir, err);
 	if (b->runtime_dir < 0)
 		return b->runtime_dir;
@@ -166,7 +171,8 @@ static void finish(struct bottle *b, const struct bb_err *err)
 	if (b->state_dir >= 0 && b->started_ms &&
 	    audit_head_sign(b->state_dir, b->spec.policy.identity, bb_wall_ms(), &unsigned_why) < 0)
 		bb_log("%s", unsigned_why.msg);
-	if (b->state_dir >= 0 && !b->spec.keep_disk)
+	/* Work that a failure has cut off is kept, until `cleanup` */
+	if (b->state_dir >= 0 && !b->spec.keep_disk && !(b->why.code && b->was_up))
 		(void)unlinkat(b->state_dir, "disk.ext4", 0);
 	if (b->runtime_dir >= 0)
 		(void)unlinkat(b->runtime_dir, "pid", 0);

@@ -7,6 +7,7 @@
 #include "proc/cli/launch.h"
 #include "proc/cli/session.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -33,6 +34,19 @@ int cmd_exec(const struct cli_args *args)
 	return code;
 }
 
+static bool is_kept(const char *identity)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	json_auto_t *meta = NULL;
+	struct bb_err ignored = { 0 };
+	struct paths paths;
+
+	return paths_get(&paths, &ignored) == 0 &&
+	       state_bottle_open(&paths, identity, false, &b, &ignored) == 0 &&
+	       state_meta_read(b.state_fd, &meta, &ignored) == 0 &&
+	       json_is_true(json_object_get(meta, "keep_disk"));
+}
+
 int cmd_stop(const struct cli_args *args)
 {
 	size_t n = args->n_operands ? args->n_operands : 1;
@@ -44,6 +58,8 @@ int cmd_stop(const struct cli_args *args)
 		bb_auto_close int control =
 			launch_connect(args->n_operands ? args->operands[i] : NULL, identity, &err);
 
+		if (control >= 0 && is_kept(identity))
+			launch_sync(control);
 		if (control < 0 || launch_stop(control, &err) < 0)
 			code = failed(&err);
 		else
@@ -75,12 +91,25 @@ static json_t *live_status(const struct paths *paths, const struct state_entry *
 	return json_loadb((const char *)msg.u.text.text.p, msg.u.text.text.len, 0, NULL);
 }
 
+/* up, kept (ended, and `resume` can go on with it), ended */
+static const char *status_of(const struct paths *paths, const struct state_entry *e)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	struct bb_err ignored = { 0 };
+
+	if (e->pid)
+		return "up";
+	if (state_bottle_open(paths, e->identity, false, &b, &ignored) < 0)
+		return "ended";
+	return faccessat(b.state_fd, "disk.ext4", F_OK, 0) == 0 ? "kept" : "ended";
+}
+
 static json_t *entry_json(const struct paths *paths, const struct state_entry *e)
 {
 	json_t *status = e->pid ? live_status(paths, e) : NULL;
 	json_t *out = json_pack(
 		"{s:s, s:s, s:O?, s:O?, s:O?, s:I}", "identity", e->identity, "status",
-		e->pid ? "up" : "ended", "backend", json_object_get(e->meta, "backend"), "bottles",
+		status_of(paths, e), "backend", json_object_get(e->meta, "backend"), "bottles",
 		json_object_get(e->meta, "bottles"), "image", json_object_get(e->meta, "image"),
 		"created_ms", (json_int_t)e->created_ms);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run and start: a new bottle with one command in it */
+/* run, start, resume: a bottle with one command in it */
 #include "proc/cli/commands.h"
 #include "proc/cli/copyfiles.h"
 #include "proc/cli/launch.h"
@@ -24,14 +24,15 @@ static int exit_code_of(const struct bb_err *err)
 }
 
 /* In the running bottle: the copied directory, then the command; the bottle ends in any case */
-static int run_inside(const struct cli_args *args, char *const *argv, size_t n_argv, int control,
-		      struct bb_err *err)
+static int run_inside(const struct cli_args *args, const struct plan *p, char *const *argv,
+		      size_t n_argv, int control, struct bb_err *err)
 {
 	struct session_request req = { .argv = argv, .n_argv = n_argv };
 	int code = CLI_BROKEN, porter = -1, r = 0;
 
-	if (cli_has(args, OPT_CWD)) {
+	if (p->workspace)
 		req.cwd = "/workspace";
+	if (cli_has(args, OPT_CWD)) {
 		r = copy_directory_in(control, ".", "/workspace", err);
 	}
 	if (cli_has(args, OPT_WORKDIR))
@@ -67,12 +68,15 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 	if (p->provider && provider_copy(p, control, &err) < 0)
 		code = cli_error(exit_code_of(&err), "%s", err.msg);
 	else
-		code = run_inside(args, argv, n_argv, control, &err);
+		code = run_inside(args, p, argv, n_argv, control, &err);
+	if (p->keep_disk)
+		launch_sync(control);
 	if (launch_stop(control, &ignored) < 0)
 		(void)cli_error(0, "%s: %s", identity, ignored.msg);
 	(void)close(control);
 	if (p->keep_disk)
-		(void)fprintf(stderr, "kept: %s\n", identity);
+		(void)fprintf(stderr, "kept: %s; to go on: bot-bottle resume %s\n", identity,
+			      identity);
 	return code;
 }
 
@@ -117,6 +121,118 @@ int cmd_start(const struct cli_args *args)
 	else
 		code = run_plan(args, &p, args->operands + has_agent, args->n_operands - has_agent,
 				headless);
+	plan_release(&p);
+	return code;
+}
+
+static enum cli_opt_id option_named(const char *name)
+{
+	for (size_t i = 0; i < OPT_NUM_IDS; i++) {
+		if (strcmp(cli_opts[i].name, name) == 0)
+			return (enum cli_opt_id)i;
+	}
+	return OPT_NUM_IDS;
+}
+
+static void give(struct cli_args *args, enum cli_opt_id id, const char *value)
+{
+	if (id == OPT_NUM_IDS || args->n_opts == CLI_VALUES_MAX || !value)
+		return;
+	args->opts[args->n_opts].id = id;
+	args->opts[args->n_opts++].value = value;
+}
+
+/* The command line that made it, as its metadata has it; @meta keeps the strings */
+static void options_of(const json_t *meta, struct cli_args *ret)
+{
+	const char *digest = json_string_value(json_object_get(meta, "image_digest"));
+	const char *image = json_string_value(json_object_get(meta, "image"));
+	json_t *pair;
+	size_t i;
+
+	json_array_foreach(json_object_get(meta, "options"), i, pair)
+	{
+		const char *name = json_string_value(json_array_get(pair, 0));
+
+		if (name)
+			give(ret, option_named(name), json_string_value(json_array_get(pair, 1)));
+	}
+	give(ret, OPT_BACKEND, json_string_value(json_object_get(meta, "backend")));
+	give(ret, OPT_IMAGE, digest ? digest : image);
+	give(ret, OPT_KEEP, "");
+}
+
+/* The ended bottle that is meant: its metadata, and that it can go on */
+static int find_ended(const char *id, char identity[static STATE_IDENTITY_MAX], json_t **ret_meta,
+		      struct bb_err *err)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	bb_auto_close int pidfd = -1;
+	struct paths paths;
+	int r = paths_get(&paths, err);
+
+	if (r == 0)
+		r = state_find(&paths, id, false, identity, err);
+	if (r == 0)
+		r = state_bottle_open(&paths, identity, false, &b, err);
+	if (r < 0)
+		return r;
+	pidfd = b.runtime_fd < 0 ? -1 : state_pid_open(b.runtime_fd, NULL);
+	if (pidfd >= 0)
+		return bb_err_set(err, -EBUSY, "%s runs: bot-bottle exec %s -- CMD", identity,
+				  identity);
+	if (faccessat(b.state_fd, "disk.ext4", F_OK, 0) < 0)
+		return bb_err_set(err, -ENOENT,
+				  "%s: its disk was removed when it ended; --keep keeps it",
+				  identity);
+	return state_meta_read(b.state_fd, ret_meta, err);
+}
+
+static int plan_resume(const struct cli_args *args, const json_t *meta, const char *identity,
+		       bool provide, struct plan *ret, struct bb_err *err)
+{
+	const char *agent = json_string_value(json_object_get(meta, "agent"));
+	bb_auto_free struct cli_args *again = calloc(1, sizeof(*again));
+	int r;
+
+	if (!again)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	*again = (struct cli_args){ .cmd = args->cmd };
+	options_of(meta, again);
+	r = plan_for_agent(again, agent, provide, ret, err);
+	if (r == 0) {
+		ret->resume = identity;
+		ret->workspace = json_is_true(json_object_get(meta, "workspace"));
+	}
+	return r;
+}
+
+/* resume [ID] [-- CMD…] */
+int cmd_resume(const struct cli_args *args)
+{
+	size_t has_id = args->n_plain > 0, n_argv = args->n_operands - has_id;
+	char shell[] = "bash", *argv[PROVIDER_ARGV_MAX] = { shell, NULL };
+	char identity[STATE_IDENTITY_MAX];
+	json_auto_t *meta = NULL;
+	struct bb_err err = { 0 };
+	struct plan p;
+	bool provide;
+	int code;
+
+	if (args->n_plain > 1)
+		return cli_error(CLI_USAGE,
+				 "resume: a command stands behind --: resume ID -- CMD…");
+	if (find_ended(has_id ? args->operands[0] : NULL, identity, &meta, &err) < 0)
+		return cli_error(CLI_FAILED, "%s", err.msg);
+	provide = n_argv == 0 && json_is_true(json_object_get(meta, "provide"));
+	if (plan_resume(args, meta, identity, provide, &p, &err) < 0)
+		return cli_error(CLI_FAILED, "%s: %s", identity, err.msg);
+	if (provide)
+		code = run_plan(args, &p, argv, provider_argv(&p, NULL, false, argv), false);
+	else if (n_argv == 0)
+		code = run_plan(args, &p, argv, 1, true);
+	else
+		code = run_plan(args, &p, args->operands + has_id, n_argv, true);
 	plan_release(&p);
 	return code;
 }

@@ -54,8 +54,10 @@ const struct cli_cmd cli_cmds[] = {
 	  "Runs CMD in the bottle ID (an unambiguous beginning will do).",
 	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY), 2, -1, 1, cmd_exec },
 	{ "list", "", "bottles, running and ended",
-	  "Lists all bottles, newest first, with status, backend and accelerator.", OPTS(OPT_JSON),
-	  0, 0, -1, cmd_list },
+	  "Lists all bottles, newest first, with status, backend and accelerator. Status: up, "
+	  "kept\n"
+	  "(ended, and resume can go on with it), ended.",
+	  OPTS(OPT_JSON), 0, 0, -1, cmd_list },
 	{ "stop", "[ID…]", "end running bottles",
 	  "Ends the bottles named, or the newest one. Its machine is killed, not shut down.",
 	  NO_OPTS, 0, -1, -1, cmd_stop },
@@ -84,6 +86,15 @@ const struct cli_cmd cli_cmds[] = {
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
 	       OPT_KEEP, OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY, OPT_YES),
 	  0, -1, -1, cmd_start },
+	{ "resume", "[ID] [-- CMD…]", "go on with a bottle that ended and kept its disk",
+	  "Starts the machine again on the disk of the bottle ID (the newest without ID), with "
+	  "the\n"
+	  "image, bottles and allow options it was made with; what the manifests say now is what "
+	  "counts.\n"
+	  "Runs CMD, else the agent it was started with, else a shell. The disk is kept again. A "
+	  "disk is\n"
+	  "there after --keep, and when the machine, a guard or the host failed.",
+	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES), 0, -1, -1, cmd_resume },
 	{ "check", "[NAME…]", "validate manifests, explain decisions",
 	  "Validates bottles and agents (all of them without NAME), prints each effective policy "
 	  "and\n"

@@ -19,6 +19,7 @@ int cmd_list(const struct cli_args *args);
 int cmd_logs(const struct cli_args *args);
 int cmd_scan(const struct cli_args *args);
 int cmd_redteam(const struct cli_args *args);
+int cmd_resume(const struct cli_args *args);
 int cmd_run(const struct cli_args *args);
 int cmd_start(const struct cli_args *args);
 int cmd_stop(const struct cli_args *args);

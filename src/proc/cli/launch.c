@@ -3,23 +3,35 @@
 #include "base/io.h"
 #include "image/image.h"
 #include "ipc/sock.h"
+#include "proc/cli/session.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #define STOP_TIMEOUT_MS 5000
+#define SYNC_TIMEOUT_MS 12000
 
 static int write_metadata(const struct plan *p, const struct state_bottle *b, struct bb_err *err)
 {
 	char *cwd = getcwd(NULL, 0);
+	struct bb_err none = { 0 };
+	struct image image;
 	json_auto_t *meta = json_pack(
-		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b}", "version", 1, "identity", b->identity,
-		"backend", p->backend->name, "bottles", p->bottles, "image", p->image, "cwd",
-		cwd ? cwd : "", "created_ms", (json_int_t)bb_wall_ms(), "keep_disk", p->keep_disk);
+		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b, s:b, s:b, s:O, s:s?}", "version", 1,
+		"identity", b->identity, "backend", p->backend->name, "bottles", p->bottles,
+		"image", p->image, "cwd", cwd ? cwd : "", "created_ms", (json_int_t)bb_wall_ms(),
+		"keep_disk", p->keep_disk, "workspace", p->workspace, "provide",
+		p->provider != NULL, "options", p->options, "agent", p->agent);
 
 	free(cwd);
 	if (!meta)
 		return bb_err_set(err, -ENOMEM, "metadata: the working directory is not UTF-8");
+	/* The disk fits this image and no other of the same name. An engine's own has none */
+	if (image_open(p->image, &image, &none) == 0)
+		(void)json_object_set_new(meta, "image_digest", json_string(image.digest));
 	return state_meta_write(b->state_fd, meta, err);
 }
 
@@ -70,8 +82,10 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 				       .ephemeral = p->ephemeral,
 				       .keep_disk = p->keep_disk,
 				       .jail_strict = p->jail_strict };
-	int control, r = state_bottle_create(&p->paths, p->name, &b, err);
+	int control, r;
 
+	r = p->resume ? state_bottle_open(&p->paths, p->resume, true, &b, err)
+		      : state_bottle_create(&p->paths, p->name, &b, err);
 	if (r == 0)
 		r = write_metadata(p, &b, err);
 	if (r == 0)
@@ -141,5 +155,31 @@ int launch_stop(int control, struct bb_err *err)
 		if (ipc_recv(control, buf, &msg, &ignored) < 0)
 			return 0;
 		bb_closep(&msg.fd);
+	}
+}
+
+void launch_sync(int control)
+{
+	char *argv[] = { (char[]){ "timeout" }, (char[]){ "10" }, (char[]){ "sync" }, NULL };
+	const struct session_request req = {
+		.argv = argv, .n_argv = 3, .no_tty = true, .no_stdin = true
+	};
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	struct bb_err ignored = { 0 };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int code, porter = session_open(control, &ignored);
+
+		_exit(porter < 0 || session_run(control, porter, &req, &code, &ignored) < 0);
+	}
+	for (int i = 0; pid > 0 && i < SYNC_TIMEOUT_MS / 10; i++) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return;
+		(void)nanosleep(&pause, NULL);
+	}
+	if (pid > 0) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
 	}
 }

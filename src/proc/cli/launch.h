@@ -23,6 +23,14 @@ BB_MUST_USE int launch_start(struct plan *p, char ret_identity[static STATE_IDEN
 BB_MUST_USE int launch_connect(const char *id, char ret_identity[static STATE_IDENTITY_MAX],
 			       struct bb_err *err);
 
+/**
+ * launch_sync() - Have the guest write to its disk what it holds in memory, for at most 12 s
+ *
+ * A machine is killed, not shut down. Where the disk is kept, this comes before launch_stop(). A
+ * guest that does not do it, or says nothing, only loses what is its own.
+ */
+void launch_sync(int control);
+
 /** launch_stop() - Ask it to end and wait until it has (5 s). Return: 0 or -errno with @err */
 BB_MUST_USE int launch_stop(int control, struct bb_err *err);
 #endif

@@ -16,6 +16,8 @@ void plan_release(struct plan *p)
 	json_decref(p->env);
 	json_decref(p->secrets);
 	json_decref(p->bottles);
+	json_decref(p->options);
+	free(p->agent);
 	json_decref(p->warnings);
 	free(p->image);
 	free(p->accel);
@@ -46,6 +48,7 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 	p->env = json_object();
 	p->secrets = json_pack("{s:[], s:[]}", "tokens", "known");
 	p->bottles = json_array();
+	p->options = json_array();
 	p->warnings = json_array();
 	p->image = strdup("base");
 	p->accel = strdup("auto");
@@ -53,8 +56,8 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 	p->policy.generation = 1;
 	p->policy.log_level = 1;
 	(void)snprintf(p->name, sizeof(p->name), "%s", name);
-	if (!p->env || !p->secrets || !p->bottles || !p->warnings || !p->image || !p->accel ||
-	    !p->upstream_ca_pem)
+	if (!p->env || !p->secrets || !p->bottles || !p->options || !p->warnings || !p->image ||
+	    !p->accel || !p->upstream_ca_pem)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	return paths_get(&p->paths, err);
 }
@@ -79,6 +82,24 @@ static void host_resolvers(struct policy *policy)
 		    ip_addr_parse(addr, &policy->resolvers[policy->n_resolvers]))
 			policy->n_resolvers++;
 	}
+}
+
+/* What names the policy, for the metadata */
+static int keep_options(const struct cli_args *args, const char *agent, struct plan *p,
+			struct bb_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < args->n_opts && r == 0; i++) {
+		enum cli_opt_id id = args->opts[i].id;
+
+		if (id == OPT_BOTTLE || id == OPT_ALLOW_HOST || id == OPT_ALLOW_CIDR)
+			r = json_array_append_new(p->options, json_pack("[s, s]", cli_opts[id].name,
+									args->opts[i].value));
+	}
+	p->workspace = cli_has(args, OPT_CWD);
+	p->agent = agent ? strdup(agent) : NULL;
+	return r < 0 || (agent && !p->agent) ? bb_err_set(err, -ENOMEM, "no memory") : 0;
 }
 
 static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err *err)
@@ -150,6 +171,8 @@ static int make(const struct cli_args *args, const char *home, const char *name,
 		r = plan_from_manifests(args, agent, &p, err);
 	if (r == 0)
 		r = take_flags(args, &p, err);
+	if (r == 0)
+		r = keep_options(args, agent, &p, err);
 	if (r == 0)
 		r = add_secrets(&p, provide, err);
 	if (r < 0) {

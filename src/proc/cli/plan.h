@@ -37,6 +37,10 @@ struct plan {
 	bool ephemeral;
 	bool keep_disk;
 	bool jail_strict;
+	bool workspace;     /* the command begins in /workspace */
+	json_t *options;    /* what `resume` has to give again: [["bottle", "demo"], …] */
+	char *agent;        /* as above, or NULL */
+	const char *resume; /* identity of the ended bottle to go on with; NULL: a new one */
 	/* of `start` */
 	const struct provider *provider; /* NULL: a command of the user's */
 	const struct credential *credential;
