@@ -69,6 +69,15 @@ BB_MUST_USE int image_build(const char *name, const char *mirror, image_progress
 			    struct image *ret, struct bb_err *err);
 
 /**
+ * image_remove() - Take its name away, and its files where no other name is left
+ *
+ * Running bottles keep what they have open; one that was kept needs the files to go on.
+ *
+ * Return: 0; -ENOENT when there is none; -errno with @err
+ */
+BB_MUST_USE int image_remove(const char *name, struct bb_err *err);
+
+/**
  * image_initrd_memfd() - Initramfs for one start: modules, /init and @extra
  *
  * Return: owned sealed memfd or -errno with @err

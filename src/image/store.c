@@ -170,3 +170,62 @@ int image_list(void (*fn)(const struct image *image, const struct bb_err *broken
 	free(list);
 	return 0;
 }
+
+/* Another name leads to @dir */
+static bool has_name(const char *names, const char *dir)
+{
+	struct dirent **list = NULL;
+	int n = scandir(names, &list, is_name, NULL);
+	bool found = false;
+
+	for (int i = 0; i < n; i++) {
+		char link[PATHS_MAX], real[PATH_MAX];
+		struct bb_err ignored = { 0 };
+
+		if (paths_join(names, list[i]->d_name, link, &ignored) == 0 &&
+		    realpath(link, real) && strcmp(real, dir) == 0)
+			found = true;
+		free(list[i]);
+	}
+	free(list);
+	return found;
+}
+
+/* The files of an image stand in its one directory */
+static int remove_files(const char *dir, struct bb_err *err)
+{
+	bb_auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent **list = NULL;
+	int n = fd < 0 ? -1 : scandir(dir, &list, NULL, NULL);
+
+	for (int i = 0; i < n; i++) {
+		(void)unlinkat(fd, list[i]->d_name, 0);
+		free(list[i]);
+	}
+	free(list);
+	if (n < 0 || rmdir(dir) < 0)
+		return bb_err_set(err, -errno, "%s: %s", dir, strerror(errno));
+	return 0;
+}
+
+int image_remove(const char *name, struct bb_err *err)
+{
+	char store[PATHS_MAX], names[PATHS_MAX], link[PATHS_MAX], dir[PATH_MAX], real[PATH_MAX];
+	int r = image_name_is_ok(name)
+			? image_store_dir(store, err)
+			: bb_err_set(err, -ENOENT, "image '%.80s' is not there", name);
+
+	if (r == 0)
+		r = paths_join(store, "by-name", names, err);
+	if (r == 0)
+		r = paths_join(names, name, link, err);
+	if (r < 0)
+		return r;
+	if (!realpath(link, dir) || !realpath(store, real))
+		return bb_err_set(err, -ENOENT, "image '%s' is not there", name);
+	if (strncmp(dir, real, strlen(real)) != 0 || dir[strlen(real)] != '/')
+		return bb_err_set(err, -EINVAL, "image '%s' leads out of %s", name, store);
+	if (unlink(link) < 0)
+		return bb_err_set(err, -errno, "%s: %s", link, strerror(errno));
+	return has_name(names, dir) ? 0 : remove_files(dir, err);
+}

@@ -48,14 +48,34 @@ static void on_image(const struct image *image, const struct bb_err *broken, voi
 			     image->kernel_release);
 }
 
+static int image_rm_cmd(const struct cli_args *args)
+{
+	int code = CLI_OK;
+
+	if (args->n_operands < 2)
+		return cli_error(CLI_USAGE, "image rm: which?");
+	for (size_t i = 1; i < args->n_operands; i++) {
+		struct bb_err err = { 0 };
+
+		if (image_remove(args->operands[i], &err) < 0)
+			code = cli_error(CLI_FAILED, "%s", err.msg);
+		else
+			(void)printf("%s\n", args->operands[i]);
+	}
+	return code;
+}
+
 int cmd_image(const struct cli_args *args)
 {
 	struct bb_err err = { 0 };
 
 	if (strcmp(args->operands[0], "build") == 0)
 		return image_build_cmd(args);
+	if (strcmp(args->operands[0], "rm") == 0)
+		return image_rm_cmd(args);
 	if (strcmp(args->operands[0], "ls") != 0)
-		return cli_error(CLI_USAGE, "image: ls or build, not '%.40s'", args->operands[0]);
+		return cli_error(CLI_USAGE, "image: ls, build or rm, not '%.40s'",
+				 args->operands[0]);
 	if (image_list(on_image, NULL, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
 	return CLI_OK;

@@ -65,13 +65,14 @@ const struct cli_cmd cli_cmds[] = {
 	  "One of FROM and TO is ID:PATH. Into \"ID:/dir/\" a file keeps its name, into\n"
 	  "\"ID:/dir/name\" it becomes that; out of a bottle TO is a directory.",
 	  NO_OPTS, 2, 2, -1, cmd_cp },
-	{ "image", "ls | build [NAME]", "what bottles boot",
+	{ "image", "ls | build [NAME] | rm NAME…", "what bottles boot",
 	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and a Debian\n"
 	  "root with the tools that coding agents use (\"base\"), with Claude Code (\"claude\") "
 	  "or\n"
 	  "Codex (\"codex\") from the npm registry as well. An image that is there\n"
-	  "in full is left as it is.",
-	  OPTS(OPT_MIRROR, OPT_REBUILD), 1, 2, -1, cmd_image },
+	  "in full is left as it is. rm removes images; a bottle that was kept needs its own to go "
+	  "on.",
+	  OPTS(OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
 	  "Says what is missing to run bottles and which accelerator would be used, and why.",
 	  NO_OPTS, 0, 0, -1, cmd_doctor },
@@ -136,6 +137,9 @@ const struct cli_cmd cli_cmds[] = {
 	{ "logs", "[ID]", "what the guest's agent said",
 	  "Prints the guest's log, its console, or what the host processes said.",
 	  OPTS(OPT_CONSOLE, OPT_HOST_LOG), 0, 1, -1, cmd_logs },
+	{ "completion", "bash | zsh | fish", "what a shell offers for the next word",
+	  "Prints a script for the shell, as in: source <(bot-bottle completion bash)", NO_OPTS, 1,
+	  1, -1, cmd_completion },
 	{ "help", "[COMMAND]", "this text, or that of a command",
 	  "Shows help; --man as a manual page.", OPTS(OPT_MAN), 0, 1, -1, cmd_help },
 	{ 0 },

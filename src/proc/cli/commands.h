@@ -8,6 +8,7 @@ int cmd_audit(const struct cli_args *args);
 int cmd_audit_verify(const struct cli_args *args);
 int cmd_check(const struct cli_args *args);
 int cmd_cleanup(const struct cli_args *args);
+int cmd_completion(const struct cli_args *args);
 int cmd_cp(const struct cli_args *args);
 int cmd_doctor(const struct cli_args *args);
 int cmd_exec(const struct cli_args *args);

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What needs no machine: completion, and images that are removed."""
+import os
+import shutil
+import subprocess
+
+
+def complete(product, script, *words, **env):
+    text = script + "\nCOMP_WORDS=(%s); COMP_CWORD=%d; _bot_bottle; printf '%%s\\n' \"${COMPREPLY[@]}\"" % (
+        " ".join("'%s'" % w for w in words), len(words) - 1)
+    r = subprocess.run(["bash", "-c", text], env=dict(product.env, **env), capture_output=True, check=True)
+    assert r.stderr == b"", r
+    return r.stdout.decode().split()
+
+
+def test_completion(product, workdir):
+    r = product.run("completion", "bash")
+    assert r.code == 0, r
+    script = r.out.decode()
+    assert complete(product, script, "bot-bottle", "re") == ["resume", "redteam"]
+    assert complete(product, script, "bot-bottle", "run", "--allow") == ["--allow-host", "--allow-cidr"]
+    assert complete(product, script, "bot-bottle", "run", "--bottle", "de") == ["demo"]
+    assert complete(product, script, "bot-bottle", "run", "--backend", "d") == ["docker"]
+    os.makedirs(workdir + "/complete/bot-bottle/demo-zzzzz")
+    assert complete(product, script, "bot-bottle", "audit", "demo-z", XDG_STATE_HOME=workdir + "/complete") == ["demo-zzzzz"]
+    fish = product.run("completion", "fish").out.decode()
+    for name in ("run", "resume", "redteam"):
+        assert "__fish_use_subcommand -a %s -d '" % name in fish
+    assert fish.count("'") % 2 == fish.count("\\'") % 2
+    assert product.run("completion", "zsh").out.startswith(b"autoload")
+    r = product.run("completion", "tcsh")
+    assert r.code == 2 and b"bash, zsh or fish" in r.err, r
+
+
+def test_image_rm(product, workdir):
+    cache = workdir + "/rmcache"
+    shutil.copytree(product.env["XDG_CACHE_HOME"], cache, symlinks=True)
+    images = cache + "/bot-bottle/images"
+    digest = os.path.basename(os.path.realpath(images + "/by-name/base"))
+    os.symlink("../" + digest, images + "/by-name/other")
+    subprocess.run(["chown", "-hR", "%d:%d" % (product.uid, product.uid), cache], check=True)
+    env = {"XDG_CACHE_HOME": cache}
+    r = product.run("image", "rm", "base", env=env)
+    assert r.code == 0 and r.out == b"base\n" and os.path.exists(images + "/" + digest + "/root.erofs"), r
+    r = product.run("image", "rm", "other", env=env)
+    assert r.code == 0 and not os.path.exists(images + "/" + digest), r
+    for name in ("base", "../by-name", "..", "nothing"):
+        r = product.run("image", "rm", name, env=env)
+        assert r.code == 1 and b"is not there" in r.err, (name, r)
+    r = product.run("run", "--", "true", env=env)
+    assert r.code == 1 and b"image build base" in r.err, r
