@@ -152,7 +152,7 @@ def test_guard_death_kills_vm(product, role):
         assert b.proc.wait(10) == 125
         err = b.proc.stderr.read().decode()
         assert (role if role != "bottled" else "went away") in err.splitlines()[-1], err
-        assert [x for x in product.list() if x["identity"] == b.identity][0]["status"] == "ended"
+        assert [x for x in product.list() if x["identity"] == b.identity][0]["status"] == "kept"
     finally:
         b.close()
 
