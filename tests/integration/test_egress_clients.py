@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,13 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+from clients import CLIENTS, PYTHON, Clients  # noqa: E402
 import egressrig  # noqa: E402
 import testca  # noqa: E402
 import upstreams  # noqa: E402
 
 BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
 EXE = os.path.join(BUILD, "src/proc/egress/egress")
-PYTHON = "/usr/bin/python3"
 ON = {"token_patterns": True, "known_secrets": True}
 SIZES = {"empty": 0, "one": 1, "64k": 65536, "big": 30 << 20}
 
@@ -61,6 +60,7 @@ class World:
                     "REQUESTS_CA_BUNDLE": self.root, "GIT_SSL_CAINFO": self.root, "NODE_EXTRA_CA_CERTS": self.root,
                     "PIP_CERT": self.root, "GIT_TERMINAL_PROMPT": "0"}
         write(tmp + "/home/.wgetrc", b"ca_certificate = %s\n" % self.root.encode())
+        self.clients = Clients(tmp + "/compiled", self.env, self.root, self.rig.port)
 
     def _files(self):
         self.digest = {}
@@ -120,107 +120,25 @@ def w(tmp_path_factory):
     world.nginx.close()
 
 
-NODE = """
-const https = require('https'), tls = require('tls'), http = require('http');
-const [proxy, host, path] = [new URL(process.env.HTTPS_PROXY), process.argv[1], process.argv[2]];
-const c = http.request({host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: host + ':443',
-  headers: {host: host + ':443'}});
-c.on('connect', (res, socket, head) => {
-  if (res.statusCode !== 200) { process.stdout.write('status ' + res.statusCode + head); process.exit(1); }
-  https.get({host, path, headers: {host}, createConnection: () => tls.connect({socket, servername: host})}, (r) => {
-    r.pipe(process.stdout); });
-});
-c.on('error', (e) => { console.error(e); process.exit(1); });
-c.end();
-"""
-PY = {
-    "urllib": "import sys,urllib.request as u; sys.stdout.buffer.write(u.urlopen(sys.argv[1]).read())",
-    "requests": "import sys,requests; r=requests.get(sys.argv[1]); r.raise_for_status(); "
-                "sys.stdout.buffer.write(r.content)",
-    "httpx": "import sys,httpx; r=httpx.get(sys.argv[1]); r.raise_for_status(); sys.stdout.buffer.write(r.content)",
-    "aiohttp": "import sys,ssl,asyncio,aiohttp\nasync def go():\n"
-               " async with aiohttp.ClientSession(trust_env=True) as s:\n"
-               "  async with s.get(sys.argv[1], ssl=ssl.create_default_context()) as r:\n"
-               "   r.raise_for_status(); sys.stdout.buffer.write(await r.read())\nasyncio.run(go())",
-}
-
-
-GO = """
-package main
-import ("fmt"; "io"; "net/http"; "os")
-func main() {
-	r, err := http.Get(os.Args[1])
-	if err != nil { fmt.Fprintln(os.Stderr, err); os.Exit(1) }
-	if r.StatusCode != 200 { fmt.Fprintln(os.Stderr, r.Status); os.Exit(1) }
-	if _, err = io.Copy(os.Stdout, r.Body); err != nil { fmt.Fprintln(os.Stderr, err); os.Exit(1) }
-}
-"""
-JAVA = """
-import java.net.*;
-import java.net.http.*;
-public class Fetch {
-	public static void main(String[] a) throws Exception {
-		HttpClient c = HttpClient.newBuilder().proxy(ProxySelector.getDefault()).build();
-		var r = c.send(HttpRequest.newBuilder(URI.create(a[0])).build(), HttpResponse.BodyHandlers.ofInputStream());
-		if (r.statusCode() != 200) { System.err.println(r.statusCode()); System.exit(1); }
-		r.body().transferTo(System.out);
-		System.out.flush();
-	}
-}
-"""
-
-
-def compiled(w):
-    """Go's and Java's programs, and the trust store that bottled makes for Java."""
-    d = w.tmp + "/compiled"
-    if os.path.exists(d):
-        return d
-    os.makedirs(d)
-    write(d + "/fetch.go", GO.encode())
-    write(d + "/Fetch.java", JAVA.encode())
-    env = dict(w.env, GOCACHE=d + "/cache", GOFLAGS="-mod=mod", GO111MODULE="off", CGO_ENABLED="0")
-    subprocess.run(["go", "build", "-o", d + "/fetch", d + "/fetch.go"], check=True, env=env)
-    subprocess.run(["javac", "-d", d, d + "/Fetch.java"], check=True)
-    tool = os.path.join(BUILD, "tests/unit/proc/bottled/test-bottled-java_trust")
-    write(d + "/java.p12", subprocess.run([tool, w.root], capture_output=True, check=True).stdout)
-    w.env["JAVA_TOOL_OPTIONS"] = (
-        "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=%d -Djavax.net.ssl.trustStore=%s/java.p12 "
-        "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit" % (w.rig.port, d))
-    return d
-
-
-def fetcher(client, w=None):
-    """argv for fetching https://HOST/NAME to stdout."""
-    if client == "curl":
-        return lambda host, name: ["curl", "-sS", "--fail-with-body", "https://%s/%s" % (host, name)]
-    if client == "curl-compressed":
-        return lambda host, name: ["curl", "-sS", "--compressed", "-f", "https://%s/%s" % (host, name)]
-    if client == "wget":  # in a bottle the system's own bundle has the root
-        return lambda host, name: ["wget", "-nv", "-t", "1", "-O-", "https://%s/%s" % (host, name)]
-    if client == "go":
-        return lambda host, name: [compiled(w) + "/fetch", "https://%s/%s" % (host, name)]
-    if client == "java":
-        return lambda host, name: ["java", "-cp", compiled(w), "Fetch", "https://%s/%s" % (host, name)]
-    if client == "node":
-        return lambda host, name: ["node", "-e", NODE, host, "/" + name]
-    return lambda host, name: [PYTHON, "-c", PY[client], "https://%s/%s" % (host, name)]
-
-
-CLIENTS = ["curl", "curl-compressed", "wget", "node", "go", "java"] + list(PY)
-
-
 @pytest.mark.parametrize("client", CLIENTS)
 def test_downloads_are_identical(w, client):
     for name, want in w.digest.items():
-        r = w.run(*fetcher(client, w)("files.test", name))
+        r = w.run(*w.clients.argv(client, "files.test", name))
         assert r.returncode == 0 and hashlib.sha256(r.stdout).hexdigest() == want, (client, name, r.stderr[-500:])
-    r = w.run(*fetcher(client, w)("files.test", "made.gz"))
+    r = w.run(*w.clients.argv(client, "files.test", "made.gz"))
     assert gzip.decompress(r.stdout) == b"stored compressed\n" * 1000
+
+
+@pytest.mark.parametrize("client", ["curl", "wget", "undici", "requests", "httpx", "aiohttp", "go"])
+def test_plain_http_too(w, client):
+    for name, want in w.digest.items():
+        r = w.run(*w.clients.argv(client, "files.test", name, scheme="http"))
+        assert r.returncode == 0 and hashlib.sha256(r.stdout).hexdigest() == want, (client, name, r.stderr[-500:])
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_is_not_listed_ends_soon_and_says_so(w, client):
-    argv = fetcher(client, w)("unlisted.test", "x")
+    argv = w.clients.argv(client, "unlisted.test", "x")
     started = time.monotonic()
     r = w.run(*argv)
     assert r.returncode != 0 and time.monotonic() - started < 5
@@ -249,7 +167,6 @@ def test_git_clone(w):
     assert r.returncode != 0 and b"403" in r.stderr, r
 
 
-@pytest.mark.skipif(not shutil.which("npm", path="/usr/bin"), reason="npm is not installed here")
 def test_npm_install(w):
     os.makedirs(w.tmp + "/app")
     r = w.run("npm", "install", "--prefix", w.tmp + "/app", "--no-audit", "--no-fund", "left-pad-ish",
