@@ -50,6 +50,10 @@ struct jail_rule {
 	{                                                                                          \
 		(n), SCMP_CMP_EQ, 0, 0                                                             \
 	}
+#define JAIL_NOT_ZERO(n)                                                                           \
+	{                                                                                          \
+		(n), SCMP_CMP_NE, 0, 0                                                             \
+	}
 #define JAIL_ALLOW(name)                                                                           \
 	{                                                                                          \
 		.nr = SCMP_SYS(name)                                                               \
@@ -143,12 +147,16 @@ enum jail_access {
  */
 BB_MUST_USE int jail_files(int dir, enum jail_access access, struct bb_err *err);
 
+/** jail_vmm_denied - What answers EPERM in QEMU; beside it, signals to any other process */
+extern const struct jail_table jail_vmm_denied;
+
 /**
  * jail_vmm() - The filter that QEMU inherits: no sockets, no other process, no foreign ABI
  *
  * A deny-list, because QEMU is not ours: socket, socketpair, connect, bind, listen, accept*,
- * io_uring_*, ptrace, process_vm_*, pidfd_getfd, bpf, userfaultfd, keyrings and mounts answer
- * EPERM; a call of another ABI kills. Called between fork and exec; also sets no_new_privs.
+ * io_uring_*, ptrace, process_vm_*, pidfd_*, bpf, userfaultfd, keyrings, mounts, and signals and
+ * limits for other processes of the user answer EPERM; a call of another ABI kills. Called between
+ * fork and exec; also sets no_new_privs.
  *
  * Return: 0 or -errno with @err
  */

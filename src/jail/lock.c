@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #ifdef BB_JAIL_LOG_ONLY
 #define JAIL_DEFAULT SCMP_ACT_LOG
@@ -79,18 +80,15 @@ static int fail(struct bb_err *err, int r, const char *what)
 	return bb_err_set(err, r, "seccomp %s: %s", what, strerror(-r));
 }
 
-static int add_tables(scmp_filter_ctx ctx, const struct jail_table *tables, size_t n_tables)
+static int add_table(scmp_filter_ctx ctx, uint32_t action, const struct jail_table *table)
 {
-	for (size_t t = 0; t < n_tables; t++) {
-		for (size_t i = 0; i < tables[t].n; i++) {
-			const struct jail_rule *rule = &tables[t].rules[i];
-			int r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, rule->n_args,
-						       rule->args);
+	for (size_t i = 0; i < table->n; i++) {
+		const struct jail_rule *rule = &table->rules[i];
+		int r = seccomp_rule_add_array(ctx, action, rule->nr, rule->n_args, rule->args);
 
-			/* -EEXIST: an earlier table has the same rule */
-			if (r < 0 && r != -EEXIST)
-				return r;
-		}
+		/* -EEXIST: an earlier table has the same rule */
+		if (r < 0 && r != -EEXIST)
+			return r;
 	}
 	return 0;
 }
@@ -117,8 +115,8 @@ int jail_lock(const struct jail_table *tables, size_t n_tables, struct bb_err *e
 	if (!ctx)
 		return fail(err, -ENOMEM, "filter");
 	r = set_attributes(ctx);
-	if (r == 0)
-		r = add_tables(ctx, tables, n_tables);
+	for (size_t i = 0; i < n_tables && r == 0; i++)
+		r = add_table(ctx, SCMP_ACT_ALLOW, &tables[i]);
 	if (r == 0)
 		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &self);
 	if (r == 0)
@@ -134,46 +132,66 @@ int jail_lock_all(const struct jail_table *tables, size_t n_tables, struct bb_er
 	return r < 0 ? r : jail_lock(tables, n_tables, err);
 }
 
-static const int vmm_denied[] = {
-	SCMP_SYS(socket),
-	SCMP_SYS(socketpair),
-	SCMP_SYS(connect),
-	SCMP_SYS(bind),
-	SCMP_SYS(listen),
-	SCMP_SYS(accept),
-	SCMP_SYS(accept4),
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
-	SCMP_SYS(ptrace),
-	SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev),
-	SCMP_SYS(process_madvise),
-	SCMP_SYS(pidfd_getfd),
-	SCMP_SYS(kcmp),
-	SCMP_SYS(bpf),
-	SCMP_SYS(perf_event_open),
-	SCMP_SYS(userfaultfd),
-	SCMP_SYS(add_key),
-	SCMP_SYS(request_key),
-	SCMP_SYS(keyctl),
-	SCMP_SYS(mount),
-	SCMP_SYS(umount2),
-	SCMP_SYS(pivot_root),
-	SCMP_SYS(unshare),
-	SCMP_SYS(setns),
+static const struct jail_rule vmm_rules[] = {
+	JAIL_ALLOW(socket),
+	JAIL_ALLOW(socketpair),
+	JAIL_ALLOW(connect),
+	JAIL_ALLOW(bind),
+	JAIL_ALLOW(listen),
+	JAIL_ALLOW(accept),
+	JAIL_ALLOW(accept4),
+	JAIL_ALLOW(io_uring_setup),
+	JAIL_ALLOW(io_uring_enter),
+	JAIL_ALLOW(io_uring_register),
+	JAIL_ALLOW(ptrace),
+	JAIL_ALLOW(process_vm_readv),
+	JAIL_ALLOW(process_vm_writev),
+	JAIL_ALLOW(process_madvise),
+	JAIL_ALLOW(pidfd_getfd),
+	JAIL_ALLOW(kcmp),
+	JAIL_ALLOW(bpf),
+	JAIL_ALLOW(perf_event_open),
+	JAIL_ALLOW(userfaultfd),
+	JAIL_ALLOW(add_key),
+	JAIL_ALLOW(request_key),
+	JAIL_ALLOW(keyctl),
+	JAIL_ALLOW(mount),
+	JAIL_ALLOW(umount2),
+	JAIL_ALLOW(pivot_root),
+	JAIL_ALLOW(unshare),
+	JAIL_ALLOW(setns),
+
+	/* the user's other processes: no signal, by no way, and no limit */
+	JAIL_ALLOW(tkill),
+	JAIL_ALLOW(rt_sigqueueinfo),
+	JAIL_ALLOW(rt_tgsigqueueinfo),
+	JAIL_ALLOW(pidfd_open),
+	JAIL_ALLOW(pidfd_send_signal),
+	JAIL_IF(fcntl, JAIL_INT(1, F_SETOWN)),
+	JAIL_IF(fcntl, JAIL_INT(1, F_SETOWN_EX)),
+	JAIL_IF(fcntl, JAIL_INT(1, F_SETSIG)),
+	JAIL_IF(ioctl, JAIL_INT(1, FIOSETOWN)),
+	JAIL_IF(ioctl, JAIL_INT(1, SIOCSPGRP)),
+	JAIL_IF(prlimit64, JAIL_NOT_ZERO(0)),
 };
+const struct jail_table jail_vmm_denied = { vmm_rules, BB_ARRAY_LEN(vmm_rules) };
 
 int jail_vmm(struct bb_err *err)
 {
+	/* exec keeps the process id */
+	const struct scmp_arg_cmp other = { 0, SCMP_CMP_NE, (uint32_t)getpid(), 0 };
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
 
 	if (!ctx)
 		return fail(err, -ENOMEM, "filter");
 	r = set_attributes(ctx);
-	for (size_t i = 0; i < BB_ARRAY_LEN(vmm_denied) && r == 0; i++)
-		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), vmm_denied[i], 0, NULL);
+	if (r == 0)
+		r = add_table(ctx, SCMP_ACT_ERRNO(EPERM), &jail_vmm_denied);
+	if (r == 0)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, &other);
+	if (r == 0)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, &other);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "ipc/boot.h"
 #include "ipc/policy_json.h"
-#include "jail/jail.h"
 #include "proc/dialer/dial.h"
+#include "proc/dialer/rules.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -16,22 +16,6 @@
  */
 #define HOSTS_FILE_MAX  (1u << 20)
 #define RESOLV_CONF_MAX (64u << 10)
-
-/* Kernel: net/socket.c, the rest of the argument are SOCK_NONBLOCK and SOCK_CLOEXEC */
-#define SOCK_TYPE_MASK 0xf
-
-#define SOCKET_RULE(family, type)                                                                  \
-	JAIL_IF2(socket, JAIL_INT(0, family), JAIL_BITS(1, SOCK_TYPE_MASK, type))
-
-static const struct jail_rule dialer_rules[] = {
-	SOCKET_RULE(AF_INET, SOCK_STREAM),
-	SOCKET_RULE(AF_INET, SOCK_DGRAM),
-	SOCKET_RULE(AF_INET6, SOCK_STREAM),
-	SOCKET_RULE(AF_INET6, SOCK_DGRAM),
-	JAIL_ALLOW(connect),
-	JAIL_IF(setsockopt, JAIL_INT(1, IPPROTO_TCP)),
-	JAIL_IF(getsockopt, JAIL_INT(1, SOL_SOCKET)),
-};
 
 /* The permit table has already dropped whatever is not this peer's to send */
 static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
@@ -153,7 +137,7 @@ static int set_up(struct dialer *dl, struct ipc_boot *boot, struct bb_err *err)
 /* bottled is connected last: READY goes out by the blocking call before its fd becomes a peer */
 static int start(struct dialer *dl, struct bb_err *err)
 {
-	const struct jail_table tables[] = { jail_common, JAIL_TABLE(dialer_rules) };
+	const struct jail_table tables[] = { jail_common, dialer_rules };
 	struct ipc_boot boot;
 	int r = ipc_boot_receive(IPC_ROLE_DIALER, &boot, err);
 

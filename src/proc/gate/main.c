@@ -3,9 +3,9 @@
 #include "base/log.h"
 #include "ipc/boot.h"
 #include "ipc/policy_json.h"
-#include "jail/jail.h"
 #include "policy/reason.h"
 #include "proc/gate/gate.h"
+#include "proc/gate/rules.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,18 +13,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-
-/* Beyond jail_common: socket pairs for services, resets passed on, the seals of guest memory */
-static const struct jail_rule gate_rules[] = {
-	JAIL_IF(socketpair, JAIL_INT(0, AF_UNIX)),
-	JAIL_IF2(setsockopt, JAIL_INT(1, SOL_SOCKET), JAIL_INT(2, SO_LINGER)),
-	JAIL_IF(fcntl, JAIL_INT(1, F_GET_SEALS)),
-};
-
-/* Where the guest's ports are UNIX sockets */
-static const struct jail_rule listen_rules[] = {
-	JAIL_ALLOW(accept4),
-};
 
 bool bucket_take(struct bucket *b, uint64_t now_ms)
 {
@@ -216,8 +204,7 @@ static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 int main(void)
 {
 	static const int keep[] = { IPC_BOOT_FD };
-	const struct jail_table tables[] = { jail_common, JAIL_TABLE(gate_rules),
-					     JAIL_TABLE(listen_rules) };
+	const struct jail_table tables[] = { jail_common, gate_rules, gate_listen_rules };
 	static struct gate g;
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "ipc/boot.h"
-#include "jail/jail.h"
 #include "proc/porter/porter.h"
+#include "proc/porter/rules.h"
 #include <errno.h>
 #include <event2/buffer.h>
 #include <jansson.h>
@@ -201,17 +201,11 @@ static void on_cli_drain(struct ipc_peer *peer, void *arg)
 
 /*
  * Before the first octet of the guest: a command needs no files, a copy those beneath the directory
- * @dir (-1: none) it was given. No kernel argument can be compared there (openat2 takes a
- * structure): what the names may reach is decided in copy.c, and after a takeover by Landlock.
+ * @dir (-1: none) it was given
  */
 static int lock_in(int dir, enum jail_access access, struct bb_err *err)
 {
-	static const struct jail_rule copies[] = {
-		JAIL_ALLOW(openat2),   JAIL_ALLOW(newfstatat), JAIL_ALLOW(readlinkat),
-		JAIL_ALLOW(mkdirat),   JAIL_ALLOW(unlinkat),   JAIL_ALLOW(getdents64),
-		JAIL_ALLOW(symlinkat),
-	};
-	const struct jail_table tables[] = { jail_common, JAIL_TABLE(copies) };
+	const struct jail_table tables[] = { jail_common, porter_copy_rules };
 	int r = jail_files(dir, access, err);
 
 	return r < 0 ? r : jail_lock(tables, dir >= 0 ? 2 : 1, err);

@@ -12,11 +12,11 @@
 #include "ipc/boot.h"
 #include "ipc/peer.h"
 #include "ipc/policy_json.h"
-#include "jail/jail.h"
 #include "policy/reason.h"
 #include "proc/recorder/journal.h"
 #include "proc/recorder/qmp.h"
 #include "proc/recorder/ring.h"
+#include "proc/recorder/rules.h"
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -402,13 +402,7 @@ static void finish(struct recorder *rec)
 
 static int lock_in(struct bb_err *err)
 {
-	static const struct jail_rule rules[] = {
-		JAIL_ALLOW(fdatasync),
-		JAIL_ALLOW(pread64),
-		JAIL_ALLOW(pwrite64),
-		JAIL_ALLOW(ftruncate),
-	};
-	const struct jail_table tables[] = { jail_common, JAIL_TABLE(rules) };
+	const struct jail_table tables[] = { jail_common, recorder_rules };
 
 	return jail_lock_all(tables, BB_ARRAY_LEN(tables), err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jail/jail.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/jail/alone.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -254,6 +254,32 @@ static int begins(void)
 	return OK;
 }
 
+static bool is_eperm(long r)
+{
+	return r < 0 && errno == EPERM;
+}
+
+/* The user's other processes: neither a signal nor a limit, also not by way of a descriptor */
+static bool signals_only_itself(void)
+{
+	const struct rlimit none = { 0, 0 };
+	int fds[2];
+
+	if (kill(getpid(), 0) < 0 || syscall(SYS_tgkill, getpid(), gettid(), 0) < 0 ||
+	    prlimit(0, RLIMIT_CORE, &none, NULL) < 0 || pipe(fds) < 0)
+		return false;
+	return is_eperm(kill(getppid(), 0)) && is_eperm(kill(0, 0)) && is_eperm(kill(-1, 0)) &&
+	       is_eperm(syscall(SYS_tgkill, getppid(), getppid(), 0)) &&
+	       is_eperm(syscall(SYS_tkill, getppid(), 0)) &&
+	       is_eperm(syscall(SYS_rt_sigqueueinfo, getppid(), 0, NULL)) &&
+	       is_eperm(syscall(SYS_rt_tgsigqueueinfo, getppid(), getppid(), 0, NULL)) &&
+	       is_eperm(syscall(SYS_pidfd_open, getppid(), 0)) &&
+	       is_eperm(syscall(SYS_pidfd_send_signal, fds[0], 0, NULL, 0)) &&
+	       is_eperm(prlimit(getppid(), RLIMIT_CORE, &none, NULL)) &&
+	       is_eperm(fcntl(fds[0], F_SETOWN, getppid())) &&
+	       is_eperm(fcntl(fds[0], F_SETSIG, SIGKILL));
+}
+
 static int vmm_filter(void)
 {
 	struct iovec iov = { 0 };
@@ -276,6 +302,8 @@ static int vmm_filter(void)
 		return 7;
 	if (open("/etc/passwd", O_RDONLY) < 0)
 		return 8;
+	if (!signals_only_itself())
+		return 11;
 	/* what it execs inherits the filter */
 	(void)execl("/usr/bin/env", "env", "python3", "-c",
 		    "import socket,sys\n"
@@ -497,7 +525,7 @@ static void files_beneath_only(void **state)
 	assert_int_equal(nftw(land, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(common_table),       cmocka_unit_test(own_table),
@@ -505,5 +533,7 @@ int main(void)
 		cmocka_unit_test(files_beneath_only), cmocka_unit_test(apart_from_the_host),
 	};
 
+	if (!alone(argc, argv))
+		return 2;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
