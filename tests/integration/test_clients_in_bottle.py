@@ -33,11 +33,11 @@ def www(internet):
 def git(root):
     env = {"HOME": root, "PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "a",
            "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-    os.makedirs(root + "/work")
-    open(root + "/work/hello.txt", "w").write("hello\n" * 1000)
-    for argv in (["-C", root + "/work", "init", "-q", "-b", "main"], ["-C", root + "/work", "add", "."],
-                 ["-C", root + "/work", "commit", "-q", "-m", "one"],
-                 ["clone", "-q", "--bare", root + "/work", root + "/project.git"],
+    os.makedirs(root + "/made")
+    open(root + "/made/hello.txt", "w").write("hello\n" * 1000)
+    for argv in (["-C", root + "/made", "init", "-q", "-b", "main"], ["-C", root + "/made", "add", "."],
+                 ["-C", root + "/made", "commit", "-q", "-m", "one"],
+                 ["clone", "-q", "--bare", root + "/made", root + "/project.git"],
                  ["-C", root + "/project.git", "update-server-info"]):
         subprocess.run(["git"] + argv, check=True, env=env)
 
