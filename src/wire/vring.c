@@ -15,6 +15,7 @@ const char *const vring_result_str[] = {
 	[VRING_BAD_ORDER] = "readable segment behind a writable one",
 	[VRING_BAD_INDIRECT] = "bad indirect table",
 	[VRING_TOO_LONG] = "chain too long",
+	[VRING_OVERLAP] = "rings overlap",
 };
 static_assert(BB_ARRAY_LEN(vring_result_str) == VRING_NUM_RESULTS,
 	      "vring_result_str[] doesn't match enum vring_result");
@@ -121,10 +122,23 @@ static uint8_t *from_guest(const struct vring_memory *mem, uint64_t addr, uint64
 	return NULL;
 }
 
+static bool is_on(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	return (uintptr_t)a < (uintptr_t)b + b_len && (uintptr_t)b < (uintptr_t)a + a_len;
+}
+
+/* Does the used ring of @a lie on what is read of @b? */
+static bool used_is_on(const struct vring *a, const struct vring *b)
+{
+	return is_on(a->used, USED_BYTES(a->num), b->desc, (size_t)b->num * DESC_BYTES) ||
+	       is_on(a->used, USED_BYTES(a->num), b->avail, AVAIL_BYTES(b->num));
+}
+
 enum vring_result vring_attach(struct vring *vr, const struct vring_memory *mem, uint32_t num,
 			       const struct vring_place *place, uint16_t base, bool event_idx)
 {
 	uint8_t *desc, *avail, *used;
+	struct vring r;
 
 	if (num == 0 || num > VRING_NUM_MAX || (num & (num - 1)) != 0)
 		return VRING_BAD_SIZE;
@@ -134,14 +148,23 @@ enum vring_result vring_attach(struct vring *vr, const struct vring_memory *mem,
 	if (!desc || !avail || !used || (uintptr_t)desc % 16 || (uintptr_t)avail % 2 ||
 	    (uintptr_t)used % 4)
 		return VRING_BAD_PLACE;
-	*vr = (struct vring){ .num = (uint16_t)num,
-			      .last_avail = base,
-			      .used_idx = base,
-			      .event_idx = event_idx,
-			      .desc = desc,
-			      .avail = avail,
-			      .used = used };
+	r = (struct vring){ .num = (uint16_t)num,
+			    .last_avail = base,
+			    .used_idx = base,
+			    .event_idx = event_idx,
+			    .desc = desc,
+			    .avail = avail,
+			    .used = used };
+	if (used_is_on(&r, &r))
+		return VRING_OVERLAP;
+	*vr = r;
 	return VRING_OK;
+}
+
+bool vring_apart(const struct vring *a, const struct vring *b)
+{
+	return !used_is_on(a, b) && !used_is_on(b, a) &&
+	       !is_on(a->used, USED_BYTES(a->num), b->used, USED_BYTES(b->num));
 }
 
 /* Add one checked segment; it may cross from one region into the next */

@@ -38,6 +38,7 @@ enum vring_result {
 	VRING_BAD_ORDER,      /* readable segment behind a writable one */
 	VRING_BAD_INDIRECT,   /* nested, chained, or a table of a wrong size */
 	VRING_TOO_LONG,       /* loop, too many segments or octets */
+	VRING_OVERLAP,        /* a used ring lies on something else of the rings */
 
 	VRING_NUM_RESULTS,
 };
@@ -109,11 +110,19 @@ BB_MUST_USE bool vring_memory_check(const struct vring_memory *mem);
  * vring_attach() - Place a ring in guest memory
  * @base:	Index of the next available entry, and of the next used one
  *
- * Return: VRING_OK; VRING_BAD_SIZE or VRING_BAD_PLACE, @vr unchanged
+ * Return: VRING_OK; VRING_BAD_SIZE, VRING_BAD_PLACE or VRING_OVERLAP, @vr unchanged
  */
 BB_MUST_USE enum vring_result vring_attach(struct vring *vr, const struct vring_memory *mem,
 					   uint32_t num, const struct vring_place *place,
 					   uint16_t base, bool event_idx);
+
+/**
+ * vring_apart() - What is written for one ring is no part of the other
+ *
+ * Otherwise a buffer that is given back in one could be an offer in the other, and the device would
+ * run without the driver.
+ */
+BB_MUST_USE bool vring_apart(const struct vring *a, const struct vring *b);
 
 /**
  * vring_pop() - Take the next available chain

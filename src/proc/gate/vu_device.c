@@ -144,9 +144,11 @@ void vu_on_kick(evutil_socket_t fd, short what, void *arg)
 {
 	struct vu_queue *q = arg;
 	uint64_t count;
+	ssize_t n = what & EV_READ ? read(fd, &count, sizeof(count)) : (ssize_t)sizeof(count);
 
-	if ((what & EV_READ) && read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN) {
-		vu_die(q->dev, "kick: %s", strerror(errno));
+	/* a pipe without a writer would be readable for ever */
+	if (n != (ssize_t)sizeof(count) && (n >= 0 || errno != EAGAIN)) {
+		vu_die(q->dev, "kick: %s", n < 0 ? strerror(errno) : "not an eventfd");
 		return;
 	}
 	if (!q->running)

@@ -64,6 +64,12 @@ static bool queue_place(struct vu_queue *q)
 	enum vring_result r = vring_attach(&q->ring, &q->dev->memory, q->num, &q->place, q->base,
 					   q->dev->features & F_EVENT_IDX);
 
+	for (size_t i = 0; i < VHOST_USER_QUEUES && r == VRING_OK; i++) {
+		const struct vu_queue *o = &q->dev->queues[i];
+
+		if (o != q && o->running && !vring_apart(&q->ring, &o->ring))
+			r = VRING_OVERLAP;
+	}
 	if (r != VRING_OK)
 		vu_die(q->dev, "ring: %s", vring_result_str[r]);
 	return r == VRING_OK;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static void pair(int fds[2])
 {
@@ -86,6 +87,16 @@ enum ipc_type role_recv(struct role *r, int fd)
 	return r->msg.type;
 }
 
+uint64_t role_cpu_us(const struct role *r)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(r->pid, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &ts), 0);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
 int role_wait(struct role *r)
 {
 	int status;
@@ -101,6 +112,16 @@ int role_wait(struct role *r)
 	return -1;
 }
 
+void role_close(struct role *r)
+{
+	bb_closep(&r->bottled);
+	r->bottled = -1;
+	for (size_t i = 0; i < IPC_NUM_ROLES; i++) {
+		bb_closep(&r->peers[i]);
+		r->peers[i] = -1;
+	}
+}
+
 int role_end(struct role *r)
 {
 	int code;
@@ -108,7 +129,6 @@ int role_end(struct role *r)
 	bb_closep(&r->bottled);
 	r->bottled = -1;
 	code = role_wait(r);
-	for (size_t i = 0; i < IPC_NUM_ROLES; i++)
-		bb_closep(&r->peers[i]);
+	role_close(r);
 	return code;
 }

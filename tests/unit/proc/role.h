@@ -40,6 +40,12 @@ enum ipc_type role_recv(struct role *r, int fd);
 /** role_end() - Close our ends and wait. Return: exit code, or -signal */
 int role_end(struct role *r);
 
+/** role_cpu_us() - Processor time that the role has used */
+uint64_t role_cpu_us(const struct role *r);
+
+/** role_close() - Close our ends */
+void role_close(struct role *r);
+
 /** role_wait() - Wait for the role to end by itself. Return: exit code, or -signal */
 int role_wait(struct role *r);
 #endif

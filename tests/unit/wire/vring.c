@@ -180,6 +180,11 @@ static void attach_refuses(void **state)
 		{ 8, { USER + 8192 - 64, USER, USER }, VRING_BAD_PLACE },
 		{ 8, { USER, USER, USER + 8192 - 4 }, VRING_BAD_PLACE },
 		{ 8, { 0, UINT64_MAX, 0 }, VRING_BAD_PLACE },
+		{ 8, { USER, USER + 4096, USER + 124 }, VRING_OVERLAP }, /* used on descriptors */
+		{ 8,
+		  { USER, USER + 4096, USER + 4096 },
+		  VRING_OVERLAP }, /* on the available ring */
+		{ 8, { USER, USER + 4096, USER + 4096 - 68 }, VRING_OVERLAP },
 	};
 	struct vring x = { .num = 99 };
 
@@ -251,13 +256,38 @@ static void kicks(void **state)
 	assert_int_equal(le_get16(low + USED), 0);
 }
 
+static void two_rings_apart(void **state)
+{
+	static const struct {
+		struct vring_place place;
+		bool apart;
+	} rows[] = {
+		{ { USER + 2048, USER + 5120, USER + 7168 }, true },
+		{ { USER, USER + 5120, USER + 7168 }, true }, /* only read: its own affair */
+		{ { USER + 2048, USER + 5120, USER + 6144 }, false }, /* one used ring for both */
+		{ { USER + 2048, USER + 5120, USER + 4096 }, false }, /* used on available */
+		{ { USER + 2048, USER + 5120, USER + 64 }, false },   /* used on descriptors */
+		{ { USER + 2048, USER + 6144, USER + 7168 }, false }, /* available on used */
+	};
+	const struct vring_place first = { USER, USER + 4096, USER + 6144 };
+	struct vring a, b;
+
+	(void)state;
+	assert_int_equal(vring_attach(&a, &mem, 8, &first, 0, false), VRING_OK);
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		assert_int_equal(vring_attach(&b, &mem, 8, &rows[i].place, 0, false), VRING_OK);
+		assert_int_equal(vring_apart(&a, &b), rows[i].apart);
+		assert_int_equal(vring_apart(&b, &a), rows[i].apart);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pops_and_pushes), cmocka_unit_test(indirect),
-		cmocka_unit_test(refuses),         cmocka_unit_test(attach_refuses),
-		cmocka_unit_test(memory_check),    cmocka_unit_test(signals),
-		cmocka_unit_test(kicks),
+		cmocka_unit_test(two_rings_apart), cmocka_unit_test(pops_and_pushes),
+		cmocka_unit_test(indirect),        cmocka_unit_test(refuses),
+		cmocka_unit_test(attach_refuses),  cmocka_unit_test(memory_check),
+		cmocka_unit_test(signals),         cmocka_unit_test(kicks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,22 @@ uint64_t driver_negotiate(struct driver *d)
 	return start_queue(d, DRIVER_RX) && start_queue(d, DRIVER_TX) ? features : 0;
 }
 
+bool driver_reboot(struct driver *d)
+{
+	uint8_t state[VHOST_USER_PAYLOAD_MAX];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		const uint32_t index[2] = { i, 0 };
+
+		if (driver_message(d, VHOST_USER_GET_VRING_BASE, index, sizeof(index), -1, true,
+				   state) != 8)
+			return false;
+		d->q[i].avail_idx = d->q[i].used_idx = 0;
+	}
+	memset(d->mem, 0, DRIVER_MEM);
+	return driver_negotiate(d) != 0;
+}
+
 /* ---- the guest's rings ---- */
 
 void driver_desc(struct driver *d, int q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags,
@@ -171,11 +187,11 @@ void driver_desc(struct driver *d, int q, uint16_t i, uint64_t addr, uint32_t le
 	memcpy(p + 14, &next, 2);
 }
 
-static void kick(struct driver_queue *q)
+void driver_kick(struct driver *d, int q)
 {
 	const uint64_t one = 1;
 
-	(void)!write(q->kick, &one, sizeof(one));
+	(void)!write(d->q[q].kick, &one, sizeof(one));
 }
 
 void driver_offer(struct driver *d, int q, uint16_t head)
@@ -186,7 +202,7 @@ void driver_offer(struct driver *d, int q, uint16_t head)
 	put16(dq->avail + 2, ++dq->avail_idx);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(get16(dq->used) & 1)) /* VRING_USED_F_NO_NOTIFY */
-		kick(dq);
+		driver_kick(d, q);
 }
 
 /* Until the device has used something that we have not seen */

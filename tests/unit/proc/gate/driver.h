@@ -46,6 +46,9 @@ BB_MUST_USE int driver_init(struct driver *d, int vhost, unsigned int seals);
  * Return: gate's feature bits, 0 when it hung up */
 BB_MUST_USE uint64_t driver_negotiate(struct driver *d);
 void driver_release(struct driver *d);
+/** driver_reboot() - As a machine that starts again: rings stopped, memory empty, set up afresh.
+ * Return: whether gate took part */
+BB_MUST_USE bool driver_reboot(struct driver *d);
 
 /** driver_message() - One vhost-user request, and its answer if it has one.
  * Return: octets of answer in @ret (room for VHOST_USER_PAYLOAD_MAX), or -1 at end of file */
@@ -55,6 +58,8 @@ ssize_t driver_message(struct driver *d, enum vhost_user_request request, const 
 /** driver_desc() - Write descriptor @i of queue @q */
 void driver_desc(struct driver *d, int q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags,
 		 uint16_t next);
+/** driver_kick() - Wake the device, whether it wants to be or not */
+void driver_kick(struct driver *d, int q);
 /** driver_offer() - Make the chain that starts at @head available, and kick */
 void driver_offer(struct driver *d, int q, uint16_t head);
 

@@ -1,67 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gate's real executable: the driver plays VMM and guest kernel, this file the peers */
-#include "tests/unit/proc/role.h"
 #include "base/io.h"
 #include "policy/reason.h"
-#include "tests/unit/proc/gate/driver.h"
-#include "wire/dns.h"
+#include "tests/unit/proc/gate/gate.h"
 #include "wire/flow.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
-
-#define PORT_DNS  6002
-#define PORT_FLOW 6003
-#define RX        DRIVER_RX_BYTES
-
-static const char *exe;
-static struct policy_route routes[] = {
-	{ .host = "listed.test", .n_ports = 1, .ports = { 443 } },
-};
-static struct policy_tcp tcp[] = {
-	{ .cidr = { { .family = 4, .a = { 203, 0, 113, 20 } }, 32 }, .port = 7000 },
-};
-static const struct policy policy = {
-	.identity = "demo-a1b2c",
-	.alias = { .family = 4, .a = { 127, 64, 0, 1 } },
-	.generation = 1,
-	.routes = routes,
-	.n_routes = 1,
-	.tcp = tcp,
-	.n_tcp = 1,
-};
-
-static void start(struct role *r, struct driver *d, unsigned int seals)
-{
-	const struct timeval limit = { .tv_sec = 5 };
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-	role_spawn(r, exe);
-	role_give_peer(r, IPC_ROLE_EGRESS);
-	role_give_peer(r, IPC_ROLE_DIALER);
-	role_give_peer(r, IPC_ROLE_RECORDER);
-	role_give_policy(r, &policy);
-	role_give_fd(r, IPC_FD_VHOST, fds[1]);
-	role_send(r->bottled, &(struct ipc_msg){ .type = IPC_START, .fd = -1 });
-	assert_int_equal(role_recv(r, r->bottled), IPC_READY);
-	assert_int_equal(driver_init(d, fds[0], seals), 0);
-}
-
-static void start_device(struct role *r, struct driver *d)
-{
-	start(r, d, F_SEAL_SHRINK);
-	/* INDIRECT_DESC, EVENT_IDX, PROTOCOL_FEATURES, VERSION_1 and not one more */
-	assert_int_equal(driver_negotiate(d), 0x170000000ull);
-}
-
-static void end(struct role *r, struct driver *d)
-{
-	assert_int_equal(role_end(r), 1); /* bottled went away: an end, but no crash */
-	driver_release(d);
-}
 
 /* A rule of the device was broken: the record says which, and gate ends */
 static void assert_dies(struct role *r, struct driver *d, const char *why)
@@ -74,9 +20,7 @@ static void assert_dies(struct role *r, struct driver *d, const char *why)
 	if (!strstr(text, why))
 		fail_msg("gate ended with \"%s\", not \"%s\"", text, why);
 	assert_int_equal(role_wait(r), 1);
-	(void)close(r->bottled);
-	for (size_t i = 0; i < IPC_NUM_ROLES; i++)
-		bb_closep(&r->peers[i]);
+	role_close(r);
 	driver_release(d);
 }
 
@@ -95,29 +39,6 @@ static bool is_silent(int fd)
 }
 
 /* ---- flows ---- */
-
-static void header_for(uint8_t out[static FLOW_HEADER_BYTES], uint8_t a, uint8_t b, uint8_t c,
-		       uint8_t e, uint16_t port)
-{
-	const struct flow_header h = { .family = 4, .port = port, .addr = { a, b, c, e } };
-
-	flow_header_write(out, &h);
-}
-
-static void ask_flow(struct driver *d, struct driver_conn *c, uint32_t port,
-		     const uint8_t header[static FLOW_HEADER_BYTES])
-{
-	assert_true(driver_connect(d, c, port, PORT_FLOW));
-	assert_true(driver_write(d, c, header, FLOW_HEADER_BYTES));
-}
-
-static void assert_status(struct driver *d, struct driver_conn *c, enum flow_status status)
-{
-	uint8_t reply[RX];
-
-	assert_int_equal(driver_read(d, c, reply), FLOW_REPLY_BYTES);
-	assert_int_equal(reply[0], status);
-}
 
 static void flows_are_denied_by_default(void **state)
 {
@@ -139,22 +60,22 @@ static void flows_are_denied_by_default(void **state)
 	struct role r;
 
 	(void)state;
-	start_device(&r, &d);
+	gate_start_device(&r, &d);
 	for (uint32_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
-		header_for(header, cases[i].a[0], cases[i].a[1], cases[i].a[2], cases[i].a[3],
-			   cases[i].port);
-		ask_flow(&d, &c, 100 + i, header);
-		assert_status(&d, &c, FLOW_STATUS_DENIED);
+		gate_header(header, cases[i].a[0], cases[i].a[1], cases[i].a[2], cases[i].a[3],
+			    cases[i].port);
+		gate_ask_flow(&d, &c, 100 + i, header);
+		gate_status(&d, &c, FLOW_STATUS_DENIED);
 		assert_denied(&r, cases[i].reason);
 	}
-	header_for(header, 203, 0, 113, 20, 7000);
+	gate_header(header, 203, 0, 113, 20, 7000);
 	header[5] = 1; /* a reserved field */
-	ask_flow(&d, &c, 200, header);
-	assert_status(&d, &c, FLOW_STATUS_MALFORMED);
+	gate_ask_flow(&d, &c, 200, header);
+	gate_status(&d, &c, FLOW_STATUS_MALFORMED);
 	assert_denied(&r, REASON_MALFORMED);
 	assert_true(is_silent(r.peers[IPC_ROLE_DIALER]));
 	assert_true(is_silent(r.peers[IPC_ROLE_EGRESS]));
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 /* Octets both ways, half close of each side */
@@ -188,9 +109,9 @@ static void a_flow_to_the_guard(void **state)
 	struct role r;
 
 	(void)state;
-	start_device(&r, &d);
-	header_for(header, 127, 64, 0, 1, 9099);
-	ask_flow(&d, &c, 300, header);
+	gate_start_device(&r, &d);
+	gate_header(header, 127, 64, 0, 1, 9099);
+	gate_ask_flow(&d, &c, 300, header);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_FLOW_OPEN);
 	{
 		int fd = BB_TAKE_FD(r.msg.fd);
@@ -198,10 +119,10 @@ static void a_flow_to_the_guard(void **state)
 		role_send(
 			r.peers[IPC_ROLE_EGRESS],
 			&(struct ipc_msg){ .type = IPC_FLOW_READY, .fd = -1, .flow = r.msg.flow });
-		assert_status(&d, &c, FLOW_STATUS_OK);
+		gate_status(&d, &c, FLOW_STATUS_OK);
 		exchange(&d, &c, fd);
 	}
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 static void a_tcp_flow_is_recorded_before_it_is_dialled(void **state)
@@ -214,9 +135,9 @@ static void a_tcp_flow_is_recorded_before_it_is_dialled(void **state)
 	int fds[2];
 
 	(void)state;
-	start_device(&r, &d);
-	header_for(header, 203, 0, 113, 20, 7000);
-	ask_flow(&d, &c, 400, header);
+	gate_start_device(&r, &d);
+	gate_header(header, 203, 0, 113, 20, 7000);
+	gate_ask_flow(&d, &c, 400, header);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_RECORDER]), IPC_RECORD);
 	assert_int_equal(r.msg.u.record.verdict, POLICY_ALLOW);
 	assert_int_equal(r.msg.u.record.ack, 1);
@@ -234,13 +155,13 @@ static void a_tcp_flow_is_recorded_before_it_is_dialled(void **state)
 	m.u.dial_ok.port = 7000;
 	role_send(r.peers[IPC_ROLE_DIALER], &m);
 	(void)close(fds[1]);
-	assert_status(&d, &c, FLOW_STATUS_OK);
+	gate_status(&d, &c, FLOW_STATUS_OK);
 	exchange(&d, &c, fds[0]);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_RECORDER]), IPC_RECORD);
 	assert_int_equal(r.msg.u.record.kind, IPC_RECORD_END);
 	assert_int_equal(r.msg.u.record.bytes_out, 14);
 	assert_int_equal(r.msg.u.record.bytes_in, 13);
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 static void a_megabyte_arrives_whole(void **state)
@@ -256,62 +177,25 @@ static void a_megabyte_arrives_whole(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(sent); i++)
 		sent[i] = (uint8_t)(i * 2654435761u >> 24);
-	start_device(&r, &d);
-	header_for(header, 127, 64, 0, 1, 9099);
-	ask_flow(&d, &c, 500, header);
+	gate_start_device(&r, &d);
+	gate_header(header, 127, 64, 0, 1, 9099);
+	gate_ask_flow(&d, &c, 500, header);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_FLOW_OPEN);
 	fd = BB_TAKE_FD(r.msg.fd);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	role_send(r.peers[IPC_ROLE_EGRESS],
 		  &(struct ipc_msg){ .type = IPC_FLOW_READY, .fd = -1, .flow = r.msg.flow });
-	assert_status(&d, &c, FLOW_STATUS_OK);
+	gate_status(&d, &c, FLOW_STATUS_OK);
 	for (size_t at = 0; at < sizeof(sent); at += 32768) {
 		assert_true(driver_write(&d, &c, sent + at, 32768));
 		assert_int_equal(bb_read_full(fd, got + at, 32768), 0);
 	}
 	assert_memory_equal(got, sent, sizeof(sent));
 	(void)close(fd);
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 /* ---- DNS ---- */
-
-static size_t add_query(uint8_t *out, uint16_t id, const char *name)
-{
-	uint8_t *msg = out + 2;
-	size_t n = DNS_HDR_BYTES;
-
-	memset(msg, 0, DNS_HDR_BYTES);
-	bb_put_be16(msg, id);
-	msg[2] = 1; /* RD */
-	msg[5] = 1; /* one question */
-	n += dns_name_write(name, msg + n);
-	bb_put_be16(msg + n, DNS_TYPE_A);
-	bb_put_be16(msg + n + 2, 1);
-	bb_put_be16(out, (uint16_t)(n + 4));
-	return n + 6;
-}
-
-/* Reads one framed reply; @carry holds what came behind it */
-static unsigned int rcode_of_next(struct driver *d, struct driver_conn *c, uint8_t *carry,
-				  size_t *have, uint16_t *ret_id)
-{
-	unsigned int rcode;
-	size_t len;
-
-	while (*have < 2 || *have < 2u + (size_t)(carry[0] << 8 | carry[1])) {
-		size_t n = driver_read(d, c, carry + *have);
-
-		assert_true(n > 0);
-		*have += n;
-	}
-	len = 2u + (size_t)(carry[0] << 8 | carry[1]);
-	*ret_id = (uint16_t)(carry[2] << 8 | carry[3]);
-	rcode = carry[5] & 15;
-	memmove(carry, carry + len, *have - len);
-	*have -= len;
-	return rcode;
-}
 
 static void dns_is_answered_here(void **state)
 {
@@ -324,33 +208,33 @@ static void dns_is_answered_here(void **state)
 	uint16_t id;
 
 	(void)state;
-	start_device(&r, &d);
+	gate_start_device(&r, &d);
 	assert_true(driver_connect(&d, &c, 600, PORT_DNS));
-	len += add_query(queries + len, 1, "secret.evil.test");
-	len += add_query(queries + len, 2, "listed.test");
+	len += gate_query(queries + len, 1, "secret.evil.test");
+	len += gate_query(queries + len, 2, "listed.test");
 	assert_true(driver_write(&d, &c, queries, len)); /* two in one write */
-	assert_int_equal(rcode_of_next(&d, &c, carry, &have, &id), 3);
+	assert_int_equal(gate_rcode(&d, &c, carry, &have, &id), 3);
 	assert_int_equal(id, 1);
-	assert_int_equal(rcode_of_next(&d, &c, carry, &have, &id), 0);
+	assert_int_equal(gate_rcode(&d, &c, carry, &have, &id), 0);
 	assert_int_equal(id, 2);
 	assert_denied(&r, REASON_NOT_LISTED);
 	for (size_t i = 0; i < len; i++) /* and cut at every octet */
 		assert_true(driver_write(&d, &c, queries + i, 1));
-	assert_int_equal(rcode_of_next(&d, &c, carry, &have, &id), 3);
-	assert_int_equal(rcode_of_next(&d, &c, carry, &have, &id), 0);
+	assert_int_equal(gate_rcode(&d, &c, carry, &have, &id), 3);
+	assert_int_equal(gate_rcode(&d, &c, carry, &have, &id), 0);
 	for (uint16_t i = 0; i < 32; i++) {
 		char name[64];
 
 		(void)snprintf(name, sizeof(name), "x%u.evil.test", i);
-		len = add_query(queries, i, name);
+		len = gate_query(queries, i, name);
 		assert_true(driver_write(&d, &c, queries, len));
 	}
 	for (uint16_t i = 0; i < 32; i++) {
-		assert_int_equal(rcode_of_next(&d, &c, carry, &have, &id), 3);
+		assert_int_equal(gate_rcode(&d, &c, carry, &have, &id), 3);
 		assert_int_equal(id, i);
 	}
 	assert_true(is_silent(r.peers[IPC_ROLE_DIALER]));
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 /* ---- a guest kernel that lies ---- */
@@ -365,13 +249,13 @@ static void other_ports_are_reset(void **state)
 	struct role r;
 
 	(void)state;
-	start_device(&r, &d);
+	gate_start_device(&r, &d);
 	for (uint32_t i = 0; i < 5000; i++) {
 		assert_false(driver_connect(&d, &c, 1000 + i, ports[i % BB_ARRAY_LEN(ports)]));
 		assert_true(c.reset);
 	}
 	assert_true(driver_connect(&d, &c, 9, PORT_DNS)); /* control */
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 static void false_packets_cost_only_themselves(void **state)
@@ -383,7 +267,7 @@ static void false_packets_cost_only_themselves(void **state)
 	struct role r;
 
 	(void)state;
-	start_device(&r, &d);
+	gate_start_device(&r, &d);
 	assert_true(driver_connect(&d, &good, 1, PORT_DNS));
 	c = (struct driver_conn){ .guest_port = 2, .host_port = PORT_FLOW };
 	h = driver_header(&c, VSOCK_OP_RW, 4); /* data for a stream that is not */
@@ -402,8 +286,8 @@ static void false_packets_cost_only_themselves(void **state)
 	h.dst_cid = 5;
 	assert_true(driver_send(&d, &h, NULL));
 	/* past the credit, on a flow that nobody reads yet */
-	header_for(header, 127, 64, 0, 1, 9099);
-	ask_flow(&d, &c, 3, header);
+	gate_header(header, 127, 64, 0, 1, 9099);
+	gate_ask_flow(&d, &c, 3, header);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_FLOW_OPEN);
 	bb_closep(&r.msg.fd);
 	for (int i = 0; i < 20; i++) {
@@ -417,13 +301,13 @@ static void false_packets_cost_only_themselves(void **state)
 	/* the other stream has seen nothing of it */
 	{
 		static uint8_t carry[4 * RX];
-		size_t have = 0, len = add_query(payload, 7, "x.evil.test");
+		size_t have = 0, len = gate_query(payload, 7, "x.evil.test");
 		uint16_t id;
 
 		assert_true(driver_write(&d, &good, payload, len));
-		assert_int_equal(rcode_of_next(&d, &good, carry, &have, &id), 3);
+		assert_int_equal(gate_rcode(&d, &good, carry, &have, &id), 3);
 	}
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 /* A reset ends the flow on the host's side as a reset, and nothing else */
@@ -437,26 +321,26 @@ static void a_reset_costs_one_flow(void **state)
 	struct role r;
 
 	(void)state;
-	start_device(&r, &d);
-	header_for(header, 127, 64, 0, 1, 9099);
+	gate_start_device(&r, &d);
+	gate_header(header, 127, 64, 0, 1, 9099);
 	for (uint32_t i = 0; i < 50; i++) {
 		int fd;
 
-		ask_flow(&d, &c, 700 + i, header);
+		gate_ask_flow(&d, &c, 700 + i, header);
 		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_FLOW_OPEN);
 		fd = BB_TAKE_FD(r.msg.fd);
 		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 		role_send(
 			r.peers[IPC_ROLE_EGRESS],
 			&(struct ipc_msg){ .type = IPC_FLOW_READY, .fd = -1, .flow = r.msg.flow });
-		assert_status(&d, &c, FLOW_STATUS_OK);
+		gate_status(&d, &c, FLOW_STATUS_OK);
 		h = driver_header(&c, VSOCK_OP_RST, 0);
 		assert_true(driver_send(&d, &h, NULL));
 		assert_true(recv(fd, &octet, 1, 0) <= 0);
 		(void)close(fd);
 	}
 	assert_true(driver_connect(&d, &c, 9, PORT_DNS)); /* control */
-	end(&r, &d);
+	gate_end(&r, &d);
 }
 
 static void memory_that_can_shrink_is_refused(void **state)
@@ -465,7 +349,7 @@ static void memory_that_can_shrink_is_refused(void **state)
 	struct role r;
 
 	(void)state;
-	start(&r, &d, 0);
+	gate_start(&r, &d, 0);
 	(void)!driver_negotiate(&d);
 	assert_dies(&r, &d, "not sealed");
 }
@@ -493,7 +377,7 @@ static void broken_rings_end_the_bottle(void **state)
 		struct driver d;
 		struct role r;
 
-		start_device(&r, &d);
+		gate_start_device(&r, &d);
 		driver_desc(&d, DRIVER_TX, 0, cases[i].addr, cases[i].len, cases[i].flags,
 			    cases[i].next);
 		driver_offer(&d, DRIVER_TX, cases[i].head);
@@ -507,7 +391,7 @@ static void an_index_that_jumps_ends_the_bottle(void **state)
 	struct role r;
 
 	(void)state;
-	start_device(&r, &d);
+	gate_start_device(&r, &d);
 	d.q[DRIVER_TX].avail_idx = 5000;
 	driver_offer(&d, DRIVER_TX, 0);
 	assert_dies(&r, &d, "index");
@@ -533,7 +417,7 @@ static void a_vmm_that_lies_ends_the_bottle(void **state)
 		struct driver d;
 		struct role r;
 
-		start(&r, &d, F_SEAL_SHRINK);
+		gate_start(&r, &d, F_SEAL_SHRINK);
 		(void)driver_message(&d, cases[i].request, cases[i].payload, cases[i].len, -1,
 				     false, NULL);
 		assert_dies(&r, &d, "");
@@ -559,6 +443,6 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
-	exe = argv[1];
+	gate_exe = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
