@@ -521,7 +521,7 @@ def test_slow_head_is_408(w):
     s = w.rig.connect()
     s.sendall(b"GET http://a.test/ HT")
     got = everything(s)
-    assert got.startswith(b"HTTP/1.1 408 ")
+    assert got.startswith(b"HTTP/1.1 408 ") and json.loads(got.split(b"\r\n\r\n", 1)[1])["reason"] == "timeout"
 
 
 H = b"Host: raw.test\r\n"

@@ -89,3 +89,12 @@ def test_nothing_refers_outside():
             continue
         body = open(os.path.join(ROOT, path), "rb").read()
         assert b"/work/" not in body and b"../shared" not in body, path
+
+
+def test_every_reason_has_a_test():
+    """Each word that stands as `reason` in answers and in the audit is what some test waits for."""
+    table = text("src/policy/reason.c").split("policy_reason_str[] = {")[1].split("};")[0]
+    names = re.findall(r'\[(REASON_\w+)\]\s*=\s*"(\w+)"', table)
+    assert len(names) > 40
+    tests = "\n".join(text(f) for f in listed("tests/unit/*.c", "tests/integration/*.py"))
+    assert [n for e, n in names if not re.search(r"\b%s\b|[\"']%s[\"']" % (e, n), tests)] == []

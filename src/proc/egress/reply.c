@@ -41,7 +41,6 @@ static const struct hint hints[] = {
 	{ REASON_NAME_MISMATCH, "Host, SNI and the CONNECT or absolute target must name the same "
 				"host. Open a new connection for another host." },
 	{ REASON_NOT_PROXY, "Use this address as an HTTP proxy (HTTP_PROXY, HTTPS_PROXY)." },
-	{ REASON_NOT_BUILT, "The guard cannot check this, so it does not pass." },
 	{ REASON_BAD_REQUEST, "The request is not well-formed HTTP." },
 	{ REASON_UPSTREAM_RESOLVE, "The host's name could not be resolved." },
 	{ REASON_UPSTREAM_CONNECT, "The host could not be reached." },
