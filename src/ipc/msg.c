@@ -30,7 +30,9 @@ struct desc {
 #define F_FLOW FIELDS(AT(F_ADDR, flow.addr), AT(F_U16, flow.port), SPAN(flow.name, IPC_HOST_MAX))
 #define F_DATA FIELDS(SPAN(data.data, IPC_DATA_MAX))
 #define F_CERT FIELDS(SPAN(cert.cert, 16384))
-#define F_COPY FIELDS(SPAN(copy.name, 4096), SPAN(copy.path, 4096), SPAN(copy.user, 64))
+#define F_COPY                                                                                     \
+	FIELDS(SPAN(copy.name, 4096), SPAN(copy.path, 4096), SPAN(copy.user, 64),                  \
+	       AT(F_U8, copy.raw), AT(F_U64, copy.limit))
 
 static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_PEER] = { "PEER", true, FIELDS(AT(F_U8, peer.role)) },
@@ -100,6 +102,7 @@ static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_SIGNAL] = { "SIGNAL", false, FIELDS(AT(F_U8, signal.signo)) },
 	[IPC_EXIT] = { "EXIT", false,
 		       FIELDS(AT(F_U8, exit.code), AT(F_U8, exit.signo), AT(F_U8, exit.oom)) },
+	[IPC_COPY_SKIP] = { "COPY_SKIP", false, F_DATA },
 	[IPC_COPY_IN] = { "COPY_IN", true, F_COPY },
 	[IPC_COPY_OUT] = { "COPY_OUT", true, F_COPY },
 	[IPC_COPY_DONE] = { "COPY_DONE", false,

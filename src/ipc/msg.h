@@ -146,8 +146,9 @@ enum ipc_type {
 	IPC_RESIZE,
 	IPC_SIGNAL,
 	IPC_EXIT,
-	IPC_COPY_IN,  /* + fd: a directory or file of the host to copy into the guest */
-	IPC_COPY_OUT, /* + fd: the directory of the host to copy into */
+	IPC_COPY_SKIP, /* before COPY_IN: names, each ended by NUL, that stay behind */
+	IPC_COPY_IN,   /* + fd: a directory or file of the host to copy into the guest */
+	IPC_COPY_OUT,  /* + fd: the directory of the host to copy into */
 	IPC_COPY_DONE,
 
 	IPC_NUM_TYPES,
@@ -256,6 +257,8 @@ struct ipc_copy {            /* COPY_IN, COPY_OUT */
 	struct bb_span name; /* COPY_IN: entry name below the fd, "" = the directory itself */
 	struct bb_span path; /* in the guest */
 	struct bb_span user; /* owner in the guest */
+	uint8_t raw;         /* COPY_OUT: links as they are, whatever they point to */
+	uint64_t limit;      /* COPY_OUT: octets of file data at most */
 };
 struct ipc_copy_done {
 	uint16_t err; /* errno or 0 */

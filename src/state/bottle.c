@@ -10,6 +10,7 @@
 
 #define SUFFIX_LEN 5
 #define TRIES      16
+#define TREE_DEPTH 80 /* of a scratch directory: deeper than any copy */
 
 void state_bottle_release(struct state_bottle *b)
 {
@@ -193,10 +194,29 @@ static int remove_dir(const char *base_path, const char *identity, struct bb_err
 	fd = paths_open_private_at(base, identity, false, err);
 	if (fd < 0)
 		return fd;
-	empty_dir(fd, 1);
+	empty_dir(fd, TREE_DEPTH);
 	if (unlinkat(base, identity, AT_REMOVEDIR) < 0)
 		return bb_err_set(err, -errno, "%s/%s: %s", base_path, identity, strerror(errno));
 	return 0;
+}
+
+int state_scratch_make(int state_fd, const char *name, struct bb_err *err)
+{
+	bb_auto_close int fd = paths_open_private_at(state_fd, name, true, err);
+
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return bb_err_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
+				  "another command is at this bottle's files");
+	empty_dir(fd, TREE_DEPTH);
+	return BB_TAKE_FD(fd);
+}
+
+void state_scratch_remove(int state_fd, const char *name, int fd)
+{
+	empty_dir(fd, TREE_DEPTH);
+	(void)unlinkat(state_fd, name, AT_REMOVEDIR);
 }
 
 void state_runtime_remove(const struct paths *paths, const char *identity)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef BB_STATE_BOTTLE_H
 #define BB_STATE_BOTTLE_H
+#include "base/buf.h"
 #include "policy/ip.h"
 #include "state/paths.h"
 #include <jansson.h>
@@ -66,6 +67,21 @@ BB_MUST_USE int state_bottle_open(const struct paths *paths, const char *identit
  * Return: 0; -EBUSY with @err when somebody else has it. Gone with the last copy of @state_fd
  */
 BB_MUST_USE int state_lock(int state_fd, struct bb_err *err);
+
+/**
+ * state_scratch_make() - An empty directory below @state_fd, for one process at a time
+ *
+ * What an earlier process left in it is removed. Return: owned fd, which holds the lock; -EBUSY or
+ * other -errno with @err
+ */
+BB_MUST_USE int state_scratch_make(int state_fd, const char *name, struct bb_err *err);
+
+/** state_scratch_remove() - With all that is in it; borrows @fd */
+void state_scratch_remove(int state_fd, const char *name, int fd);
+
+/** state_file_read() - A file of ours, whole, appended to @ret. Return: 0 or -errno with @err */
+BB_MUST_USE int state_file_read(int dirfd, const char *name, struct bb_buf *ret,
+				struct bb_err *err);
 
 /** state_runtime_remove() - Remove <runtime>/<identity> and the plain files and sockets in it */
 void state_runtime_remove(const struct paths *paths, const char *identity);

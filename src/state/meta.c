@@ -37,6 +37,13 @@ static int read_small(int dirfd, const char *name, struct bb_buf *buf)
 	return fd < 0 ? -errno : bb_read_all(fd, buf);
 }
 
+int state_file_read(int dirfd, const char *name, struct bb_buf *ret, struct bb_err *err)
+{
+	int r = read_small(dirfd, name, ret);
+
+	return r < 0 ? bb_err_set(err, r, "%s: %s", name, strerror(-r)) : 0;
+}
+
 int state_meta_write(int state_fd, const json_t *meta, struct bb_err *err)
 {
 	bb_auto_free char *text = json_dumps(meta, JSON_INDENT(2) | JSON_ENSURE_ASCII);

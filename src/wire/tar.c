@@ -511,3 +511,25 @@ size_t tar_header_write(uint8_t out[static TAR_HEADER_MAX], const struct tar_ent
 	put_block(out + total, types[e->type], e->path, e, e->size);
 	return total + TAR_BLOCK;
 }
+
+bool tar_target_is_inside(const char *path, const char *target)
+{
+	size_t depth = 0;
+	bool named = false;
+
+	if (target[0] == '/' || !target[0])
+		return false;
+	for (const char *c = path; *c; c++)
+		depth += *c == '/';
+	for (const char *at = target; at; at = strchr(at, '/')) {
+		bool up;
+
+		at += *at == '/';
+		up = at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == '\0');
+		if (up && (named || depth-- == 0))
+			return false;
+		if (!up && at[0] && at[0] != '/' && !(at[0] == '.' && (at[1] == '/' || !at[1])))
+			named = true;
+	}
+	return true;
+}

@@ -119,4 +119,14 @@ static inline size_t tar_padding(uint64_t size)
  * @out:	"a/b"; "." for the root itself; untouched on failure
  */
 BB_MUST_USE bool tar_path_normalize(struct bb_span in, char out[static TAR_PATH_MAX]);
+
+/**
+ * tar_target_is_inside() - Does a link stay in the tree it is part of?
+ * @path:	of the link, relative to the root of the tree
+ *
+ * It does when its target is relative, with ".." only in front (behind a name that could itself be
+ * a link nobody knows what ".." is), and not more of them than the link is deep. Where this holds
+ * for every link of a tree, none leads out of it.
+ */
+BB_MUST_USE bool tar_target_is_inside(const char *path, const char *target);
 #endif

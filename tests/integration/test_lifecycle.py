@@ -99,7 +99,7 @@ def test_cwd_is_copied(product, workdir):
     r = product.run("run", "--cwd", "--", "sh", "-c", "pwd; cat sub/file; git status --short", cwd=src)
     assert r.code == 0 and r.out.startswith(b"/workspace\ncontent"), r
     assert b"?? sub/" in r.out, r
-    assert b".env looks like a secret" in r.err, r
+    assert b"stays behind because it looks like secrets: .env (" in r.err, r
 
 
 def test_cp(product):

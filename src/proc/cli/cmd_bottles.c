@@ -199,20 +199,6 @@ static long parse_days(const char *text)
 	return end == text || days < 0 || (*end && strcmp(end, "d") != 0) ? -1 : days;
 }
 
-static bool confirm_removal(const struct cli_args *args)
-{
-	char answer[16] = "";
-
-	if (cli_has(args, OPT_YES))
-		return true;
-	if (!isatty(STDIN_FILENO)) {
-		(void)cli_error(0, "cleanup: no terminal to ask on: give --yes");
-		return false;
-	}
-	(void)fputs("Remove them? [y/N] ", stderr);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 int cmd_cleanup(const struct cli_args *args)
 {
 	const char *older = cli_opt(args, OPT_OLDER_THAN);
@@ -235,7 +221,7 @@ int cmd_cleanup(const struct cli_args *args)
 		(void)printf("%s\n", list.entries[i].identity);
 		n++;
 	}
-	if (n == 0 || !confirm_removal(args))
+	if (n == 0 || (!cli_has(args, OPT_YES) && !cli_confirm("Remove them?")))
 		return CLI_OK;
 	for (size_t i = 0; i < list.n; i++) {
 		struct bb_err one = { 0 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run, start, resume: a bottle with one command in it */
 #include "proc/cli/commands.h"
-#include "proc/cli/copyfiles.h"
+#include "proc/cli/copyin.h"
 #include "proc/cli/launch.h"
 #include "proc/cli/preflight.h"
 #include "proc/cli/provider.h"
@@ -24,17 +24,16 @@ static int exit_code_of(const struct bb_err *err)
 }
 
 /* In the running bottle: the copied directory, then the command; the bottle ends in any case */
-static int run_inside(const struct cli_args *args, const struct plan *p, char *const *argv,
-		      size_t n_argv, int control, struct bb_err *err)
+static int run_inside(const struct cli_args *args, const struct plan *p, const struct copyin *in,
+		      char *const *argv, size_t n_argv, int control, struct bb_err *err)
 {
 	struct session_request req = { .argv = argv, .n_argv = n_argv };
 	int code = CLI_BROKEN, porter = -1, r = 0;
 
 	if (p->workspace)
-		req.cwd = "/workspace";
-	if (cli_has(args, OPT_CWD)) {
-		r = copy_directory_in(control, ".", "/workspace", err);
-	}
+		req.cwd = COPYIN_DIR;
+	if (cli_has(args, OPT_CWD))
+		r = copyin_run(in, p, p->policy.identity, control, err);
 	if (cli_has(args, OPT_WORKDIR))
 		req.cwd = cli_opt(args, OPT_WORKDIR);
 	req.user = cli_opt(args, OPT_USER);
@@ -53,12 +52,13 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 {
 	char identity[STATE_IDENTITY_MAX];
 	struct bb_err err = { 0 }, ignored = { 0 };
+	copyin_auto struct copyin in = { 0 };
 	int control, code;
 
 	if (!preflight_backend(p->backend))
 		return CLI_FAILED;
-	if (cli_has(args, OPT_CWD))
-		warn_secret_files(p, ".");
+	if (cli_has(args, OPT_CWD) && copyin_plan(args, p, &in, &err) < 0)
+		return cli_error(CLI_FAILED, "%s", err.msg);
 	if (!plan_confirm(p, cli_has(args, OPT_YES), unattended))
 		return CLI_FAILED;
 	p->ephemeral = true;
@@ -68,7 +68,7 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 	if (p->provider && provider_copy(p, control, &err) < 0)
 		code = cli_error(exit_code_of(&err), "%s", err.msg);
 	else
-		code = run_inside(args, p, argv, n_argv, control, &err);
+		code = run_inside(args, p, &in, argv, n_argv, control, &err);
 	if (p->keep_disk)
 		launch_sync(control);
 	if (launch_stop(control, &ignored) < 0)

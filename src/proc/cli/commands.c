@@ -14,11 +14,17 @@ const struct cli_opt cli_opts[] = {
 	[OPT_CWD] = { "cwd", NULL, "copy the working directory to /workspace and start there",
 		      false },
 	[OPT_FOLLOW] = { "follow", NULL, "go on as records are written", false },
+	[OPT_GITIGNORE] = { "gitignore", NULL, "with --cwd: what git ignores stays behind", false },
 	[OPT_HEADER] = { "header", "'K: V'", "request header", true },
 	[OPT_HEADLESS] = { "headless", NULL, "no terminal, no questions", false },
+	[OPT_HOST_EXECUTED] = { "host-executed", NULL,
+				"with --yes: also what programs on this host run by themselves",
+				false },
 	[OPT_HOST_LOG] = { "host", NULL, "what the host processes said", false },
 	[OPT_IMAGE] = { "image", "NAME", "image to boot (default: base, or the provider's)",
 			false },
+	[OPT_INCLUDE_SECRETS] = { "include-secrets", NULL,
+				  "with --cwd: copy files that look like secrets, too", false },
 	[OPT_JSON] = { "json", NULL, "for scripts", false },
 	[OPT_KEEP] = { "keep", NULL, "keep the bottle's disk at the end", false },
 	[OPT_LABEL] = { "label", "TEXT", "name shown in list", false },
@@ -48,7 +54,8 @@ const struct cli_cmd cli_cmds[] = {
 	  "named, for this run; without a bottle they are the whole policy, and without either\n"
 	  "nothing may leave. The exit code is the command's.",
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
-	       OPT_KEEP, OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES),
+	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_KEEP, OPT_USER, OPT_WORKDIR, OPT_NO_TTY,
+	       OPT_YES),
 	  1, -1, 0, cmd_run },
 	{ "exec", "ID [--] CMD [ARG…]", "run a command in a running bottle",
 	  "Runs CMD in the bottle ID (an unambiguous beginning will do).",
@@ -65,6 +72,25 @@ const struct cli_cmd cli_cmds[] = {
 	  "One of FROM and TO is ID:PATH. Into \"ID:/dir/\" a file keeps its name, into\n"
 	  "\"ID:/dir/name\" it becomes that; out of a bottle TO is a directory.",
 	  NO_OPTS, 2, 2, -1, cmd_cp },
+	{ "diff", "[ID]", "what a bottle changed in its copy of the working directory",
+	  "Compares /workspace of the bottle ID (the newest without ID) with what --cwd copied in, "
+	  "and\n"
+	  "with the directory as it is now. First come files that programs on this host run or "
+	  "obey: by\n"
+	  "themselves (git's configuration and hooks, .envrc, editors' tasks, agents' settings), "
+	  "then\n"
+	  "those that builds and CI run. The bottle runs, or was kept: then its machine is started "
+	  "for\n"
+	  "this, with nothing in it and no way out.",
+	  OPTS(OPT_JSON), 0, 1, -1, cmd_diff },
+	{ "pull", "[ID]", "bring a bottle's changes back to where they came from",
+	  "Shows what diff shows, asks, and makes the changes in the directory that --cwd copied. "
+	  "A file\n"
+	  "that changed here as well is named and left alone, as is a link that leads outside. "
+	  "What\n"
+	  "programs on this host run by themselves is asked about on its own; --yes leaves it out\n"
+	  "unless --host-executed is there, too. Exit code 3 when something was not brought.",
+	  OPTS(OPT_YES, OPT_HOST_EXECUTED), 0, 1, -1, cmd_pull },
 	{ "image", "ls | build [NAME] | rm NAME…", "what bottles boot",
 	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and a Debian\n"
 	  "root with the tools that coding agents use (\"base\"), with Claude Code (\"claude\") "
@@ -85,7 +111,8 @@ const struct cli_cmd cli_cmds[] = {
 	  "credential stays on the host; in the bottle it does what it likes. --prompt says what\n"
 	  "it is to do; with --headless it does that without a terminal and ends.",
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
-	       OPT_KEEP, OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY, OPT_YES),
+	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_KEEP, OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY,
+	       OPT_YES),
 	  0, -1, -1, cmd_start },
 	{ "resume", "[ID] [-- CMD…]", "go on with a bottle that ended and kept its disk",
 	  "Starts the machine again on the disk of the bottle ID (the newest without ID), with "

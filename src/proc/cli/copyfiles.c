@@ -1,47 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/copyfiles.h"
+#include "base/printable.h"
 #include "ipc/sock.h"
 #include "proc/cli/session.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
-#include <ftw.h>
 #include <libgen.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+/* The guest has a word in it */
+static const char *shown(struct bb_span text, char ret[static 600])
+{
+	char raw[512];
+
+	(void)snprintf(raw, sizeof(raw), "%.*s", (int)text.len, (const char *)text.p);
+	return bb_printable(raw, ret, 600);
+}
+
+/* Names that stay behind: whole ones in each message */
+static int send_skips(int porter, struct bb_span names, struct bb_err *err)
+{
+	int r = 0;
+
+	while (names.len && r == 0) {
+		struct ipc_msg msg = { .type = IPC_COPY_SKIP, .fd = -1 };
+		size_t n = names.len < IPC_DATA_MAX ? names.len : IPC_DATA_MAX;
+
+		while (n && names.p[n - 1])
+			n--;
+		msg.u.data.data = (struct bb_span){ names.p, n };
+		r = n ? ipc_send(porter, &msg, err)
+		      : bb_err_set(err, -EINVAL, "copy: a name without an end");
+		names = (struct bb_span){ names.p + n, names.len - n };
+	}
+	return r;
+}
 
 /* One COPY message to a new porter, and its answer */
-static int copy_run(int control, struct ipc_msg *msg, struct bb_err *err)
+static int copy_run(int control, struct ipc_msg *msg, struct bb_span skip, struct bb_err *err)
 {
 	bb_auto_close int porter = session_open(control, err);
 	struct ipc_msg answer = { .fd = -1 };
 	uint8_t buf[IPC_MSG_MAX];
+	char text[600];
 	int r;
 
 	if (porter < 0)
 		return porter;
-	r = ipc_send(porter, msg, err);
+	r = send_skips(porter, skip, err);
+	if (r == 0)
+		r = ipc_send(porter, msg, err);
 	if (r == 0)
 		r = ipc_recv(porter, buf, &answer, err);
 	if (r < 0)
 		return bb_err_wrap(err, "copy");
 	bb_closep(&answer.fd);
 	if (answer.type == IPC_FAILED)
-		return bb_err_set(err, -EIO, "copy: %.*s", (int)answer.u.text.text.len,
-				  (const char *)answer.u.text.text.p);
+		return bb_err_set(err, -EIO, "copy: %s", shown(answer.u.text.text, text));
 	if (answer.type != IPC_COPY_DONE)
 		return bb_err_set(err, -EBADMSG, "copy: unexpected %s", ipc_type_name(answer.type));
 	if (answer.u.copy_done.err)
-		return bb_err_set(err, -(int)answer.u.copy_done.err, "copy: %.*s",
-				  (int)answer.u.copy_done.text.len,
-				  (const char *)answer.u.copy_done.text.p);
+		return bb_err_set(err, -(int)answer.u.copy_done.err, "copy: %s",
+				  shown(answer.u.copy_done.text, text));
 	if (answer.u.copy_done.text.len)
-		(void)cli_error(0, "copy: %.*s", (int)answer.u.copy_done.text.len,
-				(const char *)answer.u.copy_done.text.p);
+		(void)cli_error(0, "copy: %s", shown(answer.u.copy_done.text, text));
 	return 0;
 }
 
 int copy_directory_in(int control, const char *from, const char *to, struct bb_err *err)
+{
+	return copy_directory_but(control, from, to, (struct bb_span){ 0 }, err);
+}
+
+int copy_directory_but(int control, const char *from, const char *to, struct bb_span skip,
+		       struct bb_err *err)
 {
 	bb_auto_close int fd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct ipc_msg msg = { .type = IPC_COPY_IN, .fd = fd };
@@ -49,7 +82,7 @@ int copy_directory_in(int control, const char *from, const char *to, struct bb_e
 	if (fd < 0)
 		return bb_err_set(err, -errno, "%s: %s", from, strerror(errno));
 	msg.u.copy.path = BB_SPAN_STR(to);
-	return copy_run(control, &msg, err);
+	return copy_run(control, &msg, skip, err);
 }
 
 int copy_in(int control, const char *from, const char *to, struct bb_err *err)
@@ -71,7 +104,25 @@ int copy_in(int control, const char *from, const char *to, struct bb_err *err)
 	msg.fd = fd;
 	msg.u.copy.name = BB_SPAN_STR(name);
 	msg.u.copy.path = BB_SPAN_STR(to);
-	return copy_run(control, &msg, err);
+	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
+}
+
+/* Nine tenths of what is free: a guest does not fill the host's disk */
+static uint64_t room_at(int fd)
+{
+	struct statvfs vfs;
+
+	return fstatvfs(fd, &vfs) < 0 ? 0 : (uint64_t)vfs.f_bavail * vfs.f_frsize / 10 * 9;
+}
+
+int copy_out_raw(int control, const char *from, int to, struct bb_err *err)
+{
+	struct ipc_msg msg = { .type = IPC_COPY_OUT, .fd = to };
+
+	msg.u.copy.path = BB_SPAN_STR(from);
+	msg.u.copy.raw = true;
+	msg.u.copy.limit = room_at(to);
+	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
 }
 
 int copy_out(int control, const char *from, const char *to, struct bb_err *err)
@@ -83,63 +134,6 @@ int copy_out(int control, const char *from, const char *to, struct bb_err *err)
 		return bb_err_set(err, -errno, "%s: %s (the target has to be a directory)", to,
 				  strerror(errno));
 	msg.u.copy.path = BB_SPAN_STR(from);
-	return copy_run(control, &msg, err);
-}
-
-static const char *const secret_patterns[] = {
-	".env",
-	".env.*",
-	"*.pem",
-	"*.key",
-	"*.p12",
-	"*.pfx",
-	"id_rsa",
-	"id_dsa",
-	"id_ecdsa",
-	"id_ed25519",
-	".netrc",
-	".npmrc",
-	".pypirc",
-	"credentials",
-	"*.kdbx",
-	"*.keystore",
-	"*.jks",
-	".git-credentials",
-	"secrets.*",
-	".htpasswd",
-	"*.tfstate",
-	"kubeconfig",
-	"service-account*.json",
-};
-
-/* nftw() has no argument for its callback */
-static struct {
-	struct plan *plan;
-	unsigned int found;
-	unsigned int seen;
-} scan;
-
-static int on_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	if (++scan.seen > 200000 || scan.found >= 20)
-		return 1;
-	if (type != FTW_F)
-		return 0;
-	for (size_t i = 0; i < BB_ARRAY_LEN(secret_patterns); i++) {
-		if (fnmatch(secret_patterns[i], path + ftw->base, 0) == 0) {
-			plan_warn(scan.plan, "%s looks like a secret and is copied into the bottle",
-				  path);
-			scan.found++;
-			break;
-		}
-	}
-	return 0;
-}
-
-void warn_secret_files(struct plan *p, const char *dir)
-{
-	scan.plan = p;
-	scan.found = scan.seen = 0;
-	(void)nftw(dir, on_file, 32, FTW_PHYS | FTW_MOUNT);
+	msg.u.copy.limit = room_at(fd);
+	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
 }

@@ -8,10 +8,13 @@
 /** copy_directory_in() - The content of host directory @from into guest directory @to */
 BB_MUST_USE int copy_directory_in(int control, const char *from, const char *to,
 				  struct bb_err *err);
+/** copy_directory_but() - The same without what @skip names: each below @from, ended by a NUL */
+BB_MUST_USE int copy_directory_but(int control, const char *from, const char *to,
+				   struct bb_span skip, struct bb_err *err);
 /** copy_in() - File or directory; into "dir/" it keeps its name */
 BB_MUST_USE int copy_in(int control, const char *from, const char *to, struct bb_err *err);
 /** copy_out() - Guest file or directory @from into host directory @to */
 BB_MUST_USE int copy_out(int control, const char *from, const char *to, struct bb_err *err);
-/** warn_secret_files() - Preflight lines for files below @dir that look like secrets */
-void warn_secret_files(struct plan *p, const char *dir);
+/** copy_out_raw() - Into a directory that nobody else looks into: links whatever they point to */
+BB_MUST_USE int copy_out_raw(int control, const char *from, int to, struct bb_err *err);
 #endif

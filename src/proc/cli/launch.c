@@ -86,7 +86,7 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 
 	r = p->resume ? state_bottle_open(&p->paths, p->resume, true, &b, err)
 		      : state_bottle_create(&p->paths, p->name, &b, err);
-	if (r == 0)
+	if (r == 0 && !p->quiet)
 		r = write_metadata(p, &b, err);
 	if (r == 0)
 		r = paths_join(p->paths.state, b.identity, state_dir, err);

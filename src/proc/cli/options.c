@@ -15,6 +15,18 @@ int cli_error(int code, const char *fmt, ...)
 	return code;
 }
 
+bool cli_confirm(const char *question)
+{
+	char answer[16] = "";
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		(void)cli_error(0, "no terminal to ask on: give --yes");
+		return false;
+	}
+	(void)fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
 static bool cmd_has_opt(const struct cli_cmd *cmd, enum cli_opt_id id)
 {
 	for (const enum cli_opt_id *o = cmd->opts; *o != OPT_HELP; o++) {

@@ -22,10 +22,13 @@ enum cli_opt_id {
 	OPT_CONSOLE,
 	OPT_CWD,
 	OPT_FOLLOW,
+	OPT_GITIGNORE,
 	OPT_HEADER,
 	OPT_HEADLESS,
+	OPT_HOST_EXECUTED,
 	OPT_HOST_LOG,
 	OPT_IMAGE,
+	OPT_INCLUDE_SECRETS,
 	OPT_JSON,
 	OPT_KEEP,
 	OPT_LABEL,
@@ -120,6 +123,9 @@ void cli_print_man(FILE *to);
 
 /** cli_error() - "bot-bottle: …" on stderr. Return: @code */
 BB_PRINTF(2, 3) int cli_error(int code, const char *fmt, ...);
+
+/** cli_confirm() - Ask on the terminal. Return: whether it was "y"; false without a terminal */
+bool cli_confirm(const char *question);
 
 /* Exit codes */
 enum {

@@ -40,6 +40,7 @@ struct plan {
 	bool workspace;     /* the command begins in /workspace */
 	json_t *options;    /* what `resume` has to give again: [["bottle", "demo"], …] */
 	char *agent;        /* as above, or NULL */
+	bool quiet;         /* the metadata stay as they are: `resume` goes on as before */
 	const char *resume; /* identity of the ended bottle to go on with; NULL: a new one */
 	/* of `start` */
 	const struct provider *provider; /* NULL: a command of the user's */

@@ -20,10 +20,20 @@
 
 #define DEPTH_MAX 64
 #define CHUNK     32768
+#define SKIP_MAX  (8u << 20) /* octets of names */
+/* Entries out of a guest: names cost the host more than their octets */
+#define ENTRIES_MAX 500000u
 
 struct level {
 	DIR *dir;
 	size_t path_len; /* of the archive path of this directory */
+};
+
+/* Names that stay behind, sorted when the copy begins */
+struct skips {
+	struct bb_buf text;
+	char **names;
+	size_t n;
 };
 
 struct copy {
@@ -35,6 +45,9 @@ struct copy {
 	size_t pad;     /* zero octets after it */
 	uint64_t bytes; /* of file data so far */
 	uint64_t skipped;
+	bool raw;                     /* OUT: links as they are */
+	uint64_t limit;               /* OUT: of bytes */
+	uint32_t entries;             /* OUT: so far */
 	char host_name[TAR_PATH_MAX]; /* IN: name below base, "" = base itself */
 	char path[TAR_PATH_MAX];      /* IN: archive path being walked */
 	struct level levels[DEPTH_MAX];
@@ -69,7 +82,8 @@ static void copy_done(struct porter *p)
 	(void)snprintf(text, sizeof(text), "%s", c->why);
 	if (!c->err && c->skipped)
 		(void)snprintf(text, sizeof(text),
-			       "%llu entries were left out (not a file, directory or plain link)",
+			       "%llu entries were left out (not a file or directory, or a link "
+			       "that leads outside)",
 			       (unsigned long long)c->skipped);
 	msg.u.copy_done.err = c->err;
 	msg.u.copy_done.bytes = c->bytes;
@@ -150,6 +164,17 @@ static int enter_dir(struct copy *c, int fd)
 	return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool stays_behind(const struct porter *p, const char *path)
+{
+	return p->skips &&
+	       bsearch(&path, p->skips->names, p->skips->n, sizeof(*p->skips->names), by_name);
+}
+
 /* One entry @name below @dir; c->path is already its archive path */
 static int send_entry(struct porter *p, int dir, const char *name)
 {
@@ -159,6 +184,8 @@ static int send_entry(struct porter *p, int dir, const char *name)
 	ssize_t n;
 	int fd, r;
 
+	if (stays_behind(p, c->path))
+		return 0;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
 		return errno == ENOENT ? 0 : -errno; /* gone while we walk */
 	if (S_ISLNK(st.st_mode)) {
@@ -303,25 +330,16 @@ static int open_parent(struct copy *c, const char *path, const char **ret_name)
 	return open_beneath(c->base, dir, O_RDONLY | O_DIRECTORY, 0);
 }
 
-/* A link that stays below where it stands: relative and without ".." */
-static bool target_is_plain(const char *target)
-{
-	if (target[0] == '/' || !target[0])
-		return false;
-	for (const char *at = target; at; at = strchr(at, '/')) {
-		at += *at == '/';
-		if (at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == '\0'))
-			return false;
-	}
-	return true;
-}
-
 static int make_entry(struct copy *c, const struct tar_entry *e)
 {
 	const char *name;
 	bb_auto_close int parent = -1;
 	int r = 0;
 
+	if (++c->entries > ENTRIES_MAX)
+		return -E2BIG;
+	if (e->size > c->limit - c->bytes)
+		return -EFBIG;
 	if (strcmp(e->path, ".") == 0)
 		return 0;
 	parent = open_parent(c, e->path, &name);
@@ -332,7 +350,7 @@ static int make_entry(struct copy *c, const struct tar_entry *e)
 			r = -errno;
 		return r;
 	}
-	if (e->type == TAR_TYPE_SYMLINK && !target_is_plain(e->target)) {
+	if (e->type == TAR_TYPE_SYMLINK && !c->raw && !tar_target_is_inside(e->path, e->target)) {
 		c->skipped++;
 		return 0;
 	}
@@ -341,7 +359,8 @@ static int make_entry(struct copy *c, const struct tar_entry *e)
 	if (e->type == TAR_TYPE_SYMLINK)
 		return symlinkat(e->target, parent, name) < 0 ? -errno : 0;
 	/* No set-id bits from a guest */
-	c->file = open_beneath(parent, name, O_WRONLY | O_CREAT | O_EXCL, e->mode & 0755);
+	c->file = open_beneath(parent, name, O_WRONLY | O_CREAT | O_EXCL,
+			       (e->mode & 0755) | (c->raw ? 0600 : 0));
 	c->left = e->size;
 	if (c->file < 0) {
 		r = c->file;
@@ -465,6 +484,37 @@ static int send_exec(struct porter *p, bool out, const char *path, const char *u
 	return 0;
 }
 
+int copy_skip(struct porter *p, struct bb_span names, struct bb_err *err)
+{
+	if (!p->skips) {
+		p->skips = calloc(1, sizeof(*p->skips));
+		if (!p->skips)
+			return bb_err_set(err, -ENOMEM, "no memory");
+		bb_buf_init(&p->skips->text, SKIP_MAX);
+	}
+	if (names.len && names.p[names.len - 1])
+		return bb_err_set(err, -EINVAL, "copy: a name without an end");
+	if (bb_buf_add(&p->skips->text, names.p, names.len) < 0)
+		return bb_err_set(err, -E2BIG, "copy: more than %u MiB of names that stay behind",
+				  SKIP_MAX >> 20);
+	return 0;
+}
+
+static int sort_skips(struct skips *s, struct bb_err *err)
+{
+	char *at = (char *)s->text.p, *end = at + s->text.len;
+
+	for (size_t i = 0; i < s->text.len; i++)
+		s->n += s->text.p[i] == '\0';
+	s->names = calloc(s->n + 1, sizeof(*s->names));
+	if (!s->names)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	for (s->n = 0; at < end; at += strlen(at) + 1)
+		s->names[s->n++] = at;
+	qsort(s->names, s->n, sizeof(*s->names), by_name);
+	return 0;
+}
+
 int copy_start(struct porter *p, struct ipc_msg *msg, struct bb_err *err)
 {
 	char path[TAR_PATH_MAX], user[64];
@@ -478,6 +528,8 @@ int copy_start(struct porter *p, struct ipc_msg *msg, struct bb_err *err)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	c->file = -1;
 	c->out = msg->type == IPC_COPY_OUT;
+	c->raw = msg->u.copy.raw;
+	c->limit = msg->u.copy.limit;
 	c->base = BB_TAKE_FD(msg->fd);
 	bb_buf_init(&c->said, 200);
 	tar_reader_init(&c->reader);
@@ -486,6 +538,8 @@ int copy_start(struct porter *p, struct ipc_msg *msg, struct bb_err *err)
 		return bb_err_set(err, -EINVAL, "copy: bad name");
 	if (!c->out)
 		split_guest_path(c, path);
+	if (p->skips && sort_skips(p->skips, err) < 0)
+		return err->code;
 	if (send_exec(p, c->out, path, user, err) < 0)
 		return err->code;
 	copy_pump(p);

@@ -247,6 +247,16 @@ static void on_use(struct porter *p, struct ipc_msg *msg)
 		listen_to_guest(p);
 }
 
+static void on_skip(struct porter *p, struct bb_span names)
+{
+	struct bb_err err = { 0 };
+
+	if (p->started)
+		porter_fail(p, "names that stay behind come first");
+	else if (copy_skip(p, names, &err) < 0)
+		porter_fail(p, err.msg);
+}
+
 static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct porter *p = arg;
@@ -257,6 +267,9 @@ static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	if (p->done)
 		return;
 	switch ((int)msg->type) {
+	case IPC_COPY_SKIP:
+		on_skip(p, msg->u.data.data);
+		break;
 	case IPC_EXEC:
 	case IPC_COPY_IN:
 	case IPC_COPY_OUT:

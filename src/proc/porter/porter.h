@@ -18,6 +18,7 @@
 #define PORTER_QUEUE_MAX (256u << 10)
 
 struct copy;
+struct skips;
 
 struct porter {
 	struct event_base *base;
@@ -25,9 +26,10 @@ struct porter {
 	struct ipc_peer *cli; /* NULL: the clock */
 	struct bufferevent *stream;
 	struct event *ping;
-	struct copy *copy; /* NULL: a command */
-	bool started;      /* EXEC or COPY was sent */
-	bool done;         /* EXIT or COPY_DONE was sent */
+	struct copy *copy;   /* NULL: a command */
+	struct skips *skips; /* NULL: nothing stays behind */
+	bool started;        /* EXEC or COPY was sent */
+	bool done;           /* EXIT or COPY_DONE was sent */
 };
 
 /** porter_frame() - Queue one frame for the guest. Return: 0 or -ENOMEM */
@@ -43,6 +45,8 @@ void porter_fail(struct porter *p, const char *text);
 /* copy.c: archives in both directions */
 /** copy_start() - COPY_IN or COPY_OUT; takes @msg->fd. Return: 0 or -errno with @err */
 BB_MUST_USE int copy_start(struct porter *p, struct ipc_msg *msg, struct bb_err *err);
+/** copy_skip() - Names that a COPY_IN to come leaves out. Return: 0 or -errno with @err */
+BB_MUST_USE int copy_skip(struct porter *p, struct bb_span names, struct bb_err *err);
 /** copy_pump() - The stream has room again: send more of the archive */
 void copy_pump(struct porter *p);
 /** copy_frame() - A TAR_OUT frame of the guest */

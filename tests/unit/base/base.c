@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/json_text.h"
+#include "base/printable.h"
 #include "tests/unit/unit.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -75,12 +76,45 @@ static void fnv_known_answer(void **state)
 	assert_true(bb_fnv1a64(BB_SPAN_STR("a")) == 0xaf63dc4c8601ec8cu);
 }
 
+static void hostile_text_is_escaped(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "plain", "plain" },
+		{ "\033[31mred", "\\x1b[31mred" },
+		{ "a\nb\tc\r", "a\\x0ab\\x09c\\x0d" },
+		{ "caf\xc3\xa9 \xe2\x86\x92", "caf\xc3\xa9 \xe2\x86\x92" },
+		{ "\xc2\x9b"
+		  "2J",
+		  "\\xc2\\x9b2J" }, /* C1 CSI */
+		{ "\xe2\x80\xae"
+		  "cod",
+		  "\\xe2\\x80\\xae"
+		  "cod" },                                      /* right-to-left override */
+		{ "\xe2\x80\x8b", "\\xe2\\x80\\x8b" },          /* zero width */
+		{ "\xc0\x9b", "\\xc0\\x9b" },                   /* not the shortest form */
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" },          /* surrogate */
+		{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* past the last one */
+		{ "\xff\xfe", "\\xff\\xfe" },
+		{ "cut \xe2\x86", "cut \\xe2\\x86" },
+		{ "\\x1b", "\\x5cx1b" }, /* what looks escaped was not */
+		{ "\x7f", "\\x7f" },
+	};
+	char text[64], small[6];
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		assert_string_equal(bb_printable(rows[i][0], text, sizeof(text)), rows[i][1]);
+		assert_int_equal(bb_printable_is(rows[i][0]), strcmp(rows[i][0], rows[i][1]) == 0);
+	}
+	assert_string_equal(bb_printable("abcd\033", small, sizeof(small)), "abcd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(buf_cap_holds),    cmocka_unit_test(json_string_escapes),
 		cmocka_unit_test(memfd_is_sealed),  cmocka_unit_test(err_wraps),
-		cmocka_unit_test(fnv_known_answer),
+		cmocka_unit_test(fnv_known_answer), cmocka_unit_test(hostile_text_is_escaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,12 +241,45 @@ static void writer_refuses(void **state)
 	assert_int_equal(tar_header_write(out, &e), 0);
 }
 
+static void targets(void **state)
+{
+	static const struct {
+		const char *path, *target;
+		bool inside;
+	} rows[] = {
+		{ "a", "b", true },
+		{ "a", "b/c", true },
+		{ "a", ".", true },
+		{ "d/a", "../b", true },
+		{ "d/e/a", "../../b", true },
+		{ "d/e/a", ".././../b", true },
+		{ "node_modules/.bin/x", "../x/cli.js", true },
+		{ "a", "..b", true },
+		{ "a", "../b", false },
+		{ "a", "..", false },
+		{ "d/a", "../../b", false },
+		{ "d/a", "./../../b", false },
+		{ "a", "/b", false },
+		{ "a", "", false },
+		{ "d/e/a", "x/../b", false }, /* x may be a link */
+		{ "d/e/a", "../x/../../b", false },
+		{ "d/a", "..//..", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		if (tar_target_is_inside(rows[i].path, rows[i].target) != rows[i].inside)
+			fail_msg("%s -> %s", rows[i].path, rows[i].target);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),  cmocka_unit_test(large_and_old),
 		cmocka_unit_test(paths),       cmocka_unit_test(headers),
 		cmocka_unit_test(pax_records), cmocka_unit_test(writer_refuses),
+		cmocka_unit_test(targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

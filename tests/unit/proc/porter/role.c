@@ -169,6 +169,8 @@ static void assert_outside_untouched(void)
 	assert_int_equal(lstat(path, &st), -1);
 }
 
+static uint64_t copy_limit = 1u << 20;
+
 static void copy_out(struct role *r, int *ret_stream)
 {
 	struct ipc_msg m = { .type = IPC_COPY_OUT };
@@ -178,6 +180,7 @@ static void copy_out(struct role *r, int *ret_stream)
 	(void)snprintf(path, sizeof(path), "%s/in", top);
 	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	m.u.copy.path = BB_SPAN_STR("/workspace/x");
+	m.u.copy.limit = copy_limit;
 	role_send(r->peers[IPC_ROLE_CLI], &m);
 	(void)close(m.fd);
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
@@ -224,6 +227,99 @@ static void hostile_archive_stays_inside(void **state)
 		(void)role_end(&r);
 		assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 	}
+}
+
+static void what_is_too_much_is_refused(void **state)
+{
+	static const struct member members[] = { { "x", '0', "" }, { "evil", '0', "" }, { 0 } };
+	char path[128];
+	struct role r;
+	struct stat st;
+	int stream;
+
+	(void)state;
+	make_world();
+	copy_limit = 7; /* two files of four octets */
+	copy_out(&r, &stream);
+	copy_limit = 1u << 20;
+	send_archive(stream, members);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+	assert_int_equal(r.msg.u.copy_done.err, EFBIG);
+	(void)snprintf(path, sizeof(path), "%s/in/evil", top);
+	assert_int_equal(lstat(path, &st), -1);
+	(void)close(stream);
+	(void)role_end(&r);
+	assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* The names of an archive that the guest is sent */
+static void read_names(int stream, char *ret, size_t size)
+{
+	static struct tar_reader reader;
+	bool going = true;
+
+	ret[0] = '\0';
+	tar_reader_init(&reader);
+	while (going) {
+		uint8_t header[EXEC_HEADER_BYTES];
+		static uint8_t payload[EXEC_DATA_MAX];
+		uint32_t len = 0;
+		struct bb_span in, data;
+
+		assert_int_equal(bb_read_full(stream, header, sizeof(header)), 0);
+		len = bb_get_be32(header);
+		assert_int_equal(header[4], EXEC_TYPE_TAR_IN);
+		assert_true(len <= sizeof(payload));
+		assert_int_equal(bb_read_full(stream, payload, len), 0);
+		in = (struct bb_span){ payload, len };
+		going = len > 0;
+		for (;;) {
+			enum tar_event ev = tar_reader_next(&reader, &in, &data);
+
+			if (ev == TAR_EVENT_MORE || ev == TAR_EVENT_END)
+				break;
+			assert_int_not_equal(ev, TAR_EVENT_BAD);
+			if (ev == TAR_EVENT_ENTRY)
+				(void)snprintf(ret + strlen(ret), size - strlen(ret), "%.40s ",
+					       reader.entry.path);
+		}
+	}
+}
+
+static void some_stay_behind(void **state)
+{
+	static const char first[] = "door\0nothing", second[] = "sub/file";
+	struct ipc_msg skip = { .type = IPC_COPY_SKIP, .fd = -1 };
+	struct ipc_msg m = { .type = IPC_COPY_IN };
+	char path[128], names[256];
+	struct role r;
+	int stream;
+
+	(void)state;
+	make_world();
+	(void)snprintf(path, sizeof(path), "%s/in/sub", top);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/in/sub/file", top);
+	assert_int_equal(symlink("x", path), 0);
+	start(&r, &stream);
+	skip.u.data.data = (struct bb_span){ (const uint8_t *)first, sizeof(first) };
+	role_send(r.peers[IPC_ROLE_CLI], &skip);
+	skip.u.data.data = (struct bb_span){ (const uint8_t *)second, sizeof(second) };
+	role_send(r.peers[IPC_ROLE_CLI], &skip);
+	(void)snprintf(path, sizeof(path), "%s/in", top);
+	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	m.u.copy.path = BB_SPAN_STR("/workspace");
+	role_send(r.peers[IPC_ROLE_CLI], &m);
+	(void)close(m.fd);
+	assert_int_equal(host_said(stream), EXEC_TYPE_EXEC);
+	read_names(stream, names, sizeof(names));
+	assert_non_null(strstr(names, "window"));
+	assert_non_null(strstr(names, "sub "));
+	assert_null(strstr(names, "door"));
+	assert_null(strstr(names, "sub/file"));
+	(void)close(stream);
+	(void)role_end(&r);
+	assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static void plain_archive_arrives(void **state)
@@ -342,6 +438,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hostile_archive_stays_inside),
+		cmocka_unit_test(what_is_too_much_is_refused),
+		cmocka_unit_test(some_stay_behind),
 		cmocka_unit_test(plain_archive_arrives),
 		cmocka_unit_test(bad_frames_end_only_this_use),
 		cmocka_unit_test(filter_is_in_place),
