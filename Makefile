@@ -42,6 +42,7 @@ check-long: all
 	@scripts/deps build run test long
 	@tests/long/chromium.py $(BUILD)
 	@tests/long/soak.py $(BUILD)
+	@tests/long/crash.py $(BUILD)
 
 bench-egress: all
 	@bench/egress $(BUILD)

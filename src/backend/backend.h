@@ -56,6 +56,7 @@ struct backend_start {
  *		install qemu-system-x86") to @ret. Return: number of things missing, or -errno
  * @start:	Fork and exec the bottle's supervisor. Return: owned SOCK_SEQPACKET fd on which
  *		PROGRESS, BOTTLE_UP and BOTTLE_FAILED arrive (docs/protocol/ipc.md), or -errno
+ * @forget:	Remove what an ended bottle may have left with an engine, or NULL
  * @connect:	Reach a running bottle by its runtime directory. Return: owned fd, or -errno
  */
 struct backend {
@@ -63,6 +64,7 @@ struct backend {
 	bool legacy;
 	int (*missing)(char *ret, size_t size, struct bb_err *err);
 	int (*start)(const struct backend_start *start, struct bb_err *err);
+	void (*forget)(const char *identity);
 	int (*connect)(const char *runtime_dir, struct bb_err *err);
 };
 

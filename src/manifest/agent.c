@@ -100,8 +100,12 @@ int manifest_agent(const struct manifest_dirs *dirs, const char *name, struct ag
 		path = local;
 	a.shadowed = path == home && has_local && !is_same_file(home, local);
 	bb_buf_init(&text, TREE_SIZE_MAX + 1);
-	r = strchr(name, '/') ? bb_err_set(err, -ENOENT, "'%.40s' is not an agent's name", name)
-			      : bb_read_file(path, &text, err);
+	if (strchr(name, '/'))
+		r = bb_err_set(err, -ENOENT, "'%.40s' is not an agent's name", name);
+	else if (access(path, F_OK) < 0)
+		r = manifest_no_such(dirs, "agents", name, err);
+	else
+		r = bb_read_file(path, &text, err);
 	if (r == 0 && manifest_split(bb_buf_span(&text), path, &front, &body, diag)) {
 		struct tree *root = tree_parse(front, path, 1, diag);
 

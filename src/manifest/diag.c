@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "manifest/diag.h"
+#include "base/near.h"
 #include <stdarg.h>
 #include <stdio.h>
 
-#define DIAG_MAX   100
-#define TEXT_MAX   (256u << 10)
-#define WORD_MAX   64
-#define NEAR_LIMIT 3
+#define DIAG_MAX 100
+#define TEXT_MAX (256u << 10)
 
 void diag_init(struct diag *d)
 {
@@ -42,45 +41,11 @@ void diag_add(struct diag *d, struct diag_place at, const char *fmt, ...)
 		d->n = DIAG_MAX + 1; /* said enough */
 }
 
-/* Levenshtein distance of two short words */
-static size_t distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b), row[WORD_MAX + 1];
-
-	if (la > WORD_MAX || lb > WORD_MAX)
-		return WORD_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
 const char *diag_near(const char *word, const char *const *words)
 {
-	const char *best = NULL;
-	size_t least = NEAR_LIMIT;
+	struct bb_near near = BB_NEAR(word);
 
-	for (; *words; words++) {
-		size_t d = distance(word, *words);
-
-		if (d < least) {
-			least = d;
-			best = *words;
-		}
-	}
-	return best;
+	for (; *words; words++)
+		bb_near_try(&near, *words);
+	return near.best;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/io.h"
+#include "base/near.h"
 #include "manifest/manifest.h"
 #include <dirent.h>
 #include <errno.h>
@@ -99,10 +100,11 @@ bool manifest_has_repo_bottles(const struct manifest_dirs *dirs)
 	return stat(path, &own) < 0 || own.st_dev != st.st_dev || own.st_ino != st.st_ino;
 }
 
-static int no_such(const struct manifest_dirs *dirs, const char *kind, const char *name,
-		   struct bb_err *err)
+int manifest_no_such(const struct manifest_dirs *dirs, const char *kind, const char *name,
+		     struct bb_err *err)
 {
 	json_auto_t *names = manifest_names(dirs, kind);
+	struct bb_near near = BB_NEAR(name);
 	char list[160] = "";
 	json_t *n;
 	size_t i, at = 0;
@@ -112,7 +114,13 @@ static int no_such(const struct manifest_dirs *dirs, const char *kind, const cha
 		if (at < sizeof(list))
 			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", i ? ", " : "",
 					       json_string_value(n));
+		bb_near_try(&near, json_string_value(n));
 	}
+	if (near.best)
+		return bb_err_set(err, -ENOENT,
+				  "no %s in %.60s/%s/%.40s.md (did you mean '%.40s'?)",
+				  strcmp(kind, "bottles") == 0 ? "bottle" : "agent", dirs->home,
+				  kind, name, near.best);
 	return bb_err_set(err, -ENOENT, "no %s in %.80s/%s/%.40s.md%s%s",
 			  strcmp(kind, "bottles") == 0 ? "bottle" : "agent", dirs->home, kind, name,
 			  *list ? "; there are: " : "", list);
@@ -209,7 +217,7 @@ static int load_bottle(struct chain *c, const char *name, struct diag_place from
 			diag_add(c->diag, from, "extends: there is no bottle '%.60s'", name);
 			return -EINVAL;
 		}
-		return no_such(c->dirs, "bottles", name, err);
+		return manifest_no_such(c->dirs, "bottles", name, err);
 	}
 	c->names[c->n++] = name;
 	r = read_bottle(c, name, path, into, err);

@@ -82,6 +82,15 @@ void config_release(struct config *c);
  */
 json_t *manifest_names(const struct manifest_dirs *dirs, const char *kind);
 
+/**
+ * manifest_no_such() - Say that there is none of this name, and which was meant or which there are
+ * @kind:	"bottles" or "agents"
+ *
+ * Return: -ENOENT
+ */
+int manifest_no_such(const struct manifest_dirs *dirs, const char *kind, const char *name,
+		     struct bb_err *err);
+
 /** manifest_has_repo_bottles() - Does the working directory ship bottles (which count for nothing)?
  */
 bool manifest_has_repo_bottles(const struct manifest_dirs *dirs);

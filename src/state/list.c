@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/near.h"
 #include "state/bottle.h"
 #include <dirent.h>
 #include <errno.h>
@@ -129,8 +130,17 @@ int state_find(const struct paths *paths, const char *id, bool live,
 					  found->identity, list.entries[i].identity);
 		found = &list.entries[i];
 	}
-	if (!found && id)
-		return bb_err_set(err, -ENOENT, "%s: no such %sbottle", id, live ? "running " : "");
+	if (!found && id) {
+		struct bb_near near = BB_NEAR(id);
+
+		for (size_t i = 0; i < list.n; i++) {
+			if (!live || list.entries[i].pid)
+				bb_near_try(&near, list.entries[i].identity);
+		}
+		return bb_err_set(err, -ENOENT, "%.80s: no such %sbottle%s%s%s", id,
+				  live ? "running " : "", near.best ? " (did you mean " : "",
+				  near.best ? near.best : "", near.best ? "?)" : "");
+	}
 	if (!found)
 		return bb_err_set(err, -ENOENT, "there is no %sbottle", live ? "running " : "");
 	memcpy(ret, found->identity, sizeof(found->identity));

@@ -16,15 +16,15 @@ USER = "bbtest"
 IP, SETPRIV = shutil.which("ip") or "/usr/sbin/ip", shutil.which("setpriv") or "/usr/bin/setpriv"
 
 
-def make_user():
+def make_user(name=USER):
     """The unprivileged user that tests run as; useradd gives it subordinate ids."""
     try:
-        return pwd.getpwnam(USER)
+        return pwd.getpwnam(name)
     except KeyError:
         # 9: somebody else made it meanwhile
-        made = subprocess.run(["useradd", "-m", "-s", "/bin/bash", USER], check=False)
+        made = subprocess.run(["useradd", "-m", "-s", "/bin/bash", name], check=False)
         assert made.returncode in (0, 9), made
-        return pwd.getpwnam(USER)
+        return pwd.getpwnam(name)
 
 
 def copy_build(directory):

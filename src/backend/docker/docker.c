@@ -141,10 +141,23 @@ static int docker_start(const struct backend_start *start, struct bb_err *err)
 	return r < 0 ? r : supervisor_start(&s, engine, err);
 }
 
+/* Under its own name, which no other bottle has; --rm has mostly done it */
+static void docker_forget(const char *identity)
+{
+	char engine[PATHS_MAX], said[SAID_MAX];
+	struct bb_err ignored = { 0 };
+
+	if (docker_find(engine, sizeof(engine), &ignored) == 0)
+		(void)run((char *[]){ engine, (char[]){ "rm" }, (char[]){ "--force" },
+				      (char *)(uintptr_t)identity, NULL },
+			  said, &ignored);
+}
+
 const struct backend backend_docker = {
 	.name = "docker",
 	.legacy = true,
 	.missing = docker_missing,
 	.start = docker_start,
+	.forget = docker_forget,
 	.connect = supervisor_connect,
 };

@@ -68,98 +68,6 @@ int cmd_stop(const struct cli_args *args)
 	return code;
 }
 
-/* What a running bottle says of itself, NULL when it does not answer */
-static json_t *live_status(const struct paths *paths, const struct state_entry *e)
-{
-	const char *name = json_string_value(json_object_get(e->meta, "backend"));
-	const struct backend *backend = name ? backend_find(name) : NULL;
-	struct ipc_msg msg = { .fd = -1 };
-	char dir[PATHS_MAX];
-	uint8_t buf[IPC_MSG_MAX];
-	struct bb_err err = { 0 };
-	bb_auto_close int fd = -1;
-
-	if (!backend || paths_join(paths->runtime, e->identity, dir, &err) < 0)
-		return NULL;
-	fd = backend->connect(dir, &err);
-	if (fd < 0 || ipc_send(fd, &(struct ipc_msg){ .type = IPC_STATUS, .fd = -1 }, &err) < 0 ||
-	    ipc_recv(fd, buf, &msg, &err) < 0)
-		return NULL;
-	bb_closep(&msg.fd);
-	if (msg.type != IPC_STATUS_REPLY)
-		return NULL;
-	return json_loadb((const char *)msg.u.text.text.p, msg.u.text.text.len, 0, NULL);
-}
-
-/* up, kept (ended, and `resume` can go on with it), ended */
-static const char *status_of(const struct paths *paths, const struct state_entry *e)
-{
-	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
-	struct bb_err ignored = { 0 };
-
-	if (e->pid)
-		return "up";
-	if (state_bottle_open(paths, e->identity, false, &b, &ignored) < 0)
-		return "ended";
-	return faccessat(b.state_fd, "disk.ext4", F_OK, 0) == 0 ? "kept" : "ended";
-}
-
-static json_t *entry_json(const struct paths *paths, const struct state_entry *e)
-{
-	json_t *status = e->pid ? live_status(paths, e) : NULL;
-	json_t *out = json_pack(
-		"{s:s, s:s, s:O?, s:O?, s:O?, s:I}", "identity", e->identity, "status",
-		status_of(paths, e), "backend", json_object_get(e->meta, "backend"), "bottles",
-		json_object_get(e->meta, "bottles"), "image", json_object_get(e->meta, "image"),
-		"created_ms", (json_int_t)e->created_ms);
-
-	if (out && status)
-		(void)json_object_update(out, status);
-	json_decref(status);
-	return out;
-}
-
-static void print_entry(const json_t *e)
-{
-	const json_t *started = json_object_get(e, "started_ms");
-	const char *backend = json_string_value(json_object_get(e, "backend"));
-	const char *accel = json_string_value(json_object_get(e, "accel"));
-	uint64_t up = started ? (bb_wall_ms() - (uint64_t)json_integer_value(started)) / 1000 : 0;
-
-	(void)printf("%-40s %-8s %-13s %-5s %llus\n",
-		     json_string_value(json_object_get(e, "identity")),
-		     json_string_value(json_object_get(e, "status")), backend ? backend : "?",
-		     accel ? accel : "-", (unsigned long long)up);
-}
-
-int cmd_list(const struct cli_args *args)
-{
-	state_list_auto struct state_list list = { 0 };
-	json_auto_t *all = json_array();
-	struct bb_err err = { 0 };
-	struct paths paths;
-	json_t *e;
-	size_t i;
-
-	if (paths_get(&paths, &err) < 0 || state_list_get(&paths, &list, &err) < 0)
-		return failed(&err);
-	for (i = 0; i < list.n; i++)
-		(void)json_array_append_new(all, entry_json(&paths, &list.entries[i]));
-	if (cli_has(args, OPT_JSON)) {
-		(void)json_dumpf(all, stdout, JSON_INDENT(1));
-		(void)putchar('\n');
-		return CLI_OK;
-	}
-	if (list.n)
-		(void)printf("%-40s %-8s %-13s %-5s %s\n", "IDENTITY", "STATUS", "BACKEND", "ACCEL",
-			     "UP");
-	json_array_foreach(all, i, e)
-	{
-		print_entry(e);
-	}
-	return CLI_OK;
-}
-
 /* "ID:PATH" → the two parts; NULL when @text is a host path */
 static const char *guest_part(char *text)
 {
@@ -199,6 +107,16 @@ static long parse_days(const char *text)
 	return end == text || days < 0 || (*end && strcmp(end, "d") != 0) ? -1 : days;
 }
 
+/* Where bottled was killed an engine may still have what it started */
+static void forget_container(const struct state_entry *e)
+{
+	const char *name = json_string_value(json_object_get(e->meta, "backend"));
+	const struct backend *backend = name ? backend_find(name) : NULL;
+
+	if (backend && backend->forget)
+		backend->forget(e->identity);
+}
+
 int cmd_cleanup(const struct cli_args *args)
 {
 	const char *older = cli_opt(args, OPT_OLDER_THAN);
@@ -228,6 +146,7 @@ int cmd_cleanup(const struct cli_args *args)
 
 		if (list.entries[i].pid || list.entries[i].created_ms > limit)
 			continue;
+		forget_container(&list.entries[i]);
 		if (state_bottle_remove(&paths, list.entries[i].identity, &one) < 0)
 			code = failed(&one); /* -EBUSY: it came alive meanwhile */
 	}

@@ -3,6 +3,7 @@
 #include "proc/cli/commands.h"
 #include "proc/cli/copyin.h"
 #include "proc/cli/launch.h"
+#include "proc/cli/pick.h"
 #include "proc/cli/preflight.h"
 #include "proc/cli/provider.h"
 #include "proc/cli/session.h"
@@ -100,6 +101,7 @@ int cmd_start(const struct cli_args *args)
 	bool has_agent = args->n_plain > 0;
 	bool provide = args->n_operands == has_agent, headless = cli_has(args, OPT_HEADLESS);
 	const char *prompt = cli_opt(args, OPT_PROMPT);
+	bb_auto_free char *picked = NULL;
 	char *argv[PROVIDER_ARGV_MAX];
 	struct bb_err err = { 0 };
 	struct plan p;
@@ -113,7 +115,10 @@ int cmd_start(const struct cli_args *args)
 				 "start --headless: --prompt TEXT says what is to be done");
 	if (!provide && prompt)
 		return cli_error(CLI_USAGE, "start: --prompt is for a provider, not for a command");
-	if (plan_for_agent(args, has_agent ? args->operands[0] : NULL, provide, &p, &err) < 0)
+	if (!has_agent && provide && !headless && !cli_has(args, OPT_BOTTLE) &&
+	    isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && pick_agent(&picked, &err) < 0)
+		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
+	if (plan_for_agent(args, has_agent ? args->operands[0] : picked, provide, &p, &err) < 0)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
 	if (provide)
 		code = run_plan(args, &p, argv, provider_argv(&p, prompt, headless, argv),

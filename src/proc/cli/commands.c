@@ -10,10 +10,13 @@ const struct cli_opt cli_opts[] = {
 			     "let HTTP and HTTPS out to this host (ports 443 and 80)", true },
 	[OPT_BACKEND] = { "backend", "NAME", "smolmachines (default) or docker (legacy)", false },
 	[OPT_BOTTLE] = { "bottle", "NAME", "bottle from ~/.bot-bottle/bottles", true },
+	[OPT_COLOR] = { "color", "NAME",
+			"of the label in list: red, green, yellow, blue, magenta, cyan", false },
 	[OPT_CONSOLE] = { "console", NULL, "what the guest's kernel and init printed", false },
 	[OPT_CWD] = { "cwd", NULL, "copy the working directory to /workspace and start there",
 		      false },
 	[OPT_FOLLOW] = { "follow", NULL, "go on as records are written", false },
+	[OPT_FROM] = { "from", "COMMIT", "begin with the disk that commit put aside", false },
 	[OPT_GITIGNORE] = { "gitignore", NULL, "with --cwd: what git ignores stays behind", false },
 	[OPT_HEADER] = { "header", "'K: V'", "request header", true },
 	[OPT_HEADLESS] = { "headless", NULL, "no terminal, no questions", false },
@@ -54,14 +57,16 @@ const struct cli_cmd cli_cmds[] = {
 	  "named, for this run; without a bottle they are the whole policy, and without either\n"
 	  "nothing may leave. The exit code is the command's.",
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
-	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_KEEP, OPT_USER, OPT_WORKDIR, OPT_NO_TTY,
-	       OPT_YES),
+	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_FROM, OPT_KEEP, OPT_LABEL, OPT_COLOR,
+	       OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES),
 	  1, -1, 0, cmd_run },
 	{ "exec", "ID [--] CMD [ARG…]", "run a command in a running bottle",
 	  "Runs CMD in the bottle ID (an unambiguous beginning will do).",
 	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY), 2, -1, 1, cmd_exec },
 	{ "list", "", "bottles, running and ended",
-	  "Lists all bottles, newest first, with status, backend and accelerator. Status: up, "
+	  "Lists all bottles, newest first: status, backend, accelerator, time since the start, "
+	  "memory\n"
+	  "that its processes have, refusals in its audit, label. Status: up, "
 	  "kept\n"
 	  "(ended, and resume can go on with it), ended.",
 	  OPTS(OPT_JSON), 0, 0, -1, cmd_list },
@@ -91,6 +96,16 @@ const struct cli_cmd cli_cmds[] = {
 	  "programs on this host run by themselves is asked about on its own; --yes leaves it out\n"
 	  "unless --host-executed is there, too. Exit code 3 when something was not brought.",
 	  OPTS(OPT_YES, OPT_HOST_EXECUTED), 0, 1, -1, cmd_pull },
+	{ "commit", "[ID [NAME]] | ls | rm NAME…",
+	  "put a bottle's disk aside, to start others from",
+	  "Copies the disk of the bottle ID (the newest without ID) under NAME, else under its "
+	  "identity;\n"
+	  "holes stay holes. A running machine is held still for the time. run and start --from "
+	  "NAME\n"
+	  "begin with a copy of it, on the image that it was made on, under whatever policy they "
+	  "name.\n"
+	  "ls lists commits, rm removes them.",
+	  OPTS(OPT_JSON), 0, -1, -1, cmd_commit },
 	{ "image", "ls | build [NAME] | rm NAME…", "what bottles boot",
 	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and a Debian\n"
 	  "root with the tools that coding agents use (\"base\"), with Claude Code (\"claude\") "
@@ -109,10 +124,11 @@ const struct cli_cmd cli_cmds[] = {
 	  "Starts the agent's bottle (or --bottle) and in it the program that the bottle names as\n"
 	  "its provider (claude, codex; claude where it names none), or CMD. The program's\n"
 	  "credential stays on the host; in the bottle it does what it likes. --prompt says what\n"
-	  "it is to do; with --headless it does that without a terminal and ends.",
+	  "it is to do; with --headless it does that without a terminal and ends. On a terminal,\n"
+	  "without AGENT and --bottle, it asks which of the agents is meant.",
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
-	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_KEEP, OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY,
-	       OPT_YES),
+	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_FROM, OPT_KEEP, OPT_LABEL, OPT_COLOR,
+	       OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY, OPT_YES),
 	  0, -1, -1, cmd_start },
 	{ "resume", "[ID] [-- CMD…]", "go on with a bottle that ended and kept its disk",
 	  "Starts the machine again on the disk of the bottle ID (the newest without ID), with "
@@ -136,6 +152,11 @@ const struct cli_cmd cli_cmds[] = {
 	  "there\n"
 	  "is left as it is.",
 	  NO_OPTS, 0, 1, -1, cmd_init },
+	{ "edit", "[NAME]", "a bottle or an agent in your editor",
+	  "Opens ~/.bot-bottle/bottles/NAME.md, else agents/NAME.md, in $VISUAL, $EDITOR or vi "
+	  "(the only\n"
+	  "bottle without NAME). Afterwards it is validated; with errors it offers to edit again.",
+	  NO_OPTS, 0, 1, -1, cmd_edit },
 	{ "info", "NAME", "the effective bottle, and where each value comes from",
 	  "Prints the bottle NAME with its parents folded in.", NO_OPTS, 1, 1, -1, cmd_info },
 	{ "scan", "FILE… | -", "look for vendors' access tokens in files",

@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "image/image.h"
 #include "ipc/sock.h"
+#include "proc/cli/commits.h"
 #include "proc/cli/session.h"
 #include <errno.h>
 #include <poll.h>
@@ -20,11 +21,15 @@ static int write_metadata(const struct plan *p, const struct state_bottle *b, st
 	struct bb_err none = { 0 };
 	struct image image;
 	json_auto_t *meta = json_pack(
-		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b, s:b, s:b, s:O, s:s?}", "version", 1,
-		"identity", b->identity, "backend", p->backend->name, "bottles", p->bottles,
-		"image", p->image, "cwd", cwd ? cwd : "", "created_ms", (json_int_t)bb_wall_ms(),
-		"keep_disk", p->keep_disk, "workspace", p->workspace, "provide",
-		p->provider != NULL, "options", p->options, "agent", p->agent);
+		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b, s:b, s:b, s:O, s:s?, s:s?, s:s?}",
+		"version", 1, "identity", b->identity, "backend", p->backend->name, "bottles",
+		p->bottles, "image", p->image, "cwd",
+		p->origin && *p->origin ? p->origin
+		: cwd                   ? cwd
+					: "",
+		"created_ms", (json_int_t)bb_wall_ms(), "keep_disk", p->keep_disk, "workspace",
+		p->workspace, "provide", p->provider != NULL, "options", p->options, "agent",
+		p->agent, "label", p->label, "color", p->color);
 
 	free(cwd);
 	if (!meta)
@@ -88,6 +93,8 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 		      : state_bottle_create(&p->paths, p->name, &b, err);
 	if (r == 0 && !p->quiet)
 		r = write_metadata(p, &b, err);
+	if (r == 0 && p->from)
+		r = commit_place(&p->paths, p->from, b.state_fd, err);
 	if (r == 0)
 		r = paths_join(p->paths.state, b.identity, state_dir, err);
 	if (r == 0)
@@ -134,6 +141,21 @@ int launch_connect(const char *id, char ret_identity[static STATE_IDENTITY_MAX],
 		return bb_err_set(err, -EINVAL, "%s: its metadata names no backend of this build",
 				  ret_identity);
 	return backend->connect(runtime_dir, err);
+}
+
+json_t *launch_status(int control)
+{
+	struct ipc_msg msg = { .fd = -1 };
+	uint8_t buf[IPC_MSG_MAX];
+	struct bb_err err = { 0 };
+
+	if (ipc_send(control, &(struct ipc_msg){ .type = IPC_STATUS, .fd = -1 }, &err) < 0 ||
+	    ipc_recv(control, buf, &msg, &err) < 0)
+		return NULL;
+	bb_closep(&msg.fd);
+	if (msg.type != IPC_STATUS_REPLY)
+		return NULL;
+	return json_loadb((const char *)msg.u.text.text.p, msg.u.text.text.len, 0, NULL);
 }
 
 int launch_stop(int control, struct bb_err *err)

@@ -23,6 +23,9 @@ BB_MUST_USE int launch_start(struct plan *p, char ret_identity[static STATE_IDEN
 BB_MUST_USE int launch_connect(const char *id, char ret_identity[static STATE_IDENTITY_MAX],
 			       struct bb_err *err);
 
+/** launch_status() - What a running bottle says of itself: new object, NULL when it says nothing */
+json_t *launch_status(int control);
+
 /**
  * launch_sync() - Have the guest write to its disk what it holds in memory, for at most 12 s
  *

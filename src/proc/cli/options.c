@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/options.h"
+#include "base/near.h"
 #include <errno.h>
 #include <stdarg.h>
 
@@ -36,64 +37,26 @@ static bool cmd_has_opt(const struct cli_cmd *cmd, enum cli_opt_id id)
 	return id == OPT_HELP;
 }
 
-/* Edit distance, enough of it to find a slip of the finger */
-static size_t distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b), row[64], prev, keep;
-
-	if (lb >= BB_ARRAY_LEN(row))
-		return 99;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		prev = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t best = prev + (a[i - 1] != b[j - 1]);
-
-			keep = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			prev = keep;
-		}
-	}
-	return row[lb];
-}
-
 static const char *near_opt(const struct cli_cmd *cmd, const char *name)
 {
-	const char *best = NULL;
-	size_t least = 3;
+	struct bb_near near = BB_NEAR(name);
 
-	for (const enum cli_opt_id *o = cmd->opts; *o != OPT_HELP; o++) {
-		size_t d = distance(name, cli_opts[*o].name);
-
-		if (d < least) {
-			least = d;
-			best = cli_opts[*o].name;
-		}
-	}
-	return best;
+	for (const enum cli_opt_id *o = cmd->opts; *o != OPT_HELP; o++)
+		bb_near_try(&near, cli_opts[*o].name);
+	return near.best;
 }
 
 const struct cli_cmd *cli_find(const char *name, const char **ret_near)
 {
-	size_t least = 3;
+	struct bb_near near = BB_NEAR(name);
 
 	*ret_near = NULL;
 	for (const struct cli_cmd *c = cli_cmds; c->name; c++) {
-		size_t d = distance(name, c->name);
-
-		if (d == 0)
+		if (strcmp(c->name, name) == 0)
 			return c;
-		if (d < least) {
-			least = d;
-			*ret_near = c->name;
-		}
+		bb_near_try(&near, c->name);
 	}
+	*ret_near = near.best;
 	return NULL;
 }
 

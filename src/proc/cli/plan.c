@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/plan.h"
 #include "base/io.h"
+#include "base/printable.h"
+#include "proc/cli/commits.h"
 #include "proc/cli/preflight.h"
 #include "proc/cli/provider.h"
 #include <arpa/inet.h>
@@ -8,7 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define GIB (1ull << 30)
+#define GIB       (1ull << 30)
+#define LABEL_MAX 60
 
 void plan_release(struct plan *p)
 {
@@ -18,6 +21,10 @@ void plan_release(struct plan *p)
 	json_decref(p->bottles);
 	json_decref(p->options);
 	free(p->agent);
+	free(p->from);
+	free(p->origin);
+	free(p->label);
+	free(p->color);
 	json_decref(p->warnings);
 	free(p->image);
 	free(p->accel);
@@ -93,13 +100,72 @@ static int keep_options(const struct cli_args *args, const char *agent, struct p
 	for (size_t i = 0; i < args->n_opts && r == 0; i++) {
 		enum cli_opt_id id = args->opts[i].id;
 
-		if (id == OPT_BOTTLE || id == OPT_ALLOW_HOST || id == OPT_ALLOW_CIDR)
+		if (id == OPT_BOTTLE || id == OPT_ALLOW_HOST || id == OPT_ALLOW_CIDR ||
+		    id == OPT_LABEL || id == OPT_COLOR)
 			r = json_array_append_new(p->options, json_pack("[s, s]", cli_opts[id].name,
 									args->opts[i].value));
 	}
-	p->workspace = cli_has(args, OPT_CWD);
 	p->agent = agent ? strdup(agent) : NULL;
 	return r < 0 || (agent && !p->agent) ? bb_err_set(err, -ENOMEM, "no memory") : 0;
+}
+
+/* A commit: its image, and where the command begins */
+static int take_from(const struct cli_args *args, struct plan *p, struct bb_err *err)
+{
+	const char *name = cli_opt(args, OPT_FROM), *cwd;
+	json_auto_t *notes = NULL;
+	int r;
+
+	if (!name)
+		return 0;
+	if (cli_has(args, OPT_IMAGE) || cli_has(args, OPT_CWD))
+		return bb_err_set(err, -EINVAL,
+				  "--from brings its image and its /workspace along: without "
+				  "--image and --cwd");
+	if (p->backend->legacy)
+		return bb_err_set(err, -EINVAL, "--from: the %s backend has no disks",
+				  p->backend->name);
+	r = commit_read(&p->paths, name, &notes, err);
+	if (r < 0)
+		return r;
+	free(p->image);
+	p->image = strdup(json_string_value(json_object_get(notes, "image_digest")));
+	p->from = strdup(name);
+	cwd = json_string_value(json_object_get(notes, "cwd"));
+	p->workspace = json_is_true(json_object_get(notes, "workspace"));
+	p->origin = strdup(cwd ? cwd : "");
+	return p->image && p->from && p->origin ? 0 : bb_err_set(err, -ENOMEM, "no memory");
+}
+
+static int take_label(const struct cli_args *args, struct plan *p, struct bb_err *err)
+{
+	const char *label = cli_opt(args, OPT_LABEL), *color = cli_opt(args, OPT_COLOR);
+
+	if (label && (!*label || strlen(label) > LABEL_MAX || !bb_printable_is(label)))
+		return bb_err_set(
+			err, -EINVAL,
+			"--label: 1 to %d octets of text that can be shown: no control or "
+			"hidden characters",
+			LABEL_MAX);
+	if (color && !plan_color(color))
+		return bb_err_set(err, -EINVAL,
+				  "--color: red, green, yellow, blue, magenta or cyan, not '%.20s'",
+				  color);
+	p->label = label ? strdup(label) : NULL;
+	p->color = color ? strdup(color) : NULL;
+	return (label && !p->label) || (color && !p->color) ? bb_err_set(err, -ENOMEM, "no memory")
+							    : 0;
+}
+
+unsigned int plan_color(const char *name)
+{
+	static const char *const names[] = { "red", "green", "yellow", "blue", "magenta", "cyan" };
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return 31 + (unsigned int)i;
+	}
+	return 0;
 }
 
 static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err *err)
@@ -117,7 +183,12 @@ static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err
 		p->image = strdup(cli_opt(args, OPT_IMAGE));
 	}
 	p->keep_disk = cli_has(args, OPT_KEEP);
-	return p->image ? r : bb_err_set(err, -ENOMEM, "no memory");
+	p->workspace = cli_has(args, OPT_CWD);
+	if (r == 0)
+		r = take_label(args, p, err);
+	if (r == 0)
+		r = take_from(args, p, err);
+	return r < 0 || p->image ? r : bb_err_set(err, -ENOMEM, "no memory");
 }
 
 static void standing_warnings(struct plan *p)

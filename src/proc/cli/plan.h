@@ -40,6 +40,10 @@ struct plan {
 	bool workspace;     /* the command begins in /workspace */
 	json_t *options;    /* what `resume` has to give again: [["bottle", "demo"], …] */
 	char *agent;        /* as above, or NULL */
+	char *from;         /* commit to begin with, or NULL */
+	char *origin;       /* directory that its /workspace came from, or NULL */
+	char *label;        /* shown in list, or NULL */
+	char *color;        /* of it, or NULL */
 	bool quiet;         /* the metadata stay as they are: `resume` goes on as before */
 	const char *resume; /* identity of the ended bottle to go on with; NULL: a new one */
 	/* of `start` */
@@ -91,6 +95,9 @@ BB_MUST_USE int plan_add_route(struct policy *policy, const struct policy_route 
 BB_MUST_USE int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err);
 /** plan_allow_cidr() - "CIDR:PORT" or "[V6CIDR]:PORT" as a tcp rule */
 BB_MUST_USE int plan_allow_cidr(struct policy *policy, const char *text, struct bb_err *err);
+
+/** plan_color() - Number of a colour's escape sequence; 0: there is no such colour */
+unsigned int plan_color(const char *name);
 
 /** plan_print() - The preflight text, to stderr */
 void plan_print(const struct plan *p);

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of one of our processes at a random moment of start, run, stop, resume or cleanup: nothing of the bottle is
+left after a second, and what is on disk can be listed, resumed or cleaned up."""
+import os
+import random
+import shutil
+import signal
+import time
+
+import product as products
+
+USER = "bbcrash"  # nobody else's: every process of this user is ours
+
+# how long the operation takes, roughly: the moment is chosen within it
+OPERATIONS = {"run": 5.0, "keep": 5.0, "stop": 1.0, "resume": 5.0, "cleanup": 0.2}
+
+
+def product_for(exe, directory, images):
+    """An installation of that user's, on images that it can read."""
+    uid = products.make_user(USER).pw_uid
+    cache = directory + "/crash-cache"
+    os.makedirs(cache + "/bot-bottle/images/by-name")
+    digest = os.path.basename(os.path.realpath(images + "/by-name/base"))
+    shutil.copytree(images + "/" + digest, cache + "/bot-bottle/images/" + digest)
+    os.symlink("../" + digest, cache + "/bot-bottle/images/by-name/base")
+    for root, dirs, files in os.walk(cache):
+        for name in [root] + [root + "/" + f for f in dirs + files]:
+            os.chown(name, uid, uid, follow_symlinks=False)
+    return products.Product(exe, directory + "/crash-home", None, uid, cache)
+
+
+class Crash:
+    """One user whose processes nobody else has: each of them is ours."""
+
+    def __init__(self, product, seed):
+        self.product, self.random, self.seed = product, random.Random(seed), seed
+        self.state = product.home + "/.local/state/bot-bottle"
+
+    def processes(self):
+        """pid → name of all processes of bot-bottle that this user has."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                # what is setpriv yet is not ours; a process without a command line is a zombie
+                status = open("/proc/%s/status" % pid).read()
+                cmdline = open("/proc/%s/cmdline" % pid, "rb").read()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            uid = int(status.split("\nUid:\t", 1)[1].split()[0])
+            name = status.split("\n", 1)[0][6:].strip()
+            if uid == self.product.uid and cmdline and name != "setpriv":
+                found[int(pid)] = name
+        return found
+
+    def run(self, *args, **kw):
+        """A machine that is too busy to boot a guest in ten seconds is not what is looked at here."""
+        for _ in range(5):
+            r = self.product.run(*args, timeout=120, **kw)
+            if b"did not start in time" not in r.err:
+                break
+        return r
+
+    def up(self, *args):
+        """A bottle that runs, as a popen; its CLI is killed by nobody but us."""
+        for _ in range(5):
+            p = self.product.popen("run", "--yes", *args, "--", "sh", "-c", "echo up; exec sleep 100000")
+            if p.stdout.readline() == b"up\n":
+                return p
+            err = p.communicate()[1]
+            assert b"did not start in time" in err, err
+        raise AssertionError(err)
+
+    def begin(self, operation):
+        """What there has to be before, and the operation. Return: processes of ours to wait for."""
+        if operation in ("run", "keep"):
+            return [self.product.popen("run", "--yes", *(["--keep"] if operation == "keep" else []), "--", "sh", "-c",
+                                       "echo work >~/work; sync; sleep 1")]
+        if operation == "stop":
+            p = self.up("--keep")
+            return [self.product.popen("stop"), p]
+        r = self.run("run", "--yes", "--keep", "--", "true")
+        assert r.code == 0, r
+        if operation == "resume":
+            return [self.product.popen("resume", "--", "sleep", "1")]
+        return [self.product.popen("cleanup", "--older-than", "0", "--yes")]
+
+    def point(self, i):
+        operation = self.random.choice(sorted(OPERATIONS))
+        delay = self.random.random() * OPERATIONS[operation]
+        pick = self.random.random()
+        what = "seed %d, point %d: %s, after %.3f s" % (self.seed, i, operation, delay)
+        waits = self.begin(operation)
+        try:
+            time.sleep(delay)
+            there = sorted(self.processes().items())
+            if there:
+                pid, name = there[int(pick * len(there))]
+                what += ", kill %s" % name
+                os.kill(pid, signal.SIGKILL)
+            self.settle(waits, what)
+            self.judge(what)
+        finally:
+            for p in waits:
+                p.kill()
+                p.wait()
+                p.stdout.close()
+                p.stderr.close()
+        return what
+
+    def settle(self, waits, what):
+        """The command that was hit, or whose bottle was, ends; then nothing is left after one second."""
+        end = time.time() + 60
+        for p in waits:
+            while p.poll() is None and time.time() < end:
+                # `stop` was killed before it had said it: that bottle runs, and is ended by its user
+                if len(waits) > 1 and p is waits[1] and waits[0].poll() is not None and waits[0].returncode != 0:
+                    self.run("stop")
+                time.sleep(0.02)
+            assert p.poll() is not None, "%s: the command does not end" % what
+        end = time.time() + 1.0
+        while self.processes() and time.time() < end:
+            time.sleep(0.02)
+        assert self.processes() == {}, "%s: left: %r" % (what, self.processes())
+
+    def judge(self, what):
+        r = self.run("list")
+        assert r.code == 0, (what, r)
+        for b in self.product.list():
+            assert b["status"] in ("kept", "ended"), (what, b)
+            r = self.run("resume", b["identity"], "--", "echo", "again")
+            if b["status"] == "kept":
+                assert r.code == 0 and r.out == b"again\n", (what, r)
+            else:
+                assert r.code == 1 and r.err.startswith(b"bot-bottle: "), (what, r)
+        r = self.run("cleanup", "--older-than", "0", "--yes")
+        assert r.code == 0, (what, r)
+        assert self.product.list() == [], what
+        left = [n for n in os.listdir(self.state) if n not in ("run", "commits")]
+        left += os.listdir(self.state + "/run") if os.path.isdir(self.state + "/run") else []
+        assert [n for n in left if n.count("-")] == [], (what, left)
