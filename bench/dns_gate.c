@@ -26,6 +26,7 @@ struct service {
 
 static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t len, void *arg)
 {
+	static const struct dns_stream_user nobody = { 0 };
 	struct service *sv = arg;
 	size_t used = 0;
 
@@ -34,7 +35,7 @@ static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t 
 		if (!dns_stream_add(&sv->core, seg[i].iov_base, seg[i].iov_len))
 			_exit(3);
 	}
-	if (dns_stream_run(&sv->core, sv->filter, bb_now_ms(), NULL, NULL, NULL, &used) < 0 ||
+	if (dns_stream_run(&sv->core, sv->filter, bb_now_ms(), &nobody, NULL, &used) < 0 ||
 	    stream_write(s, sv->core.out, sv->core.out_len) < 0)
 		_exit(3);
 	sv->core.out_len = 0;

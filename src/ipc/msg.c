@@ -26,10 +26,11 @@ struct desc {
 	}
 #define FIELDS(...) ((const struct field[]){ __VA_ARGS__, { F_END, 0, 0 } })
 
-#define F_TEXT FIELDS(SPAN(text.text, IPC_TEXT_MAX))
-#define F_FLOW FIELDS(AT(F_ADDR, flow.addr), AT(F_U16, flow.port), SPAN(flow.name, IPC_HOST_MAX))
-#define F_DATA FIELDS(SPAN(data.data, IPC_DATA_MAX))
-#define F_CERT FIELDS(SPAN(cert.cert, 16384))
+#define F_TEXT     FIELDS(SPAN(text.text, IPC_TEXT_MAX))
+#define F_FLOW     FIELDS(AT(F_ADDR, flow.addr), AT(F_U16, flow.port), SPAN(flow.name, IPC_HOST_MAX))
+#define F_QUESTION FIELDS(AT(F_U16, probe_dns.qtype), SPAN(probe_dns.name, IPC_HOST_MAX))
+#define F_DATA     FIELDS(SPAN(data.data, IPC_DATA_MAX))
+#define F_CERT     FIELDS(SPAN(cert.cert, 16384))
 #define F_COPY                                                                                     \
 	FIELDS(SPAN(copy.name, 4096), SPAN(copy.path, 4096), SPAN(copy.user, 64),                  \
 	       AT(F_U8, copy.raw), AT(F_U64, copy.limit))
@@ -43,9 +44,7 @@ static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_FAILED] = { "FAILED", false, F_TEXT },
 	[IPC_STREAM_OPEN] = { "STREAM_OPEN", true, FIELDS(AT(F_U32, stream_open.port)) },
 	[IPC_PROBE_FLOW] = { "PROBE_FLOW", false, F_FLOW },
-	[IPC_PROBE_DNS] = { "PROBE_DNS", false,
-			    FIELDS(AT(F_U16, probe_dns.qtype),
-				   SPAN(probe_dns.name, IPC_HOST_MAX)) },
+	[IPC_PROBE_DNS] = { "PROBE_DNS", false, F_QUESTION },
 	[IPC_PROBE_RESULT] = { "PROBE_RESULT", false,
 			       FIELDS(AT(F_U8, probe_result.verdict), AT(F_U8, probe_result.reason),
 				      AT(F_U8, probe_result.rcode)) },
@@ -66,6 +65,10 @@ static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_DIAL_FAIL] = { "DIAL_FAIL", false,
 			    FIELDS(AT(F_U8, dial_fail.status), AT(F_U8, dial_fail.reason),
 				   AT(F_U16, dial_fail.err), SPAN(dial_fail.text, IPC_TEXT_MAX)) },
+	[IPC_DNS_ASK] = { "DNS_ASK", false, F_QUESTION },
+	[IPC_DNS_ANSWER] = { "DNS_ANSWER", false,
+			     FIELDS(AT(F_U8, dns_answer.rcode), AT(F_U32, dns_answer.ttl),
+				    SPAN(dns_answer.names, 2048), SPAN(dns_answer.addrs, 512)) },
 	[IPC_SIGN_LEAF] = { "SIGN_LEAF", false,
 			    FIELDS(SPAN(sign_leaf.name, IPC_HOST_MAX), SPAN(sign_leaf.csr, 4096)) },
 	[IPC_LEAF] = { "LEAF", false, F_CERT },

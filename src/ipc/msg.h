@@ -115,6 +115,10 @@ enum ipc_type {
 	IPC_DIAL_OK, /* + fd */
 	IPC_DIAL_FAIL,
 
+	/* gate ↔ dialer: names that are looked up for the guest */
+	IPC_DNS_ASK,
+	IPC_DNS_ANSWER,
+
 	/* egress ↔ keyd; keyd → bottled */
 	IPC_SIGN_LEAF,
 	IPC_LEAF,
@@ -172,7 +176,7 @@ struct ipc_flow { /* PROBE_FLOW, FLOW_OPEN, DIAL_ADDR: a destination */
 	uint16_t port;
 	struct bb_span name; /* what a synthetic address stands for, else empty */
 };
-struct ipc_probe_dns {
+struct ipc_probe_dns { /* PROBE_DNS, DNS_ASK */
 	uint16_t qtype;
 	struct bb_span name;
 };
@@ -205,6 +209,12 @@ struct ipc_dial_fail {
 	uint8_t reason; /* enum policy_reason */
 	uint16_t err;   /* errno or 0 */
 	struct bb_span text;
+};
+struct ipc_dns_answer {
+	uint8_t rcode;
+	uint32_t ttl;
+	struct bb_span names; /* CNAME targets, each with a '\n' behind it */
+	struct bb_span addrs; /* 4 octets each for A, 16 for AAAA */
 };
 struct ipc_sign_leaf {
 	struct bb_span name;
@@ -288,6 +298,7 @@ struct ipc_msg {
 		struct ipc_dial_name dial_name;
 		struct ipc_dial_ok dial_ok;
 		struct ipc_dial_fail dial_fail;
+		struct ipc_dns_answer dns_answer;
 		struct ipc_sign_leaf sign_leaf;
 		struct ipc_cert cert;
 		struct ipc_record record;

@@ -55,10 +55,10 @@ json_t *policy_to_json(const struct policy *p)
 		(void)json_array_append_new(tcp, tcp_to_json(&p->tcp[i]));
 	for (size_t i = 0; i < p->n_resolvers; i++)
 		(void)json_array_append_new(resolvers, addr_to_json(&p->resolvers[i]));
-	return json_pack("{s:s, s:o, s:I, s:b, s:i, s:o, s:o, s:o}", "identity", p->identity,
+	return json_pack("{s:s, s:o, s:I, s:b, s:b, s:i, s:o, s:o, s:o}", "identity", p->identity,
 			 "alias", addr_to_json(&p->alias), "generation", (json_int_t)p->generation,
-			 "transparent", p->transparent, "log_level", p->log_level, "routes", routes,
-			 "tcp", tcp, "resolvers", resolvers);
+			 "transparent", p->transparent, "dns_forward", p->dns_forward, "log_level",
+			 p->log_level, "routes", routes, "tcp", tcp, "resolvers", resolvers);
 }
 
 /* Text of JSON into a fixed buffer */
@@ -201,16 +201,19 @@ int policy_from_json(const json_t *json, struct policy *ret, struct bb_err *err)
 	const json_t *generation = json_object_get(json, "generation");
 	const json_t *level = json_object_get(json, "log_level");
 	const json_t *transparent = json_object_get(json, "transparent");
+	const json_t *forward = json_object_get(json, "dns_forward");
 	int r;
 
-	if (json_object_size(json) != 8 || !json_is_integer(generation) ||
+	if (json_object_size(json) != 9 || !json_is_integer(generation) ||
 	    json_integer_value(generation) < 1 || json_integer_value(generation) > UINT32_MAX ||
 	    !json_is_integer(level) || json_integer_value(level) < 0 ||
-	    json_integer_value(level) > 2 || !json_is_boolean(transparent))
+	    json_integer_value(level) > 2 || !json_is_boolean(transparent) ||
+	    !json_is_boolean(forward))
 		return bb_err_set(err, -EINVAL, "policy: keys missing, unknown or out of range");
 	p.generation = (uint32_t)json_integer_value(generation);
 	p.log_level = (uint8_t)json_integer_value(level);
 	p.transparent = json_is_true(transparent);
+	p.dns_forward = json_is_true(forward);
 	r = get_text(json_object_get(json, "identity"), p.identity, sizeof(p.identity), "identity",
 		     err);
 	if (r == 0)

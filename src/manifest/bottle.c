@@ -460,6 +460,11 @@ int bottle_to_policy(const struct bottle *b, struct policy *policy, struct bb_er
 	if (b->n_routes > POLICY_ROUTES_MAX || b->n_tcp > POLICY_TCP_MAX)
 		return bb_err_set(err, -E2BIG, "%s: more than %d routes or tcp rules", b->name,
 				  POLICY_ROUTES_MAX);
+	if (b->transparent == 1 && b->forward == 1)
+		return bb_err_set(err, -EINVAL,
+				  "%s: egress.transparent needs the addresses of `dns: synthetic`; "
+				  "drop one of `transparent: true` and `dns: forward`",
+				  b->name);
 	routes = calloc(b->n_routes + 1, sizeof(*routes));
 	tcp = calloc(b->n_tcp + 1, sizeof(*tcp));
 	if (!routes || !tcp) {
@@ -485,5 +490,6 @@ int bottle_to_policy(const struct bottle *b, struct policy *policy, struct bb_er
 		policy->log_level = (uint8_t)b->log_level;
 	if (b->transparent >= 0)
 		policy->transparent = b->transparent == 1;
+	policy->dns_forward = b->forward == 1;
 	return 0;
 }

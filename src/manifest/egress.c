@@ -210,11 +210,8 @@ void bottle_parse_egress(const struct tree *map, struct bottle *b, struct diag *
 	if (!schema_is_map(map, "egress", diag))
 		return;
 	schema_keys(map, "egress", keys, diag);
-	if ((k = tree_get(map, "dns"))) {
+	if ((k = tree_get(map, "dns")))
 		b->forward = schema_one_of(k, "dns", dns, diag);
-		if (b->forward == 1)
-			schema_not_built(b, k, "egress.dns: forward");
-	}
 	if ((k = tree_get(map, "transparent")))
 		b->transparent = schema_bool(k, "transparent", diag);
 	if ((k = tree_get(map, "log")) && schema_number(k, "log", 0, 2, &v, diag))

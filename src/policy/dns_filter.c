@@ -91,6 +91,7 @@ void dns_filter_init(struct dns_filter *f, const struct policy *policy, uint64_t
 {
 	BB_BUG_ON(policy->n_routes > POLICY_ROUTES_MAX || policy->n_tcp > POLICY_TCP_MAX);
 	f->key = key;
+	f->forward = policy->dns_forward;
 	for (size_t i = 0; i < policy->n_routes; i++) {
 		const struct policy_route *r = &policy->routes[i];
 
@@ -100,7 +101,7 @@ void dns_filter_init(struct dns_filter *f, const struct policy *policy, uint64_t
 	}
 	for (size_t i = 0; i < policy->n_tcp; i++) {
 		if (policy->tcp[i].host[0])
-			enter_listed(f, policy->tcp[i].host, DNS_FILTER_EXACT);
+			enter_listed(f, policy->tcp[i].host, DNS_FILTER_EXACT | DNS_FILTER_TCP);
 	}
 }
 
@@ -144,7 +145,8 @@ static struct ip_addr synthetic(const struct dns_filter *f, const struct dns_fil
 
 static void decide(struct dns_decision *d, enum policy_reason reason, enum dns_action action)
 {
-	d->verdict = reason == REASON_SYNTHETIC ? POLICY_ALLOW : POLICY_DENY;
+	d->verdict = reason == REASON_SYNTHETIC || reason == REASON_FORWARDED ? POLICY_ALLOW
+									      : POLICY_DENY;
 	d->reason = reason;
 	d->action = action;
 }
@@ -174,8 +176,21 @@ static void judge_address(struct dns_filter *f, struct dns_filter_name *e, const
 		decide(d, REASON_LIMIT, DNS_ACTION_SERVFAIL);
 		return;
 	}
+	if (f->forward && !(e->flags & DNS_FILTER_TCP)) {
+		decide(d, REASON_FORWARDED, DNS_ACTION_FORWARD);
+		return;
+	}
 	decide(d, REASON_SYNTHETIC, DNS_ACTION_ADDRESS);
 	d->addr = synthetic(f, e);
+}
+
+/* Types that lead to an address; the others have no answer here in any mode */
+static bool is_address_type(const struct dns_filter *f, const struct dns_filter_name *e,
+			    uint16_t qtype)
+{
+	if (qtype == DNS_TYPE_A)
+		return true;
+	return f->forward && !(e && (e->flags & DNS_FILTER_TCP)) && dns_type_is_forwarded(qtype);
 }
 
 void dns_filter_judge(struct dns_filter *f, const char *name, uint16_t qtype, uint64_t now_ms,
@@ -193,7 +208,7 @@ void dns_filter_judge(struct dns_filter *f, const char *name, uint16_t qtype, ui
 	/* Zone transfers, the mail meta types and ANY ask for more than one thing */
 	if (qtype == DNS_TYPE_NULL || (qtype >= DNS_TYPE_IXFR && qtype <= DNS_TYPE_ANY))
 		decide(ret, REASON_QTYPE, DNS_ACTION_REFUSED);
-	else if (qtype == DNS_TYPE_A)
+	else if (is_address_type(f, e, qtype))
 		judge_address(f, e, name, hash, now_ms, ret);
 	else
 		decide(ret, REASON_SYNTHETIC, DNS_ACTION_NODATA);
@@ -209,6 +224,7 @@ static size_t reply(struct dns_outcome *o, uint8_t *out)
 		[DNS_ACTION_POINTER] = DNS_RCODE_NOERROR,
 		[DNS_ACTION_REFUSED] = DNS_RCODE_REFUSED,
 		[DNS_ACTION_SERVFAIL] = DNS_RCODE_SERVFAIL,
+		[DNS_ACTION_FORWARD] = DNS_RCODE_NOERROR,
 	};
 	static_assert(BB_ARRAY_LEN(rcodes) == DNS_NUM_ACTIONS, "rcodes[]");
 
@@ -224,6 +240,8 @@ static size_t reply(struct dns_outcome *o, uint8_t *out)
 	case DNS_ACTION_REFUSED:
 	case DNS_ACTION_SERVFAIL:
 		return dns_reply_error(&o->query, o->rcode, out);
+	case DNS_ACTION_FORWARD:
+		return 0;
 	case DNS_NUM_ACTIONS:
 		break;
 	}

@@ -3,7 +3,7 @@
 #define BB_POLICY_DNS_FILTER_H
 #include "policy/policy.h"
 #include "policy/reason.h"
-#include "wire/dns.h"
+#include "wire/dns_answer.h"
 
 /**
  * DOC: dns_filter - which names the guest may know, and the addresses they get
@@ -16,9 +16,11 @@
  *            minute under wildcard routes; a query costs at most 128 table look-ups, no allocation
  * Source:    docs/protocol/dns.md; RFC 2544 (198.18.0.0/15)
  *
- * No query is ever relayed. A listed name gets a synthetic address: the number of its entry added
- * to 198.18.0.0. The address means nothing but the name: a flow to it is judged by that name
- * (policy/flow.h). Entries are never removed, so an address never changes its name.
+ * No query is ever relayed. With `egress.dns: forward` the address questions of listed names are
+ * for dialer to look up, in a query of its own; else a listed name gets a synthetic address: the
+ * number of its entry added to 198.18.0.0. The address means nothing but the name: a flow to it is
+ * judged by that name (policy/flow.h). Entries are never removed, so an address never changes its
+ * name.
  */
 #define DNS_FILTER_NAMES          4096u
 #define DNS_FILTER_NEW_PER_MINUTE 120u
@@ -38,6 +40,7 @@ struct dns_filter_name {
 #define DNS_FILTER_EXACT    1u /* a route or tcp rule names it */
 #define DNS_FILTER_WILDCARD 2u /* names below it are listed */
 #define DNS_FILTER_SEEN     4u /* asked for below a wildcard */
+#define DNS_FILTER_TCP      8u /* an egress.tcp rule names it: its address stays synthetic */
 
 /**
  * struct dns_filter - Read it only through the functions below
@@ -46,6 +49,7 @@ struct dns_filter_name {
  */
 struct dns_filter {
 	uint64_t key;
+	bool forward;
 	uint64_t window_ms;
 	uint32_t window_new;
 	uint32_t n;
@@ -60,6 +64,7 @@ enum dns_action {
 	DNS_ACTION_POINTER,      /* @name */
 	DNS_ACTION_REFUSED,      /* listed, a type that is never answered */
 	DNS_ACTION_SERVFAIL,     /* a limit: may be asked again */
+	DNS_ACTION_FORWARD,      /* ask dialer: there is no reply yet */
 
 	DNS_NUM_ACTIONS,
 };
@@ -67,7 +72,7 @@ enum dns_action {
 /**
  * struct dns_decision - What a question gets
  * @verdict:	POLICY_ALLOW when the name is listed and the question is answered
- * @reason:	REASON_SYNTHETIC; REASON_NOT_LISTED; REASON_QTYPE; REASON_LIMIT
+ * @reason:	REASON_SYNTHETIC; REASON_FORWARDED; REASON_NOT_LISTED; REASON_QTYPE; REASON_LIMIT
  * @action:	The answer
  * @addr:	DNS_ACTION_ADDRESS: IPv4
  * @name:	DNS_ACTION_POINTER: borrowed from the filter
@@ -115,7 +120,7 @@ void dns_filter_judge(struct dns_filter *f, const char *name, uint16_t qtype, ui
  * dns_filter_answer() - Decode, decide and answer one message
  * @out:	The reply
  *
- * Return: octets of the reply; 0 = say nothing
+ * Return: octets of the reply; 0 = say nothing, or nothing yet (DNS_ACTION_FORWARD)
  */
 size_t dns_filter_answer(struct dns_filter *f, struct bb_span msg, uint64_t now_ms,
 			 uint8_t out[static DNS_REPLY_MAX], struct dns_outcome *ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/flow.h"
 #include "policy/authority.h"
+#include "policy/name.h"
 
 static void deny(struct policy_flow *f, enum policy_reason reason)
 {
@@ -98,15 +99,22 @@ enum policy_reason policy_tcp_by_name(const struct policy *policy, const char *n
 	return REASON_DEFAULT_DENY;
 }
 
+static bool route_has_address(const struct policy_route *route, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < route->n_addresses; i++) {
+		if (cidr_contains(&route->addresses[i], addr))
+			return true;
+	}
+	return false;
+}
+
 static bool private_is_permitted(const struct policy *policy, const struct policy_route *route,
 				 const struct ip_addr *addr, uint16_t port)
 {
 	uint32_t rule;
 
-	for (size_t i = 0; route && i < route->n_addresses; i++) {
-		if (cidr_contains(&route->addresses[i], addr))
-			return true;
-	}
+	if (route && route_has_address(route, addr))
+		return true;
 	return policy_tcp_by_addr(policy, addr, port, &rule) == REASON_TCP_RULE;
 }
 
@@ -124,4 +132,37 @@ enum policy_reason policy_judge_resolved(const struct policy *policy,
 	    !private_is_permitted(policy, route, &canonical, port))
 		return REASON_PRIVATE;
 	return REASON_OK;
+}
+
+enum policy_reason policy_judge_lookup(const struct policy *policy, const char *name,
+				       uint16_t qtype)
+{
+	bool listed = false;
+
+	for (size_t i = 0; i < policy->n_tcp; i++) {
+		if (strcmp(policy->tcp[i].host, name) == 0)
+			return REASON_NOT_LISTED;
+	}
+	for (size_t i = 0; i < policy->n_routes && !listed; i++)
+		listed = name_route_matches(&policy->routes[i], name);
+	if (!listed || !policy->dns_forward)
+		return REASON_NOT_LISTED;
+	return dns_type_is_forwarded(qtype) ? REASON_FORWARDED : REASON_QTYPE;
+}
+
+enum policy_reason policy_judge_shown(const struct policy *policy, const char *name,
+				      const struct ip_addr *addr)
+{
+	const struct ip_addr canonical = ip_addr_canonical(addr);
+
+	if (ip_floor_find(&canonical))
+		return REASON_FLOOR;
+	if (!ip_addr_is_private(&canonical))
+		return REASON_OK;
+	for (size_t i = 0; i < policy->n_routes; i++) {
+		if (name_route_matches(&policy->routes[i], name) &&
+		    route_has_address(&policy->routes[i], &canonical))
+			return REASON_OK;
+	}
+	return REASON_PRIVATE;
 }

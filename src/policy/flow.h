@@ -74,4 +74,25 @@ BB_MUST_USE enum policy_reason policy_tcp_by_name(const struct policy *policy, c
 BB_MUST_USE enum policy_reason policy_judge_resolved(const struct policy *policy,
 						     const struct policy_route *route,
 						     const struct ip_addr *addr, uint16_t port);
+
+/**
+ * policy_judge_lookup() - May a name be looked up for the guest (egress.dns: forward)?
+ * @name:	As dns_name_read() leaves it
+ *
+ * Return: REASON_FORWARDED; REASON_QTYPE; REASON_NOT_LISTED, also when the mode is off and for
+ * names whose address is synthetic in every mode
+ */
+BB_MUST_USE enum policy_reason policy_judge_lookup(const struct policy *policy, const char *name,
+						   uint16_t qtype);
+
+/**
+ * policy_judge_shown() - May the guest be told this address of a name?
+ *
+ * It says nothing about connects. The floor holds, `upstream:` or not; private ranges need the
+ * `addresses:` of a route that lists the name.
+ *
+ * Return: REASON_OK; REASON_FLOOR; REASON_PRIVATE
+ */
+BB_MUST_USE enum policy_reason policy_judge_shown(const struct policy *policy, const char *name,
+						  const struct ip_addr *addr);
 #endif

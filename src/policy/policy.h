@@ -79,6 +79,7 @@ struct policy_tcp {
  * @alias:	Its 127.64.0.0/10 address inside the guest
  * @generation:	1 at start, counts reloads
  * @transparent: Connects to a listed name's synthetic address on 80/443 reach the guard
+ * @dns_forward: Addresses of listed names are looked up (egress.dns: forward)
  * @log_level:	egress.log: 0 | 1 | 2
  * @resolvers:	Operator's resolvers, else what resolv.conf said; exempt from the floor on port 53
  */
@@ -87,6 +88,7 @@ struct policy {
 	struct ip_addr alias;
 	uint32_t generation;
 	bool transparent;
+	bool dns_forward;
 	uint8_t log_level;
 	size_t n_routes;
 	struct policy_route *routes;

@@ -15,6 +15,7 @@ const char *const policy_reason_str[] = {
 	[REASON_TCP_RULE] = "tcp_rule",
 	[REASON_SERVICE] = "service",
 	[REASON_SYNTHETIC] = "synthetic",
+	[REASON_FORWARDED] = "forwarded",
 	[REASON_DEFAULT_DENY] = "default_deny",
 	[REASON_FLOOR] = "floor",
 	[REASON_PRIVATE] = "private_range",

@@ -25,6 +25,7 @@ enum policy_reason {
 	REASON_TCP_RULE,  /* an egress.tcp rule lists it */
 	REASON_SERVICE,   /* one of the bottle's own services */
 	REASON_SYNTHETIC, /* a listed name, answered with its synthetic address */
+	REASON_FORWARDED, /* a listed name, looked up by dialer (egress.dns: forward) */
 
 	/* flows */
 	REASON_DEFAULT_DENY,     /* nothing lists it */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "wire/dns.h"
+#include "wire/dns_int.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -11,23 +11,7 @@ const char *const dns_query_result_str[] = {
 static_assert(BB_ARRAY_LEN(dns_query_result_str) == DNS_NUM_QUERY_RESULTS,
 	      "dns_query_result_str[] doesn't match enum dns_query_result");
 
-#define CLASS_IN 1
-
-/* Flags word, RFC 1035 section 4.1.1 and RFC 4035 section 3.2 */
-#define FLAG_QR     0x8000u
-#define MASK_OPCODE 0x7800u
-#define FLAG_AA     0x0400u
-#define FLAG_TC     0x0200u
-#define FLAG_RD     0x0100u
-#define FLAG_RA     0x0080u
-#define FLAG_CD     0x0010u
-#define EDNS_DO     0x8000u
-
-/* Octet offsets in the header */
-enum { AT_ID = 0, AT_FLAGS = 2, AT_QD = 4, AT_AN = 6, AT_NS = 8, AT_AR = 10 };
-
-/* OPT behind its root owner name: type 2, size 2, rcode 1, version 1, flags 2, length 2 */
-#define OPT_BYTES 11
+#define EDNS_DO 0x8000u
 
 /* RFC 6891 section 6.1.2: options fill the data to the octet */
 static bool options_are_ok(struct bb_span data)
@@ -50,9 +34,9 @@ static enum dns_query_result read_opt(struct bb_span rr, struct dns_query *q)
 {
 	struct bb_span data;
 
-	if (rr.len < OPT_BYTES || rr.p[0] != 0 || bb_get_be16(rr.p + 1) != DNS_TYPE_OPT)
+	if (rr.len < DNS_OPT_BYTES || rr.p[0] != 0 || bb_get_be16(rr.p + 1) != DNS_TYPE_OPT)
 		return DNS_QUERY_FORMERR;
-	data = (struct bb_span){ rr.p + OPT_BYTES, rr.len - OPT_BYTES };
+	data = (struct bb_span){ rr.p + DNS_OPT_BYTES, rr.len - DNS_OPT_BYTES };
 	if (bb_get_be16(rr.p + 9) != data.len || !options_are_ok(data))
 		return DNS_QUERY_FORMERR;
 	q->edns = true;
@@ -72,7 +56,7 @@ static enum dns_query_result read_question(struct bb_span msg, size_t *off, stru
 	q->question = (struct bb_span){ msg.p + DNS_HDR_BYTES, *off - DNS_HDR_BYTES };
 	if (q->qtype == DNS_TYPE_OPT)
 		return DNS_QUERY_FORMERR;
-	if (name != DNS_NAME_OK || bb_get_be16(msg.p + *off - 2) != CLASS_IN)
+	if (name != DNS_NAME_OK || bb_get_be16(msg.p + *off - 2) != DNS_CLASS_IN)
 		return DNS_QUERY_REFUSED;
 	return DNS_QUERY_OK;
 }
@@ -81,10 +65,11 @@ static enum dns_query_result read_sections(struct bb_span msg, struct dns_query 
 {
 	size_t off = DNS_HDR_BYTES;
 	enum dns_query_result question, opt = DNS_QUERY_OK;
-	uint16_t additional = bb_get_be16(msg.p + AT_AR);
+	uint16_t additional = bb_get_be16(msg.p + DNS_AT_AR);
 
-	if (msg.len > DNS_MSG_MAX || bb_get_be16(msg.p + AT_QD) != 1 ||
-	    bb_get_be16(msg.p + AT_AN) != 0 || bb_get_be16(msg.p + AT_NS) != 0 || additional > 1)
+	if (msg.len > DNS_MSG_MAX || bb_get_be16(msg.p + DNS_AT_QD) != 1 ||
+	    bb_get_be16(msg.p + DNS_AT_AN) != 0 || bb_get_be16(msg.p + DNS_AT_NS) != 0 ||
+	    additional > 1)
 		return DNS_QUERY_FORMERR;
 	question = read_question(msg, &off, q);
 	if (question == DNS_QUERY_FORMERR)
@@ -104,19 +89,19 @@ enum dns_query_result dns_query_read(struct bb_span msg, struct dns_query *ret)
 
 	if (msg.len < DNS_HDR_BYTES)
 		return DNS_QUERY_DROP;
-	flags = bb_get_be16(msg.p + AT_FLAGS);
-	if (flags & FLAG_QR)
+	flags = bb_get_be16(msg.p + DNS_AT_FLAGS);
+	if (flags & DNS_FLAG_QR)
 		return DNS_QUERY_DROP;
-	q.id = bb_get_be16(msg.p + AT_ID);
-	q.flags = flags & (MASK_OPCODE | FLAG_RD | FLAG_CD);
+	q.id = bb_get_be16(msg.p + DNS_AT_ID);
+	q.flags = flags & (DNS_MASK_OPCODE | DNS_FLAG_RD | DNS_FLAG_CD);
 	q.edns = q.edns_do = false;
 	q.qtype = 0;
 	q.name_len = 0;
 	q.name[0] = '\0';
 	q.question = (struct bb_span){ NULL, 0 };
-	if (flags & MASK_OPCODE)
+	if (flags & DNS_MASK_OPCODE)
 		r = DNS_QUERY_NOTIMP;
-	else if (flags & FLAG_TC)
+	else if (flags & DNS_FLAG_TC)
 		r = DNS_QUERY_FORMERR;
 	else
 		r = read_sections(msg, &q);
@@ -141,28 +126,27 @@ enum dns_rcode dns_query_rcode(enum dns_query_result result)
 	return rcodes[result];
 }
 
-/* Header and question; the counts are set by what is added */
-static size_t reply_begin(const struct dns_query *q, enum dns_rcode rcode, uint8_t *out)
+size_t dns_put_header(const struct dns_query *q, enum dns_rcode rcode, uint8_t *out)
 {
-	uint16_t flags = (uint16_t)(FLAG_QR | FLAG_AA | FLAG_RA | q->flags | (rcode & 0xfu));
+	uint16_t flags =
+		(uint16_t)(DNS_FLAG_QR | DNS_FLAG_AA | DNS_FLAG_RA | q->flags | (rcode & 0xfu));
 
 	BB_BUG_ON(q->question.len > DNS_QUESTION_MAX);
 	memset(out, 0, DNS_HDR_BYTES);
-	bb_put_be16(out + AT_ID, q->id);
-	bb_put_be16(out + AT_FLAGS, flags);
+	bb_put_be16(out + DNS_AT_ID, q->id);
+	bb_put_be16(out + DNS_AT_FLAGS, flags);
 	if (!q->question.len)
 		return DNS_HDR_BYTES;
-	bb_put_be16(out + AT_QD, 1);
+	bb_put_be16(out + DNS_AT_QD, 1);
 	memcpy(out + DNS_HDR_BYTES, q->question.p, q->question.len);
 	return DNS_HDR_BYTES + q->question.len;
 }
 
-/* OPT when the query had one. Return: the whole length */
-static size_t reply_end(const struct dns_query *q, enum dns_rcode rcode, uint8_t *out, size_t at)
+size_t dns_put_opt(const struct dns_query *q, enum dns_rcode rcode, uint8_t *out, size_t at)
 {
 	if (!q->edns)
 		return at;
-	bb_put_be16(out + AT_AR, 1);
+	bb_put_be16(out + DNS_AT_AR, 1);
 	out[at] = 0;
 	bb_put_be16(out + at + 1, DNS_TYPE_OPT);
 	bb_put_be16(out + at + 3, DNS_UDP_SIZE);
@@ -170,15 +154,14 @@ static size_t reply_end(const struct dns_query *q, enum dns_rcode rcode, uint8_t
 	out[at + 6] = 0;
 	bb_put_be16(out + at + 7, q->edns_do ? EDNS_DO : 0);
 	bb_put_be16(out + at + 9, 0);
-	return at + OPT_BYTES;
+	return at + DNS_OPT_BYTES;
 }
 
-/* Type, class, TTL and length of a record whose owner name ends at @at */
-static size_t put_record(uint8_t *out, size_t at, enum dns_type type, size_t rdata_bytes)
+size_t dns_put_record(uint8_t *out, size_t at, enum dns_type type, uint32_t ttl, size_t rdata_bytes)
 {
 	bb_put_be16(out + at, (uint16_t)type);
-	bb_put_be16(out + at + 2, CLASS_IN);
-	bb_put_be32(out + at + 4, DNS_LOCAL_TTL);
+	bb_put_be16(out + at + 2, DNS_CLASS_IN);
+	bb_put_be32(out + at + 4, ttl);
 	bb_put_be16(out + at + 8, (uint16_t)rdata_bytes);
 	return at + 10;
 }
@@ -187,14 +170,14 @@ static size_t put_record(uint8_t *out, size_t at, enum dns_type type, size_t rda
 static size_t reply_answer(const struct dns_query *q, enum dns_type type, struct bb_span rdata,
 			   uint8_t *out)
 {
-	size_t at = reply_begin(q, DNS_RCODE_NOERROR, out);
+	size_t at = dns_put_header(q, DNS_RCODE_NOERROR, out);
 
 	BB_BUG_ON(!q->question.len);
-	bb_put_be16(out + AT_AN, 1);
+	bb_put_be16(out + DNS_AT_AN, 1);
 	bb_put_be16(out + at, 0xc000u | DNS_HDR_BYTES);
-	at = put_record(out, at + 2, type, rdata.len);
+	at = dns_put_record(out, at + 2, type, DNS_LOCAL_TTL, rdata.len);
 	memcpy(out + at, rdata.p, rdata.len);
-	return reply_end(q, DNS_RCODE_NOERROR, out, at + rdata.len);
+	return dns_put_opt(q, DNS_RCODE_NOERROR, out, at + rdata.len);
 }
 
 size_t dns_reply_error(const struct dns_query *q, enum dns_rcode rcode,
@@ -202,7 +185,7 @@ size_t dns_reply_error(const struct dns_query *q, enum dns_rcode rcode,
 {
 	if (rcode == DNS_RCODE_BADVERS && !q->edns)
 		rcode = DNS_RCODE_FORMERR;
-	return reply_end(q, rcode, out, reply_begin(q, rcode, out));
+	return dns_put_opt(q, rcode, out, dns_put_header(q, rcode, out));
 }
 
 size_t dns_reply_negative(const struct dns_query *q, enum dns_rcode rcode,
@@ -249,13 +232,13 @@ size_t dns_reply_negative(const struct dns_query *q, enum dns_rcode rcode,
 		0,
 		DNS_LOCAL_TTL,
 	};
-	size_t at = reply_begin(q, rcode, out);
+	size_t at = dns_put_header(q, rcode, out);
 
-	bb_put_be16(out + AT_NS, 1);
+	bb_put_be16(out + DNS_AT_NS, 1);
 	out[at] = 0;
-	at = put_record(out, at + 1, DNS_TYPE_SOA, sizeof(soa));
+	at = dns_put_record(out, at + 1, DNS_TYPE_SOA, DNS_LOCAL_TTL, sizeof(soa));
 	memcpy(out + at, soa, sizeof(soa));
-	return reply_end(q, rcode, out, at + sizeof(soa));
+	return dns_put_opt(q, rcode, out, at + sizeof(soa));
 }
 
 size_t dns_reply_a(const struct dns_query *q, const uint8_t addr[static 4],

@@ -35,6 +35,7 @@ enum dns_rcode {
 /* Types that are told apart; every other one is a type like TXT */
 enum dns_type {
 	DNS_TYPE_A = 1,
+	DNS_TYPE_CNAME = 5,
 	DNS_TYPE_SOA = 6,
 	DNS_TYPE_NULL = 10,
 	DNS_TYPE_PTR = 12,

@@ -36,11 +36,24 @@ static bool copy_label(const uint8_t *label, size_t len, char *out)
 	return ok;
 }
 
-enum dns_name_result dns_name_read(struct bb_span msg, size_t *off,
-				   char out[static DNS_NAME_TEXT_MAX], size_t *ret_len)
+/* A pointer at @pos leads to before @limit, the start of the labels read so far: no loop is
+ * possible */
+static bool follow(struct bb_span msg, size_t *pos, size_t *limit)
+{
+	size_t to = bb_get_be16(msg.p + *pos) & 0x3fffu;
+
+	if (to >= *limit)
+		return false;
+	*pos = *limit = to;
+	return true;
+}
+
+/* @jumps: pointers that may be followed */
+static enum dns_name_result read_name(struct bb_span msg, size_t *off, unsigned int jumps,
+				      char out[static DNS_NAME_TEXT_MAX], size_t *ret_len)
 {
 	char text[DNS_NAME_TEXT_MAX];
-	size_t pos = *off, n = 0;
+	size_t pos = *off, limit = *off, end = 0, n = 0;
 	bool ok = true;
 
 	for (;;) {
@@ -48,6 +61,16 @@ enum dns_name_result dns_name_read(struct bb_span msg, size_t *off,
 
 		if (pos >= msg.len)
 			return DNS_NAME_TRUNCATED;
+		if ((msg.p[pos] & 0xc0) == 0xc0 && jumps) {
+			jumps--;
+			if (msg.len - pos < 2)
+				return DNS_NAME_TRUNCATED;
+			if (!end)
+				end = pos + 2;
+			if (!follow(msg, &pos, &limit))
+				return DNS_NAME_BAD_LABEL;
+			continue;
+		}
 		len = msg.p[pos++];
 		if (len == 0)
 			break;
@@ -64,13 +87,25 @@ enum dns_name_result dns_name_read(struct bb_span msg, size_t *off,
 		pos += len;
 	}
 
-	*off = pos;
+	*off = end ? end : pos;
 	if (!ok)
 		return DNS_NAME_BAD_OCTET;
 	text[n] = '\0';
 	memcpy(out, text, n + 1);
 	*ret_len = n;
 	return DNS_NAME_OK;
+}
+
+enum dns_name_result dns_name_read(struct bb_span msg, size_t *off,
+				   char out[static DNS_NAME_TEXT_MAX], size_t *ret_len)
+{
+	return read_name(msg, off, 0, out, ret_len);
+}
+
+enum dns_name_result dns_name_read_packed(struct bb_span msg, size_t *off,
+					  char out[static DNS_NAME_TEXT_MAX], size_t *ret_len)
+{
+	return read_name(msg, off, DNS_NAME_JUMPS_MAX, out, ret_len);
 }
 
 size_t dns_name_write(const char *name, uint8_t out[static DNS_NAME_WIRE_MAX])

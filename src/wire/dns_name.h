@@ -4,20 +4,21 @@
 #include "base/base.h"
 
 /**
- * DOC: dns_name - domain names in messages, without compression
+ * DOC: dns_name - domain names in messages
  *
  * Layer:     wire (no malloc, no I/O, no globals, no logging)
- * Used by:   wire/dns.c; fuzz/dns_query.c; tests/unit/wire/dns_name.c
- * Trust:     input is guest-controlled; output is safe to log and to compare
+ * Used by:   wire/dns.c, wire/dns_answer.c; fuzz/dns_name.c; tests/unit/wire/dns_name.c
+ * Trust:     input is a guest's or a server's; output is safe to log and to compare
  * Ownership: borrows the span for the call; writes the caller's buffer
- * Limits:    253 octets of text, 255 on the wire
+ * Limits:    253 octets of text, 255 on the wire; DNS_NAME_JUMPS_MAX pointers in a name
  * Source:    RFC 1035 sections 2.3.4 and 3.1; docs/protocol/dns.md
  *
  * The name of a question stands first in its message, so a compression pointer in it could only
  * point at itself or the header: it is refused.
  */
-#define DNS_NAME_TEXT_MAX 254 /* 253 visible octets + NUL */
-#define DNS_NAME_WIRE_MAX 255
+#define DNS_NAME_TEXT_MAX  254 /* 253 visible octets + NUL */
+#define DNS_NAME_WIRE_MAX  255
+#define DNS_NAME_JUMPS_MAX 32
 
 enum dns_name_result {
 	DNS_NAME_OK = 0,
@@ -43,6 +44,16 @@ extern const char *const dns_name_result_str[DNS_NAME_NUM_RESULTS];
  */
 BB_MUST_USE enum dns_name_result dns_name_read(struct bb_span msg, size_t *off,
 					       char out[static DNS_NAME_TEXT_MAX], size_t *ret_len);
+
+/**
+ * dns_name_read_packed() - The same for the names of an answer, where pointers are in use
+ *
+ * A pointer leads backwards, to before everything of the name that was read so far (RFC 1035
+ * section 4.1.4: a prior occurrence); @off moves behind the first one.
+ */
+BB_MUST_USE enum dns_name_result dns_name_read_packed(struct bb_span msg, size_t *off,
+						      char out[static DNS_NAME_TEXT_MAX],
+						      size_t *ret_len);
 
 /**
  * dns_name_write() - Encode dotted text

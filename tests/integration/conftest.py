@@ -85,6 +85,20 @@ def evidence(internet, bottle):
     return Evidence(internet, bottle)
 
 
+@pytest.fixture(scope="session")
+def forwarding(product):
+    """The same bottle with `dns: forward`; one boot as well."""
+    product.write("bottles/forward.md", "---\nextends: demo\negress:\n  dns: forward\n  tcp: [{host: db.test, port: 7000}]\n---\n")
+    b = product.bottle("--bottle", "forward")
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def forward_evidence(internet, forwarding):
+    return Evidence(internet, forwarding)
+
+
 def ends(packet):
     """Of a line of tcpdump: its two addresses with their ports."""
     words = packet.split()

@@ -20,6 +20,7 @@ import egressrig  # noqa: E402
 BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
 EXE = os.path.join(BUILD, "src/proc/dialer/dialer")
 REASONS = bbipc.reasons()
+A, CNAME, AAAA, HTTPS = 1, 5, 28, 65
 OK, DENIED, UNREACHABLE, REFUSED, TIMEOUT, MALFORMED, LIMIT = range(7)
 
 # Addresses that answer, each with its own address and port as text
@@ -188,7 +189,7 @@ def index(name):
 
 
 class Dialer:
-    def __init__(self, net, policy=True):
+    def __init__(self, net, policy=True, **change):
         ours, theirs = bbipc.pair()
         self.proc = subprocess.Popen(
             net.inside(net.host, [EXE]), pass_fds=[3],
@@ -202,8 +203,8 @@ class Dialer:
             bbipc.send(ours, "PEER", fd=yours.fileno(), role=bbipc.ROLES[role])
             yours.close()
         compiled = {"identity": "net-00000", "alias": "127.83.7.1", "generation": 1,
-                    "log_level": 1, "transparent": False, "routes": ROUTES, "tcp": TCP,
-                    "resolvers": ["203.0.113.53"]}
+                    "log_level": 1, "transparent": False, "dns_forward": True, "routes": ROUTES, "tcp": TCP,
+                    "resolvers": ["203.0.113.53"], **change}
         for kind, data in (("POLICY", json.dumps(compiled).encode()), ("HOSTS", HOSTS)):
             if kind == "POLICY" and not policy:
                 continue
@@ -238,6 +239,16 @@ class Dialer:
     def addr(self, addr, port):
         return self.answer("GATE", self.ask("GATE", "DIAL_ADDR", addr=addr, port=port, name=""))
 
+    def dns(self, name, qtype, flow=None):
+        """(rcode, ttl, CNAME targets, addresses)"""
+        kind, values, _ = self.answer("GATE", flow or self.ask("GATE", "DNS_ASK", name=name, qtype=qtype))
+        assert kind == "DNS_ANSWER"
+        size, family = (4, socket.AF_INET) if qtype == A else (16, socket.AF_INET6)
+        raw = values["addrs"]
+        assert len(raw) % size == 0
+        return (values["rcode"], values["ttl"], values["names"].decode().split(),
+                [socket.inet_ntop(family, raw[i:i + size]) for i in range(0, len(raw), size)])
+
     def record(self):
         name, _flow, values, _fd = bbipc.recv(self.peers["RECORDER"])
         assert name == "RECORD"
@@ -249,6 +260,62 @@ class Dialer:
         for s in self.peers.values():
             s.close()
         return code
+
+
+HOSTILE = r"""
+import socket, struct, sys, threading
+def name(n): return b"".join(bytes([len(x)]) + x.encode() for x in n.split(".")) + b"\0"
+def rr(owner, kind, data, ttl=60): return owner + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
+def ip(a): return socket.inet_aton(a)
+OWNER = b"\xc0\x0c"
+def answers(q):
+    end = 12
+    labels = []
+    while q[end]:
+        labels.append(q[end + 1:end + 1 + q[end]].decode()); end += 1 + q[end]
+    question, kind = q[12:end + 5], struct.unpack(">H", q[end + 1:end + 3])[0]
+    asked = ".".join(labels)
+    log.write("%s %d %d\n" % (asked, kind, struct.unpack(">H", q[:2])[0])); log.flush()
+    n = asked.lower()
+    def msg(body=b"", count=1, flags=0x8180, ident=q[:2], quest=question):
+        return ident + struct.pack(">HHHHH", flags, 1, count, 0, 0) + quest + body
+    good = rr(OWNER, kind, ip("203.0.113.10") if kind == 1 else b"\x20" * 16)
+    other = bytes([q[0] ^ 0xff]) + q[1:2]
+    evil = rr(OWNER, 1, ip("203.0.113.66"))
+    if n == "a.test":            # forged first: other id, other case, other question; then the true one
+        return [msg(evil, ident=other), msg(evil, quest=question.swapcase()[:-4] + question[-4:]),
+                msg(evil, quest=name("b.test") + question[-4:]), b"\0" * 5, msg(good)]
+    if n == "both.test":         # an address of a name that nobody asked for, and an alias to follow
+        return [msg(rr(name("bank.test"), 1, ip("203.0.113.66")) + rr(OWNER, 5, name("cdn.test"), 30)
+                    + rr(name("cdn.test"), 1, ip("203.0.113.10")) + rr(OWNER, 65, b"\0\1\0"), 4)]
+    if n == "six.test": return [msg(good, flags=0x8182)]
+    if n == "loop.test": return [msg(rr(OWNER, 5, OWNER))]
+    if n == "own.test": return [msg(b"\xc0\xff" + good)]
+    if n == "meta.test": return [msg(evil, ident=other)] * 200
+    if n == "later.test": return [msg(flags=0x8380, count=0)] if not tcp_now.is_set() else [msg(good)]
+    if n == "big.test": return [msg(flags=0x8380, count=0)] if not tcp_now.is_set() else [b"\0" * 5000]
+    if n == "private.test": return [msg(flags=0x8380, count=0)] if not tcp_now.is_set() else []
+    return []
+tcp_now = threading.Event()
+log = open(sys.argv[1], "a")
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("203.0.113.54", 53))
+t = socket.socket(); t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); t.bind(("203.0.113.54", 53)); t.listen(9)
+def serve():
+    while True:
+        c, _ = t.accept()
+        n = struct.unpack(">H", c.recv(2))[0]
+        tcp_now.set()
+        out = answers(c.recv(n))
+        tcp_now.clear()
+        for m in out: c.sendall(struct.pack(">H", len(m)) + m)
+        c.close()
+threading.Thread(target=serve, daemon=True).start()
+print("up", flush=True)
+while True:
+    q, peer = u.recvfrom(4096)
+    log.write("from %d\n" % peer[1]); log.flush()
+    for m in answers(q): u.sendto(m, peer)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +460,93 @@ def test_deadline_cancel_and_limit(dialer):
     start = time.monotonic()
     check_fail(dialer.answer("GATE", first), TIMEOUT, "upstream_connect")
     assert time.monotonic() - start < 11
+
+
+def test_forward_answers(net, dialer):
+    assert dialer.dns("a.test", A) == (0, 60, [], ["203.0.113.10"])
+    assert dialer.dns("both.test", AAAA) == (0, 60, [], ["2001:db8:5::10"])
+    assert dialer.dns("a.test", AAAA)[::3] == (0, [])
+    assert dialer.dns("missing.test", A)[::3] == (3, [])
+    assert dialer.dns("x.wild.test", A)[3] == ["203.0.113.10"]
+    assert dialer.dns("inhosts.test", A)[3] == ["203.0.113.10"] and dialer.dns("inhosts.test", AAAA)[::3] == (0, [])
+    assert len(dialer.dns("big.test", A)[3]) == 32          # truncated, then over TCP, then cut to the limit
+    assert "inhosts.test" not in net.queried()
+
+
+def test_forward_case_is_random(net, dialer):
+    for _ in range(8):
+        assert dialer.dns("dropped.test", A)[3] == [DROPPED]
+    spelt = {w for l in net.queried().splitlines() for w in l.split() if w.lower() == "dropped.test."}
+    assert len(spelt) >= 3, spelt
+
+
+@pytest.mark.parametrize("name,qtype,kept,reason", [
+    ("loop.test", A, [], "floor"), ("loop6.test", AAAA, [], "floor"), ("meta.test", A, [], "floor"),
+    ("own.test", A, [], "floor"), ("badhosts.test", A, [], "floor"), ("private.test", A, [], "private_range"),
+    ("rebind.test", A, ["203.0.113.10"], "floor"), ("corp2.test", A, [], "private_range"),
+])
+def test_forward_strips_addresses(dialer, name, qtype, kept, reason):
+    assert dialer.dns(name, qtype)[3] == kept
+    r = dialer.record()
+    assert (r["verdict"], REASONS[r["reason"]], r["host"]) == (1, reason, name.encode())
+    assert dialer.dns("corp.test", A)[3] == ["10.1.0.5"]     # `addresses:` of its route
+
+
+def test_forward_is_judged_again(net, dialer):
+    for name, qtype, reason in (("unlisted.test", A, "not_listed"), ("x.unlisted.test", AAAA, "not_listed"),
+                                ("db.test", A, "not_listed"), ("a.test", HTTPS, "qtype"), ("a.test", 16, "qtype"),
+                                ("203.0.113.10", A, "ip_literal"), ("a b.test", A, "bad_name")):
+        assert dialer.dns(name, qtype)[::3] == (5, [])
+        assert REASONS[dialer.record()["reason"]] == reason
+    assert dialer.dns("a.test", A)[3] == ["203.0.113.10"]
+    assert "unlisted" not in net.queried().lower() and "HTTPS" not in net.queried()
+
+
+def test_forward_off(net):
+    d = Dialer(net, dns_forward=False)
+    assert d.dns("a.test", A)[0] == 5 and REASONS[d.record()["reason"]] == "not_listed"
+    assert d.close() == 0
+
+
+@pytest.fixture(scope="module")
+def hostile(net, tmp_path_factory):
+    log = str(tmp_path_factory.mktemp("hostile")) + "/log"
+    net.ip(net.servers, "addr", "add", "203.0.113.54/32", "dev", "v1")
+    p = net._spawn(net.inside(net.servers, ["/usr/bin/python3", "-c", HOSTILE, log]))
+    assert p.stdout.readline() == "up\n"
+    d = Dialer(net, resolvers=["203.0.113.54"])
+    d.log = log
+    yield d
+    assert d.close() == 0
+
+
+def test_forward_hostile_answers(hostile):
+    # forged ones are passed over
+    assert hostile.dns("a.test", A) == (0, 60, [], ["203.0.113.10"])
+    assert hostile.dns("both.test", A) == (0, 30, ["cdn.test"], ["203.0.113.10"])
+    assert hostile.dns("later.test", A)[3] == ["203.0.113.10"]
+    # SERVFAIL: the resolver's own, an alias of itself, a pointer to nowhere, a flood, too much over TCP, TCP that ends
+    for name in ("six.test", "loop.test", "own.test", "meta.test", "big.test", "private.test"):
+        start = time.monotonic()
+        assert hostile.dns(name, A)[0] == 2, name
+        assert time.monotonic() - start < 2, name
+    ports = [l for l in open(hostile.log) if l.startswith("from")]
+    assert len(set(ports)) > len(ports) / 2, ports
+    ids = [l.split()[2] for l in open(hostile.log) if l[0] not in "f\n"]
+    assert len(set(ids)) > len(ids) / 2, ids
+
+
+def test_forward_timeout_and_bound(hostile):
+    start = time.monotonic()
+    flows = [hostile.ask("GATE", "DNS_ASK", name="slow6.test", qtype=A) for _ in range(256)]
+    assert hostile.dns("slow6.test", A)[0] == 2
+    assert REASONS[hostile.record()["reason"]] == "limit"
+    assert time.monotonic() - start < 2
+    for _ in flows:
+        name, _flow, values, _fd = bbipc.recv(hostile.peers["GATE"])
+        assert name == "DNS_ANSWER" and values["rcode"] == 2
+    assert 3.9 < time.monotonic() - start < 6
+    assert hostile.dns("a.test", A)[3] == ["203.0.113.10"]
 
 
 def test_locked_in(dialer):

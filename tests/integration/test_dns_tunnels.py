@@ -77,7 +77,16 @@ def wait_for(p, text, seconds=20):
     return seen
 
 
-def test_dns2tcp(internet, bottle, evidence, servers):
+@pytest.fixture(params=["synthetic", "forward"])
+def mode(request):
+    """Bottle, its evidence, and which servers the tunnel's client is pointed at."""
+    forward = request.param == "forward"
+    bottle = request.getfixturevalue("forwarding" if forward else "bottle")
+    return bottle, request.getfixturevalue("forward_evidence" if forward else "evidence"), 1 if forward else 9
+
+
+def test_dns2tcp(internet, mode, servers):
+    bottle, evidence, n = mode
     port = "2222"
     client = in_host(internet, "dns2tcpc", "-z", "d.tunnel.test", "-r", "echo", "-l", port, DNS2TCPD)
     try:
@@ -89,7 +98,7 @@ def test_dns2tcp(internet, bottle, evidence, servers):
     before = sent(internet)
     evidence.captured = len(internet.capture())
     put(bottle, "/usr/bin/dns2tcpc")
-    for server in ("127.0.0.1", DNS2TCPD, "8.8.8.8"):
+    for server in ("127.0.0.1", DNS2TCPD, "8.8.8.8")[:n]:
         r = bottle.sh("(sleep 6; echo hello) | timeout 12 /tmp/dns2tcpc -d 1 -z d.tunnel.test -r echo -l 2222 %s & sleep 5; "
                       "timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/2222; echo secret >&3; head -c1 <&3 && echo through'; wait" % server,
                       timeout=60)
@@ -99,7 +108,8 @@ def test_dns2tcp(internet, bottle, evidence, servers):
     evidence.control()
 
 
-def test_iodine(internet, bottle, evidence, servers, workdir):
+def test_iodine(internet, mode, servers, workdir):
+    bottle, evidence, n = mode
     client = in_host(internet, "iodine", "-f", "-r", "-P", "pw", IODINED, "t.tunnel.test")
     seen = wait_for(client, b"Connection setup complete")
     end(client)
@@ -108,7 +118,7 @@ def test_iodine(internet, bottle, evidence, servers, workdir):
     evidence.captured = len(internet.capture())
     put(bottle, "/usr/sbin/iodine")
     put(bottle, shim(workdir))
-    for server in ("", "127.0.0.1", IODINED, "8.8.8.8"):
+    for server in ("", "127.0.0.1", IODINED, "8.8.8.8")[:n]:
         r = bottle.sh("sudo env LD_PRELOAD=/tmp/notun.so timeout 15 /tmp/iodine -f -r -P pw %s t.tunnel.test 2>&1" % server, timeout=60)
         assert r.code != 0 and b"Connection setup complete" not in r.out and b"Sending" in r.out, (server, r)
     assert sent(internet) == before and internet.capture()[evidence.captured:] == []

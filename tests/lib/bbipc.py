@@ -43,6 +43,8 @@ FIELDS = {
     "DIAL_NAME": [("rule", "d"), ("port", "w"), ("name", "s")],
     "DIAL_CANCEL": [],
     "DIAL_OK": [("addr", "a"), ("port", "w")],
+    "DNS_ASK": [("qtype", "w"), ("name", "s")],
+    "DNS_ANSWER": [("rcode", "b"), ("ttl", "d"), ("names", "s"), ("addrs", "s")],
     "DIAL_FAIL": [("status", "b"), ("reason", "b"), ("err", "w"), ("text", "s")],
     "SIGN_LEAF": [("name", "s"), ("csr", "s")],
     "LEAF": [("cert", "s")], "LEAF_REFUSED": [("text", "s")],

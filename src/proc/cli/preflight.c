@@ -99,6 +99,11 @@ void plan_print(const struct plan *p)
 	for (size_t j = 0; j < p->policy.n_routes; j++)
 		print_route(&p->policy.routes[j]);
 	print_secrets(p);
+	if (p->policy.dns_forward)
+		(void)fputs(
+			"  warning: dns: forward: addresses of these names are asked of this "
+			"host's resolvers; what stands below a wildcard is the agent's choice\n",
+			stderr);
 	if (!p->policy.n_routes && !p->policy.n_tcp)
 		(void)fputs("  nothing may leave this bottle\n", stderr);
 	json_array_foreach(p->warnings, i, w)

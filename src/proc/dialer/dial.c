@@ -3,10 +3,9 @@
 #include "base/log.h"
 #include "policy/authority.h"
 #include "policy/flow.h"
+#include "proc/dialer/connect.h"
 #include "wire/flow.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -256,46 +255,22 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 		(void)check_over(d);
 }
 
-static int connect_to(int fd, const struct ip_addr *addr, uint16_t port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-
-	if (addr->family == 4) {
-		memcpy(&sin.sin_addr, addr->a, 4);
-		return connect(fd, (const struct sockaddr *)&sin, sizeof(sin));
-	}
-	memcpy(&sin6.sin6_addr, addr->a, 16);
-	return connect(fd, (const struct sockaddr *)&sin6, sizeof(sin6));
-}
-
-/* Start one connect; a failure leaves its errno in the dial. Return: false when the dial is over */
-static bool attempt_start(struct dial *d, const struct ip_addr *addr)
+/* Start one connect; a failure leaves its errno in the dial */
+static void attempt_start(struct dial *d, const struct ip_addr *addr)
 {
 	struct attempt *a = &d->attempts[d->n_attempts++];
-	const int one = 1;
-	int r;
 
 	*a = (struct attempt){ .dial = d, .addr = *addr };
-	a->fd = socket(addr->family == 4 ? AF_INET : AF_INET6,
-		       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	a->fd = connect_new(addr, d->port, SOCK_STREAM);
 	if (a->fd < 0) {
-		d->connect_errno = errno;
-		return true;
+		d->connect_errno = -a->fd;
+		a->fd = -1;
+		return;
 	}
 	d->n_open++;
-	(void)setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	r = connect_to(a->fd, addr, d->port);
-	if (r == 0)
-		return succeed(d, a);
-	if (errno != EINPROGRESS) {
-		attempt_end(a, errno);
-		return true;
-	}
 	a->event = event_new(d->dl->base, a->fd, EV_WRITE, on_connected, a);
 	if (!a->event || event_add(a->event, NULL) < 0)
 		attempt_end(a, ENOMEM);
-	return true;
 }
 
 static void arm(struct event *event, unsigned int ms)
@@ -311,10 +286,8 @@ static bool step(struct dial *d)
 	size_t open = d->n_open;
 
 	(void)event_del(d->step);
-	while (d->n_open == open && has_candidates(d)) {
-		if (!attempt_start(d, take_candidate(d)))
-			return false;
-	}
+	while (d->n_open == open && has_candidates(d))
+		attempt_start(d, take_candidate(d));
 	if (has_candidates(d))
 		arm(d->step, DIALER_STAGGER_MS);
 	return true;

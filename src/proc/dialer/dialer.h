@@ -30,6 +30,7 @@
 #define DIALER_V6_WAIT_MS  50 /* for AAAA after A has come */
 
 struct dial;
+struct lookup;
 
 struct dialer {
 	struct event_base *base;
@@ -37,6 +38,8 @@ struct dialer {
 	struct hosts hosts;
 	struct own own;
 	struct event *own_event;
+	size_t n_servers; /* resolvers in use */
+	struct ip_addr servers[POLICY_RESOLVERS_MAX];
 	struct resolver *resolver;
 	struct ipc_peer *bottled;
 	struct ipc_peer *gate;
@@ -45,5 +48,7 @@ struct dialer {
 	bool failed; /* ended by an error, not by bottled */
 	size_t n_dials;
 	LIST_HEAD(, dial) dials;
+	size_t n_lookups;
+	LIST_HEAD(, lookup) lookups;
 };
 #endif

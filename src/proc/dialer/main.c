@@ -4,6 +4,7 @@
 #include "ipc/boot.h"
 #include "ipc/policy_json.h"
 #include "proc/dialer/dial.h"
+#include "proc/dialer/forward.h"
 #include "proc/dialer/rules.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,6 +27,8 @@ static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		return;
 	if (msg->type == IPC_DIAL_CANCEL)
 		dial_cancel(dl, peer, msg->flow);
+	else if (msg->type == IPC_DNS_ASK)
+		forward_request(dl, msg);
 	else
 		dial_request(dl, peer, msg);
 }
@@ -83,16 +86,16 @@ static int load_hosts(struct dialer *dl, int fd, struct bb_err *err)
 /* The policy's resolvers; where it names none, those of this host */
 static int load_resolver(struct dialer *dl, struct bb_err *err)
 {
-	struct ip_addr servers[POLICY_RESOLVERS_MAX];
 	size_t n = dl->policy.n_resolvers;
 	bb_auto_buf struct bb_buf text;
 	struct bb_err none = { 0 };
 
 	bb_buf_init(&text, RESOLV_CONF_MAX);
-	memcpy(servers, dl->policy.resolvers, n * sizeof(servers[0]));
+	memcpy(dl->servers, dl->policy.resolvers, n * sizeof(dl->servers[0]));
 	if (n == 0 && bb_read_file("/etc/resolv.conf", &text, &none) == 0)
-		n = resolver_servers(bb_buf_span(&text), servers, BB_ARRAY_LEN(servers));
-	dl->resolver = resolver_new(dl->base, servers, n, err);
+		n = resolver_servers(bb_buf_span(&text), dl->servers, BB_ARRAY_LEN(dl->servers));
+	dl->n_servers = n;
+	dl->resolver = resolver_new(dl->base, dl->servers, n, err);
 	return dl->resolver ? 0 : err->code;
 }
 
@@ -115,6 +118,7 @@ static int set_up(struct dialer *dl, struct ipc_boot *boot, struct bb_err *err)
 	if (r < 0)
 		return r;
 	LIST_INIT(&dl->dials);
+	LIST_INIT(&dl->lookups);
 	dl->base = event_base_new();
 	if (!dl->base)
 		return bb_err_set(err, -ENOMEM, "out of memory");
@@ -156,6 +160,7 @@ static int start(struct dialer *dl, struct bb_err *err)
 static void release(struct dialer *dl)
 {
 	dial_cancel_all(dl);
+	forward_cancel_all(dl);
 	resolver_free(dl->resolver);
 	ipc_peer_free(dl->gate);
 	ipc_peer_free(dl->egress);

@@ -127,8 +127,10 @@ void control_probe_dns(struct gate *g, const struct ipc_msg *msg)
 
 	answer.u.probe_result.rcode = DNS_RCODE_SERVFAIL;
 	answer.u.probe_result.verdict = POLICY_DENY;
+	/* what would be looked up is not: the decision is what is asked for */
 	if (n &&
-	    dns_filter_answer(g->filter, (struct bb_span){ query, n }, bb_now_ms(), reply, &o)) {
+	    (dns_filter_answer(g->filter, (struct bb_span){ query, n }, bb_now_ms(), reply, &o) ||
+	     o.result == DNS_QUERY_OK)) {
 		answer.u.probe_result.rcode = (uint8_t)o.rcode;
 		answer.u.probe_result.verdict = (uint8_t)o.decision.verdict;
 		answer.u.probe_result.reason = (uint8_t)o.decision.reason;

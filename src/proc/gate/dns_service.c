@@ -5,9 +5,8 @@
  */
 #include "base/io.h"
 #include "policy/reason.h"
+#include "proc/gate/dns_forward.h"
 #include "proc/gate/dns_stream.h"
-#include "proc/gate/gate.h"
-#include <stdio.h>
 
 struct dns_service {
 	struct gate *gate;
@@ -17,35 +16,16 @@ struct dns_service {
 	struct stream *stream;
 };
 
-static void type_name(uint16_t qtype, char out[static 12])
-{
-	static const struct {
-		uint16_t type;
-		const char *name;
-	} names[] = { { 1, "A" },     { 2, "NS" },   { 5, "CNAME" }, { 6, "SOA" },
-		      { 10, "NULL" }, { 12, "PTR" }, { 15, "MX" },   { 16, "TXT" },
-		      { 28, "AAAA" }, { 33, "SRV" }, { 64, "SVCB" }, { 65, "HTTPS" },
-		      { 255, "ANY" } };
-
-	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
-		if (names[i].type == qtype) {
-			(void)snprintf(out, 12, "%s", names[i].name);
-			return;
-		}
-	}
-	(void)snprintf(out, 12, "TYPE%u", qtype);
-}
-
-/* Denials, and the first answer for each name */
+/* Denials; what is looked up has a record of its own */
 static void on_outcome(const struct dns_outcome *o, void *arg)
 {
 	struct dns_service *d = arg;
 	struct ipc_record r = { .kind = IPC_RECORD_DNS };
-	char type[12];
+	char type[DNS_TYPE_TEXT];
 
 	if (o->result == DNS_QUERY_OK && o->decision.verdict == POLICY_ALLOW)
 		return;
-	type_name(o->query.qtype, type);
+	dns_type_text(o->query.qtype, type);
 	r.verdict = (uint8_t)POLICY_DENY;
 	r.reason = (uint8_t)(o->result == DNS_QUERY_OK ? o->decision.reason : REASON_MALFORMED);
 	r.status = (uint16_t)o->rcode;
@@ -62,24 +42,57 @@ static bool may_answer(void *arg)
 	return bucket_take(&d->gate->dns_rate, bb_now_ms());
 }
 
-static void pump(struct dns_service *d)
+static bool forward(const struct dns_query *q, void *arg)
 {
-	size_t used = 0;
+	struct dns_service *d = arg;
 
-	if (dns_stream_run(&d->core, d->gate->filter, bb_now_ms(), may_answer, on_outcome, d,
-			   &used) < 0) {
-		stream_reset(d->stream);
-		free(d);
-		return;
-	}
+	return dns_forward_ask(d->gate, d, q);
+}
+
+static void service_free(struct dns_service *d)
+{
+	dns_forward_forget(d->gate, d);
+	free(d);
+}
+
+/* Write what there is; without room nothing is read until there is */
+static void flush(struct dns_service *d)
+{
 	if (d->core.out_len && stream_write(d->stream, d->core.out, d->core.out_len) < 0) {
 		d->blocked = true; /* the guest does not read its answers */
 		stream_want_room(d->stream);
-	} else {
-		d->core.out_len = 0;
+		return;
 	}
+	d->core.out_len = 0;
+	d->blocked = false;
+}
+
+static void pump(struct dns_service *d)
+{
+	static const struct dns_stream_user user = { may_answer, on_outcome, forward };
+	size_t used = 0;
+
+	if (dns_stream_run(&d->core, d->gate->filter, bb_now_ms(), &user, d, &used) < 0) {
+		stream_reset(d->stream);
+		service_free(d);
+		return;
+	}
+	flush(d);
 	d->unread -= used;
 	stream_consumed(d->stream, used);
+}
+
+void dns_service_reply(struct dns_service *d, struct bb_span reply)
+{
+	uint8_t *at = d->core.out + d->core.out_len;
+
+	if (2 + reply.len > sizeof(d->core.out) - d->core.out_len)
+		return; /* the guest's proxy asks again */
+	bb_put_be16(at, (uint16_t)reply.len);
+	memcpy(at + 2, reply.p, reply.len);
+	d->core.out_len += 2 + reply.len;
+	if (!d->blocked)
+		flush(d);
 }
 
 static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t len, void *arg)
@@ -89,7 +102,7 @@ static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t 
 	for (size_t i = 0; i < n; i++) {
 		if (!dns_stream_add(&d->core, seg[i].iov_base, seg[i].iov_len)) {
 			stream_reset(s); /* more than its window */
-			free(d);
+			service_free(d);
 			return;
 		}
 	}
@@ -102,26 +115,23 @@ static void on_room(struct stream *s, void *arg)
 {
 	struct dns_service *d = arg;
 
-	if (d->core.out_len && stream_write(s, d->core.out, d->core.out_len) < 0) {
-		stream_want_room(s);
-		return;
-	}
-	d->core.out_len = 0;
-	d->blocked = false;
-	pump(d);
+	(void)s;
+	flush(d);
+	if (!d->blocked)
+		pump(d);
 }
 
 static void on_eof(struct stream *s, void *arg)
 {
 	stream_close(s);
-	free(arg);
+	service_free(arg);
 }
 
 static void on_gone(struct stream *s, bool orderly, void *arg)
 {
 	(void)s;
 	(void)orderly;
-	free(arg);
+	service_free(arg);
 }
 
 static const struct stream_handler dns_handler = {

@@ -20,10 +20,23 @@ static size_t answer_over_rate(struct bb_span msg, uint8_t out[static DNS_REPLY_
 	return dns_reply_error(&q, DNS_RCODE_SERVFAIL, out);
 }
 
+static size_t answer(struct dns_filter *filter, struct bb_span msg, uint64_t now_ms,
+		     const struct dns_stream_user *user, void *arg,
+		     uint8_t out[static DNS_REPLY_MAX])
+{
+	struct dns_outcome o;
+	size_t n = dns_filter_answer(filter, msg, now_ms, out, &o);
+
+	if (user->on_outcome && o.result != DNS_QUERY_DROP)
+		user->on_outcome(&o, arg);
+	if (o.result == DNS_QUERY_OK && o.decision.action == DNS_ACTION_FORWARD &&
+	    !(user->forward && user->forward(&o.query, arg)))
+		n = dns_reply_error(&o.query, DNS_RCODE_SERVFAIL, out);
+	return n;
+}
+
 int dns_stream_run(struct dns_stream *d, struct dns_filter *filter, uint64_t now_ms,
-		   bool (*may_answer)(void *arg),
-		   void (*on_outcome)(const struct dns_outcome *o, void *arg), void *arg,
-		   size_t *ret_used)
+		   const struct dns_stream_user *user, void *arg, size_t *ret_used)
 {
 	size_t at = 0;
 
@@ -31,18 +44,15 @@ int dns_stream_run(struct dns_stream *d, struct dns_filter *filter, uint64_t now
 		size_t len = bb_get_be16(d->in + at), n;
 		struct bb_span msg = { d->in + at + 2, len };
 		uint8_t *reply = d->out + d->out_len + 2;
-		struct dns_outcome o;
 
 		if (len == 0)
 			return -1;
 		if (len > d->in_len - at - 2 || d->out_len + 2 + DNS_REPLY_MAX > sizeof(d->out))
 			break;
-		if (may_answer && !may_answer(arg)) {
+		if (user->may_answer && !user->may_answer(arg)) {
 			n = answer_over_rate(msg, reply);
 		} else {
-			n = dns_filter_answer(filter, msg, now_ms, reply, &o);
-			if (on_outcome && o.result != DNS_QUERY_DROP)
-				on_outcome(&o, arg);
+			n = answer(filter, msg, now_ms, user, arg, reply);
 		}
 		if (n) {
 			bb_put_be16(d->out + d->out_len, (uint16_t)n);

@@ -26,15 +26,23 @@ struct dns_stream {
 BB_MUST_USE bool dns_stream_add(struct dns_stream *d, const void *p, size_t len);
 
 /**
+ * struct dns_stream_user - Whose stream it is; a NULL function is never called
+ * @may_answer:	false: over the rate; the query gets SERVFAIL unjudged
+ * @on_outcome:	told of every judged query
+ * @forward:	DNS_ACTION_FORWARD: true when a reply will come by another way, else SERVFAIL
+ */
+struct dns_stream_user {
+	bool (*may_answer)(void *arg);
+	void (*on_outcome)(const struct dns_outcome *o, void *arg);
+	bool (*forward)(const struct dns_query *q, void *arg);
+};
+
+/**
  * dns_stream_run() - Answer what is complete, as long as replies fit
- * @may_answer:	false: over the rate; the query gets SERVFAIL unjudged (NULL: no rate)
- * @on_outcome:	told of every judged query (NULL: nobody)
  * @ret_used:	octets of @in that are done with
  *
  * Return: 0; -1 when the framing is broken
  */
 BB_MUST_USE int dns_stream_run(struct dns_stream *d, struct dns_filter *filter, uint64_t now_ms,
-			       bool (*may_answer)(void *arg),
-			       void (*on_outcome)(const struct dns_outcome *o, void *arg),
-			       void *arg, size_t *ret_used);
+			       const struct dns_stream_user *user, void *arg, size_t *ret_used);
 #endif

@@ -12,7 +12,8 @@
  * Layer:     proc/gate
  * Trust:     every stream is the guest's; peers are our own processes
  * Limits:    GATE_FLOWS_MAX flows, GATE_HALF_OPEN_MAX of them undecided, idle for GATE_IDLE_MS at
- *            most; GATE_DNS_PER_S queries a second; GATE_LINES_PER_S log lines a second
+ *            most; GATE_DNS_PER_S queries a second, GATE_FORWARD_PER_S of them looked up;
+ * GATE_LINES_PER_S log lines a second
  *
  * gate opens nothing: a service gets one end of a socketpair made here, an upstream connection
  * comes as a descriptor from dialer.
@@ -28,10 +29,14 @@
 #define GATE_IDLE_MS       3600000
 #define GATE_DNS_PER_S     1000
 #define GATE_DNS_BURST     4000
+#define GATE_FORWARD_MAX   256
+#define GATE_FORWARD_PER_S 50
+#define GATE_FORWARD_BURST 200
 #define GATE_LINES_PER_S   1000
 #define GATE_FLOW_BUCKETS  1024
 
 struct flow;
+struct dns_pending;
 LIST_HEAD(flow_list, flow);
 
 /** struct bucket - Tokens per second, with a burst */
@@ -54,7 +59,10 @@ struct gate {
 	size_t n_flows;
 	size_t n_half_open;
 	uint64_t next_id;
+	LIST_HEAD(, dns_pending) pending; /* questions that dialer looks up */
+	size_t n_pending;
 	struct bucket dns_rate;
+	struct bucket forward_rate;
 	struct bucket line_rate;
 	bool said_hello;
 	bool said_probe;

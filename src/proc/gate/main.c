@@ -4,7 +4,7 @@
 #include "ipc/boot.h"
 #include "ipc/policy_json.h"
 #include "policy/reason.h"
-#include "proc/gate/gate.h"
+#include "proc/gate/dns_forward.h"
 #include "proc/gate/rules.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +106,9 @@ static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	case IPC_RECORD_ACK:
 		flow_on_msg(g, msg);
 		break;
+	case IPC_DNS_ANSWER:
+		dns_forward_answer(g, msg);
+		break;
 	default:
 		gate_stop(g, "a message that belongs to start-up");
 	}
@@ -195,6 +198,9 @@ static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	dns_filter_init(g->filter, &g->policy, key);
 	g->dns_rate = (struct bucket){ GATE_DNS_PER_S, GATE_DNS_BURST, GATE_DNS_BURST * 1000ull,
 				       bb_now_ms() };
+	g->forward_rate = (struct bucket){ GATE_FORWARD_PER_S, GATE_FORWARD_BURST,
+					   GATE_FORWARD_BURST * 1000ull, bb_now_ms() };
+	LIST_INIT(&g->pending);
 	g->line_rate = (struct bucket){ GATE_LINES_PER_S, GATE_LINES_PER_S,
 					GATE_LINES_PER_S * 1000ull, bb_now_ms() };
 	r = init_peers(g, boot, err);

@@ -3,7 +3,9 @@
 #include "tests/unit/unit.h"
 #include <errno.h>
 
-#define TOP "\"identity\":\"demo-a1b2c\",\"alias\":\"127.83.7.1\",\"generation\":1,\"log_level\":1,"
+#define TOP                                                                                        \
+	"\"identity\":\"demo-a1b2c\",\"alias\":\"127.83.7.1\",\"generation\":1,\"log_level\":1,"   \
+	"\"dns_forward\":true,"
 #define CONTENT                                                                                    \
 	"{\"matches\":[{\"paths\":[{\"type\":\"regex\",\"value\":\"/v[0-9]+/.*\"}],"               \
 	"\"methods\":[\"GET\"],\"headers\":[{\"name\":\"x-kind\",\"type\":\"exact\","              \

@@ -191,12 +191,33 @@ static void not_built_is_noted(void **state)
 
 	(void)state;
 	put("bottles/later.md",
-	    "---\negress:\n  dns: forward\n  routes:\n    - host: a.test\n      dlp: false\n"
+	    "---\nagent_provider: {transparent: true}\negress:\n  routes:\n    - host: a.test\n    "
+	    "  dlp: false\n"
 	    "    - host: b.test\n      dlp: {outbound_detectors: [entropy]}\n---\n");
 	assert_int_equal(load("later", &b), 0);
 	assert_int_equal(json_array_size(b.not_built), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),
-			       "later.md:3:3: egress.dns: forward is not built yet"));
+			       "agent_provider.transparent is not built yet"));
+	bottle_release(&b);
+}
+
+static void forward_is_compiled(void **state)
+{
+	struct policy p = { 0 };
+	struct bb_err err = { 0 };
+	struct bottle b;
+
+	(void)state;
+	put("bottles/fwd.md", "---\negress:\n  dns: forward\n  routes: [{host: a.test}]\n---\n");
+	assert_int_equal(load("fwd", &b), 0);
+	assert_int_equal(bottle_to_policy(&b, &p, &err), 0);
+	assert_true(p.dns_forward);
+	policy_release(&p);
+	bottle_release(&b);
+	put("bottles/both.md", "---\nextends: fwd\negress: {transparent: true}\n---\n");
+	assert_int_equal(load("both", &b), 0);
+	assert_int_equal(bottle_to_policy(&b, &p, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "drop one of `transparent: true` and `dns: forward`"));
 	bottle_release(&b);
 }
 
@@ -261,6 +282,7 @@ int main(void)
 		cmocka_unit_test(extends_folds),
 		cmocka_unit_test(cycles_and_missing_parents_die),
 		cmocka_unit_test(not_built_is_noted),
+		cmocka_unit_test(forward_is_compiled),
 		cmocka_unit_test(agents_widen_nothing),
 	};
 

@@ -212,6 +212,54 @@ static void largest_policy(void **state)
 }
 
 #define HEAD "\0\7\1\0\0\1\0\0\0\0\0\0"
+/* With `dns: forward`: address types of listed names, but not of those that a tcp rule names */
+static void forward_mode(void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t qtype;
+		enum policy_reason reason;
+		enum dns_action action;
+	} rows[] = {
+		{ "api.example.test", DNS_TYPE_A, REASON_FORWARDED, DNS_ACTION_FORWARD },
+		{ "api.example.test", DNS_TYPE_AAAA, REASON_FORWARDED, DNS_ACTION_FORWARD },
+		{ "api.example.test", DNS_TYPE_CNAME, REASON_FORWARDED, DNS_ACTION_FORWARD },
+		{ "x.wild.test", DNS_TYPE_AAAA, REASON_FORWARDED, DNS_ACTION_FORWARD },
+		{ "api.example.test", 65, REASON_SYNTHETIC, DNS_ACTION_NODATA }, /* HTTPS */
+		{ "api.example.test", 64, REASON_SYNTHETIC, DNS_ACTION_NODATA }, /* SVCB */
+		{ "api.example.test", 16, REASON_SYNTHETIC, DNS_ACTION_NODATA }, /* TXT */
+		{ "api.example.test", DNS_TYPE_ANY, REASON_QTYPE, DNS_ACTION_REFUSED },
+		{ "api.example.test", DNS_TYPE_NULL, REASON_QTYPE, DNS_ACTION_REFUSED },
+		{ "db.example.test", DNS_TYPE_A, REASON_SYNTHETIC, DNS_ACTION_ADDRESS },
+		{ "db.example.test", DNS_TYPE_AAAA, REASON_SYNTHETIC, DNS_ACTION_NODATA },
+		{ "other.test", DNS_TYPE_A, REASON_NOT_LISTED, DNS_ACTION_NXDOMAIN },
+		{ "other.test", DNS_TYPE_AAAA, REASON_NOT_LISTED, DNS_ACTION_NXDOMAIN },
+		{ "wild.test", DNS_TYPE_CNAME, REASON_NOT_LISTED, DNS_ACTION_NXDOMAIN },
+	};
+	struct policy p = policy;
+	struct dns_filter *f;
+
+	(void)state;
+	p.dns_forward = true;
+	f = filter_new(&p, 1);
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		struct dns_decision d = judge(f, rows[i].name, rows[i].qtype);
+
+		assert_int_equal(d.reason, rows[i].reason);
+		assert_int_equal(d.action, rows[i].action);
+	}
+	/* what stands below a wildcard is the guest's choice: new names are limited here too */
+	for (unsigned int i = 0; i < DNS_FILTER_NEW_PER_MINUTE - 1; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "n%u.wild.test", i);
+		assert_int_equal(judge(f, name, DNS_TYPE_AAAA).action, DNS_ACTION_FORWARD);
+	}
+	assert_int_equal(judge(f, "over.wild.test", DNS_TYPE_AAAA).reason, REASON_LIMIT);
+	assert_int_equal(judge(f, "x.wild.test", DNS_TYPE_AAAA).action, DNS_ACTION_FORWARD);
+	free(f);
+}
+
 static void answers_messages(void **state)
 {
 	static const struct {
@@ -259,6 +307,7 @@ int main(void)
 		cmocka_unit_test(unknown_addresses_have_no_name),
 		cmocka_unit_test(new_names_are_limited),
 		cmocka_unit_test(largest_policy),
+		cmocka_unit_test(forward_mode),
 		cmocka_unit_test(answers_messages),
 	};
 

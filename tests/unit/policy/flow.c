@@ -214,12 +214,60 @@ static void resolved(void **state)
 	}
 }
 
+/* What a guest may be told, and what dialer asks for it: nothing about connects */
+static void lookups(void **state)
+{
+	static struct policy_route shown[] = {
+		{ .host = "api.test" },
+		{ .host = "w.test", .wildcard = true },
+		{ .host = "up.test", .upstream = { "127.0.0.1", 80, false } },
+		{ .host = "corp.test",
+		  .n_addresses = 1,
+		  .addresses = { { { 4, { 10, 1, 0, 0 } }, 16 } } },
+	};
+	static struct policy_tcp rules[] = { { .host = "db.test", .port = 1 } };
+	struct policy p = {
+		.dns_forward = true, .n_routes = 4, .routes = shown, .n_tcp = 1, .tcp = rules
+	};
+	static const struct {
+		const char *name;
+		const char *addr;
+		enum policy_reason reason;
+	} rows[] = {
+		{ "api.test", "203.0.113.1", REASON_OK },
+		{ "api.test", "2001:db8::1", REASON_OK },
+		{ "api.test", "127.0.0.1", REASON_FLOOR },
+		{ "up.test", "127.0.0.1", REASON_FLOOR },
+		{ "api.test", "::ffff:169.254.169.254", REASON_FLOOR },
+		{ "api.test", "64:ff9b::7f00:1", REASON_FLOOR },
+		{ "api.test", "10.1.0.5", REASON_PRIVATE },
+		{ "corp.test", "10.1.0.5", REASON_OK },
+		{ "corp.test", "::ffff:10.2.0.5", REASON_PRIVATE },
+		{ "corp.test", "127.0.0.1", REASON_FLOOR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		struct ip_addr a;
+
+		assert_true(ip_addr_parse(rows[i].addr, &a));
+		assert_int_equal(policy_judge_shown(&p, rows[i].name, &a), rows[i].reason);
+	}
+	assert_int_equal(policy_judge_lookup(&p, "x.w.test", DNS_TYPE_A), REASON_FORWARDED);
+	assert_int_equal(policy_judge_lookup(&p, "w.test", DNS_TYPE_A), REASON_NOT_LISTED);
+	assert_int_equal(policy_judge_lookup(&p, "db.test", DNS_TYPE_A), REASON_NOT_LISTED);
+	assert_int_equal(policy_judge_lookup(&p, "api.test", 65), REASON_QTYPE);
+	p.dns_forward = false;
+	assert_int_equal(policy_judge_lookup(&p, "api.test", DNS_TYPE_A), REASON_NOT_LISTED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_address),
 		cmocka_unit_test(by_synthetic_address),
 		cmocka_unit_test(resolved),
+		cmocka_unit_test(lookups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
