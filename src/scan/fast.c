@@ -89,6 +89,11 @@ bool fast_is(enum fast_class set, uint8_t c)
 	return sets[set].has[c];
 }
 
+const uint8_t *fast_rows(enum fast_class set)
+{
+	return sets[set].rows;
+}
+
 static size_t span_in(const struct set *s, const uint8_t *in, size_t len)
 {
 	size_t i = 0;

@@ -43,4 +43,16 @@ size_t fast_span_plain(enum fast_class set, const uint8_t *in, size_t len);
  */
 size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len);
 size_t fast_seek_plain(enum fast_class set, size_t run, const uint8_t *in, size_t len);
+
+/** fast_rows() - Sixteen octets: for the low half of an octet, a bit for each of the eight high
+ * halves that make it one of the set */
+const uint8_t *fast_rows(enum fast_class set);
+/**
+ * fast_decode() - Undo a coding, as many characters at a time as the processor can
+ * @set:	FAST_BASE64, FAST_HEX or FAST_BASE32
+ * @out:	@len + 32 octets, of which @ret_n count
+ *
+ * Return: characters used, whole groups, all of the set; 0 where there are too few, or it cannot
+ */
+size_t fast_decode(enum fast_class set, const uint8_t *in, size_t len, uint8_t *out, size_t *ret_n);
 #endif

@@ -459,6 +459,8 @@ size_t view_text_feed(struct view_text *v, const uint8_t *in, size_t len, uint8_
 	return n;
 }
 
+static const enum fast_class sets[] = { FAST_BASE64, FAST_HEX, FAST_BASE32 };
+
 static int base64_value(uint8_t c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -528,7 +530,7 @@ static size_t decode_groups(const int8_t *values, enum view_coding coding, const
 	static const unsigned int widths[] = { 6, 4, 5 };
 	const size_t group = groups[coding], bytes = octets[coding];
 	const unsigned int width = widths[coding];
-	size_t i = 0, n = 0;
+	size_t n, i = fast_decode(sets[coding], in, len, out, &n);
 
 	for (; i + group <= len; i += group) {
 		uint64_t bits = 0;
@@ -562,7 +564,6 @@ static size_t begin_run(struct view_coded *v, unsigned int width, uint8_t *out)
 size_t view_coded_feed(struct view_coded *v, const uint8_t *in, size_t len, uint8_t *out)
 {
 	static const unsigned int widths[] = { 6, 4, 5 };
-	static const enum fast_class sets[] = { FAST_BASE64, FAST_HEX, FAST_BASE32 };
 	const int8_t *values = values_of(v->coding);
 	unsigned int width = widths[v->coding];
 	size_t n = 0, i = 0, done;

@@ -81,11 +81,70 @@ static void every_octet(void **state)
 	}
 }
 
+static uint64_t value_of(enum fast_class set, uint8_t c)
+{
+	static const char *const alphabets[] = {
+		[FAST_BASE64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+		[FAST_HEX] = "0123456789ABCDEF",
+		[FAST_BASE32] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+	};
+
+	if (set == FAST_BASE64)
+		c = c == '-' ? '+' : c == '_' ? '/' : c;
+	else if (c >= 'a')
+		c -= 0x20;
+	return (uint64_t)(strchr(alphabets[set], c) - alphabets[set]);
+}
+
+/* What is decoded is what the groups say, one by one; it ends before what is not of the set */
+static void decoding(void **state)
+{
+	static const size_t groups[] = { [FAST_BASE64] = 4, [FAST_HEX] = 2, [FAST_BASE32] = 8 };
+	static const unsigned int widths[] = {
+		[FAST_BASE64] = 6, [FAST_HEX] = 4, [FAST_BASE32] = 5
+	};
+	static uint8_t in[400], out[432], want[400];
+	uint64_t seed = 88172645463325252ull;
+	bool any = false;
+
+	(void)state;
+	for (unsigned int round = 0; round < 30000; round++) {
+		enum fast_class set = (enum fast_class)(round % FAST_TEXT);
+		size_t len = round % 300, used, n, wanted = 0, bad = round % 7 ? len : len / 2;
+
+		for (size_t i = 0; i < len; i++) {
+			do {
+				seed ^= seed << 13;
+				seed ^= seed >> 7;
+				seed ^= seed << 17;
+				in[i] = (uint8_t)seed;
+			} while (fast_is(set, in[i]) == (i == bad));
+		}
+		used = fast_decode(set, in, len, out, &n);
+		assert_true(used <= bad && used % groups[set] == 0);
+		any |= used > 0;
+		for (size_t i = 0; i < used; i += groups[set]) {
+			uint64_t bits = 0;
+
+			for (size_t k = 0; k < groups[set]; k++)
+				bits = bits << widths[set] | value_of(set, in[i + k]);
+			for (size_t k = groups[set] * widths[set] / 8; k-- > 0;)
+				want[wanted++] = (uint8_t)(bits >> 8 * k);
+		}
+		assert_int_equal(n, wanted);
+		assert_memory_equal(out, want, n);
+	}
+#if defined(__x86_64__)
+	assert_int_equal(any, __builtin_cpu_supports("avx2") != 0);
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_plain),
 					    cmocka_unit_test(spans_and_runs),
-					    cmocka_unit_test(every_octet) };
+					    cmocka_unit_test(every_octet),
+					    cmocka_unit_test(decoding) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
