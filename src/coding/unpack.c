@@ -5,6 +5,9 @@
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 
 #define PIECE      4096
 #define ZIP_HEAD   30
@@ -229,7 +232,7 @@ static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct
 
 enum kind { NONE, GZIP, ZLIB, ZIP, ZSTD };
 
-/* What begins with the last of four octets; see is_last() */
+/* What begins with the last of four octets; see are_last() */
 static enum kind begins(const uint8_t m[4])
 {
 	if (m[1] == 0x1f && m[2] == 0x8b && m[3] == DEFLATED)
@@ -302,14 +305,69 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 	return feed_slot(k, i, (struct bb_span){ magic + 4 - n, n });
 }
 
-/* May be the last octet of what something begins with */
-static bool is_last(uint8_t c)
+/* May be the last two octets of what something begins with */
+static bool are_last(uint8_t before, uint8_t c)
 {
-	static const bool last[256] = {
-		[DEFLATED] = 1, [4] = 1, [0x01] = 1, [0x5e] = 1, [0x9c] = 1, [0xda] = 1, [0xfd] = 1
-	};
+	switch (before) {
+	case 0x8b:
+		return c == DEFLATED;
+	case 3:
+		return c == 4;
+	case 0x2f:
+		return c == 0xfd;
+	case 0x78:
+		return c == 0x01 || c == 0x5e || c == 0x9c || c == 0xda;
+	default:
+		return false;
+	}
+}
 
-	return last[c];
+#if defined(__x86_64__)
+static __m128i is(__m128i v, uint8_t c)
+{
+	return _mm_cmpeq_epi8(v, _mm_set1_epi8((char)c));
+}
+
+/* are_last() of sixteen pairs: a bit for each */
+static unsigned int last_of_16(const uint8_t *p)
+{
+	__m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
+	__m128i c = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i zlib = _mm_or_si128(_mm_or_si128(is(c, 0x01), is(c, 0x5e)),
+				    _mm_or_si128(is(c, 0x9c), is(c, 0xda)));
+	__m128i any = _mm_and_si128(is(before, 0x78), zlib);
+
+	any = _mm_or_si128(any, _mm_and_si128(is(before, 0x8b), is(c, DEFLATED)));
+	any = _mm_or_si128(any, _mm_and_si128(is(before, 3), is(c, 4)));
+	any = _mm_or_si128(any, _mm_and_si128(is(before, 0x2f), is(c, 0xfd)));
+	return (unsigned int)_mm_movemask_epi8(any);
+}
+#else
+static unsigned int last_of_16(const uint8_t *p)
+{
+	unsigned int bits = 0;
+
+	for (unsigned int i = 0; i < 16; i++)
+		bits |= (unsigned int)are_last(p[i - 1], p[i]) << i;
+	return bits;
+}
+#endif
+
+/* The first place from @i on that are_last() is true of, or the length. @tail: what came before */
+static size_t next_last(const uint8_t *tail, struct bb_span in, size_t i)
+{
+	if (i == 0 && in.len && are_last(tail[2], in.p[0]))
+		return 0;
+	i += i == 0;
+	for (; i + 16 <= in.len; i += 16) {
+		unsigned int bits = last_of_16(in.p + i);
+
+		if (bits)
+			return i + (size_t)__builtin_ctz(bits);
+	}
+	while (i < in.len && !are_last(in.p[i - 1], in.p[i]))
+		i++;
+	return i < in.len ? i : in.len;
 }
 
 static enum unpack_result feed_open(const struct sink *k, struct bb_span in)
@@ -328,14 +386,12 @@ static enum unpack_result feed(const struct sink *k, struct bb_span in)
 {
 	const uint8_t *tail = k->u->tail;
 	enum unpack_result r = UNPACK_OK;
-	size_t from = 0;
+	size_t from = 0, i = next_last(tail, in, 0);
 
-	for (size_t i = 0; i < in.len && r == UNPACK_OK; i++) {
+	for (; i < in.len && r == UNPACK_OK; i = next_last(tail, in, i + 1)) {
 		uint8_t m[4];
 		enum kind kind;
 
-		if (!is_last(in.p[i]))
-			continue;
 		for (size_t j = 0; j < 4; j++)
 			m[j] = i + j >= 3 ? in.p[i + j - 3] : tail[i + j];
 		kind = begins(m);
