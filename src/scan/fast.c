@@ -2,6 +2,8 @@
 #include "scan/fast.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2")))
 #endif
 
 static bool is_alnum(uint8_t c)
@@ -29,11 +31,54 @@ static bool is_special(uint8_t c)
 	return c < 0x80 ? ascii[c] : c >= 0xc2 && c <= 0xf4;
 }
 
+static bool is_hex(uint8_t c)
+{
+	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 6;
+}
+
+/* Behind '=' */
+static bool is_quoted(uint8_t c)
+{
+	return c == '\n' || c == '\r' || (c <= 'F' && is_hex(c));
+}
+
+/* Behind '&' */
+static bool is_entity(uint8_t c)
+{
+	return c == '#' || (uint8_t)(c - 'a') < 26;
+}
+
+/* Behind a backslash */
+static bool is_escaped(uint8_t c)
+{
+	return c && c < 0x80 && strchr("nrtbf/\"'\\ux", c);
+}
+
+/* May a special octet with this one behind it begin an escape? Most of what looks special does not
+ */
+static bool may_begin(uint8_t c, uint8_t next)
+{
+	switch (c) {
+	case '\0':
+		return true;
+	case '%':
+		return is_hex(next);
+	case '=':
+		return is_quoted(next);
+	case '&':
+		return is_entity(next);
+	case '\\':
+		return is_escaped(next);
+	default:
+		return (next & 0xc0) == 0x80;
+	}
+}
+
 size_t fast_special_plain(const uint8_t *in, size_t len)
 {
 	size_t i = 0;
 
-	while (i < len && !is_special(in[i]))
+	while (i < len && !(is_special(in[i]) && (i + 1 == len || may_begin(in[i], in[i + 1]))))
 		i++;
 	return i;
 }
@@ -43,11 +88,6 @@ size_t fast_special_plain(const uint8_t *in, size_t len)
 static bool is_base64(uint8_t c)
 {
 	return is_alnum(c) || c == '+' || c == '-' || c == '/' || c == '_';
-}
-
-static bool is_hex(uint8_t c)
-{
-	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 6;
 }
 
 static bool is_base32(uint8_t c)
@@ -70,18 +110,28 @@ struct set {
 
 /* Filled once, constant from then on */
 static struct set sets[FAST_NUM_CLASSES];
+/* What may stand behind '%', '=', '&' and a backslash */
+enum behind { BEHIND_PERCENT = 0, BEHIND_EQUALS, BEHIND_AND, BEHIND_BACKSLASH, NUM_BEHIND };
+static struct set behind[NUM_BEHIND];
+
+static void fill(struct set *s, bool (*is)(uint8_t))
+{
+	for (unsigned int c = 0; c < 128; c++) {
+		s->has[c] = is((uint8_t)c);
+		if (s->has[c])
+			s->rows[c & 15] |= (uint8_t)(1u << (c >> 4));
+	}
+}
 
 __attribute__((constructor)) static void fill_sets(void)
 {
 	static bool (*const is[])(uint8_t) = { is_base64, is_hex, is_base32, is_text };
+	static bool (*const is_behind[])(uint8_t) = { is_hex, is_quoted, is_entity, is_escaped };
 
-	for (size_t i = 0; i < FAST_NUM_CLASSES; i++) {
-		for (unsigned int c = 0; c < 128; c++) {
-			sets[i].has[c] = is[i]((uint8_t)c);
-			if (sets[i].has[c])
-				sets[i].rows[c & 15] |= (uint8_t)(1u << (c >> 4));
-		}
-	}
+	for (size_t i = 0; i < FAST_NUM_CLASSES; i++)
+		fill(&sets[i], is[i]);
+	for (size_t i = 0; i < NUM_BEHIND; i++)
+		fill(&behind[i], is_behind[i]);
 }
 
 bool fast_is(enum fast_class set, uint8_t c)
@@ -133,24 +183,88 @@ static __m128i in_range(__m128i c, uint8_t low, uint8_t high)
 	return _mm_cmpeq_epi8(_mm_or_si128(above, below), _mm_setzero_si128());
 }
 
-size_t fast_special(const uint8_t *in, size_t len)
+static __m128i is(__m128i v, uint8_t c)
+{
+	return _mm_cmpeq_epi8(v, _mm_set1_epi8((char)c));
+}
+
+static size_t special_sse2(const uint8_t *in, size_t len)
 {
 	size_t i = 0;
 
 	for (; i + 16 <= len; i += 16) {
 		__m128i c = _mm_loadu_si128((const __m128i *)(const void *)(in + i));
 		__m128i m = in_range(c, 0xc2, 0xf4);
-		int bits;
+		unsigned int bits;
 
 		m = _mm_or_si128(m, in_range(c, '%', '&'));
-		m = _mm_or_si128(m, _mm_cmpeq_epi8(c, _mm_set1_epi8('=')));
-		m = _mm_or_si128(m, _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+		m = _mm_or_si128(m, _mm_or_si128(is(c, '='), is(c, '\\')));
 		m = _mm_or_si128(m, _mm_cmpeq_epi8(c, _mm_setzero_si128()));
-		bits = _mm_movemask_epi8(m);
-		if (bits)
-			return i + (size_t)__builtin_ctz((unsigned int)bits);
+		bits = (unsigned int)_mm_movemask_epi8(m);
+		for (; bits; bits &= bits - 1) {
+			size_t at = i + (size_t)__builtin_ctz(bits);
+
+			if (at + 1 == len || may_begin(in[at], in[at + 1]))
+				return at;
+		}
 	}
 	return i + fast_special_plain(in + i, len - i);
+}
+
+AVX2 static __m256i both(const uint8_t *p)
+{
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+AVX2 static __m256i is_32(__m256i v, uint8_t c)
+{
+	return _mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)c));
+}
+
+/* 0xff where @c is @what, and one of a set stands behind it. @low, @row: halves of what does */
+AVX2 static __m256i is_before(__m256i c, uint8_t what, __m256i rows, __m256i low, __m256i row)
+{
+	__m256i out = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(rows, low), row),
+					_mm256_setzero_si256());
+
+	return _mm256_andnot_si256(out, is_32(c, what));
+}
+
+AVX2 static size_t special_avx2(const uint8_t *in, size_t len)
+{
+	static const uint8_t highs[16] = { 1, 2, 4, 8, 16, 32, 64, 128 };
+	const __m256i percent = both(behind[BEHIND_PERCENT].rows), half = _mm256_set1_epi8(15);
+	const __m256i equals = both(behind[BEHIND_EQUALS].rows), high = both(highs);
+	const __m256i and = both(behind[BEHIND_AND].rows);
+	const __m256i backslash = both(behind[BEHIND_BACKSLASH].rows);
+	size_t i = 0;
+
+	for (; i + 33 <= len; i += 32) {
+		__m256i c = _mm256_loadu_si256((const __m256i *)(const void *)(in + i));
+		__m256i next = _mm256_loadu_si256((const __m256i *)(const void *)(in + i + 1));
+		__m256i low = _mm256_and_si256(next, half);
+		__m256i row = _mm256_shuffle_epi8(
+			high, _mm256_and_si256(_mm256_srli_epi16(next, 4), half));
+		/* signed: 0xc2 to 0xf4, before 0x80 to 0xbf */
+		__m256i wide = _mm256_and_si256(_mm256_cmpgt_epi8(c, _mm256_set1_epi8(-63)),
+						_mm256_cmpgt_epi8(_mm256_set1_epi8(-11), c));
+		__m256i m = _mm256_and_si256(wide, _mm256_cmpgt_epi8(_mm256_set1_epi8(-64), next));
+		unsigned int bits;
+
+		m = _mm256_or_si256(m, is_before(c, '%', percent, low, row));
+		m = _mm256_or_si256(m, is_before(c, '=', equals, low, row));
+		m = _mm256_or_si256(m, is_before(c, '&', and, low, row));
+		m = _mm256_or_si256(m, is_before(c, '\\', backslash, low, row));
+		bits = (unsigned int)_mm256_movemask_epi8(_mm256_or_si256(m, is_32(c, 0)));
+		if (bits)
+			return i + (size_t)__builtin_ctz(bits);
+	}
+	return i + special_sse2(in + i, len - i);
+}
+
+size_t fast_special(const uint8_t *in, size_t len)
+{
+	return __builtin_cpu_supports("avx2") ? special_avx2(in, len) : special_sse2(in, len);
 }
 
 /* For each mask of eight octets, the order that brings those to the front; filled once */

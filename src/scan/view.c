@@ -265,30 +265,12 @@ static bool is_special(uint8_t c)
 	return c < 0x80 ? ascii[c] : c >= 0xc2 && c <= 0xf4;
 }
 
-/* Does what follows a special character rule out that it begins anything? Most of what looks
- * special in text ends here */
-static bool is_ruled_out(uint8_t c, uint8_t next)
-{
-	switch (c) {
-	case '%':
-		return bb_hex_value(next) < 0;
-	case '=':
-		return next > 'F' || (next != '\n' && next != '\r' && bb_hex_value(next) < 0);
-	case '&':
-		return next != '#' && (next < 'a' || next > 'z');
-	default:
-		return false;
-	}
-}
-
 /* A character that looks special and is not: decided on the spot, @p has VIEW_PENDING_MAX octets */
 static bool is_nothing(const uint8_t *p, bool quoted)
 {
 	struct meaning m;
 
-	if (!is_special(p[0]))
-		return false;
-	return is_ruled_out(p[0], p[1]) || escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
+	return escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
 }
 
 /* Settle what is pending as far as it can be. @end: nothing follows. Return: octets written */
@@ -333,10 +315,12 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 			n += settle(v, false, out + n);
 			continue;
 		}
-		i += fast_special(in + i, len - i);
-		v->quoted &= i == from;
-		for (; i + VIEW_PENDING_MAX <= len && is_nothing(in + i, v->quoted); i++)
-			v->quoted = false;
+		for (;; i++) {
+			i += fast_special(in + i, len - i);
+			v->quoted &= i == from;
+			if (i + VIEW_PENDING_MAX > len || !is_nothing(in + i, v->quoted))
+				break;
+		}
 		memcpy(out + n, in + from, i - from);
 		n += i - from;
 		if (i < len && i == from)
