@@ -32,52 +32,36 @@ static void early(void *arg, unsigned int rule, uint64_t end)
 	++*(unsigned long *)arg;
 }
 
-/* Octets per CPU second through all views */
-static double all_views(struct vendor_db *vendors, const struct known_db *known,
-			struct bb_span text, unsigned long *found)
+typedef void pass_fn(void *stream, struct bb_span in, unsigned long *found);
+
+static void all_views(void *stream, struct bb_span in, unsigned long *found)
 {
-	struct scan_stream *s = NULL;
-	double begun, used;
-	uint64_t n = 0;
-
-	if (scan_open(vendors, known, &s) < 0)
-		return 0;
-	begun = cpu_s();
-	do {
-		for (size_t at = 0; at < text.len; at += PIECE) {
-			size_t len = text.len - at < PIECE ? text.len - at : PIECE;
-
-			(void)!scan_feed(s, (struct bb_span){ text.p + at, len }, false, count,
-					 found);
-		}
-		n += text.len;
-		used = cpu_s() - begun;
-	} while (used < LEAST_S);
-	scan_close(s);
-	return (double)n / used;
+	(void)!scan_feed(stream, in, false, count, found);
 }
 
-static double first_pass(struct vendor_db *vendors, struct bb_span text, unsigned long *found)
+static void first_pass(void *stream, struct bb_span in, unsigned long *found)
 {
-	struct vendor_stream *s = NULL;
-	double begun, used;
-	uint64_t n = 0;
+	(void)!vendor_stream_feed(stream, in, early, found);
+}
 
-	if (vendor_stream_open(vendors, &s) < 0)
-		return 0;
-	begun = cpu_s();
+/* Octets per CPU second of the quickest pass over the text: others use this machine */
+static double measure(pass_fn *pass, void *stream, struct bb_span text)
+{
+	double begun = cpu_s(), best = 0, now = begun;
+
 	do {
+		unsigned long found = 0;
+		double from = now;
+
 		for (size_t at = 0; at < text.len; at += PIECE) {
 			size_t len = text.len - at < PIECE ? text.len - at : PIECE;
 
-			(void)!vendor_stream_feed(s, (struct bb_span){ text.p + at, len }, early,
-						  found);
+			pass(stream, (struct bb_span){ text.p + at, len }, &found);
 		}
-		n += text.len;
-		used = cpu_s() - begun;
-	} while (used < LEAST_S);
-	vendor_stream_close(s);
-	return (double)n / used;
+		now = cpu_s();
+		best = best == 0 || now - from < best ? now - from : best;
+	} while (now - begun < LEAST_S);
+	return (double)text.len / best;
 }
 
 static struct known_db *some_secrets(struct bb_err *err)
@@ -106,8 +90,9 @@ int main(int argc, char **argv)
 	struct vendor_db *vendors = NULL;
 	struct known_db *known;
 	struct bb_err err = { 0 };
-	unsigned long found = 0, hits = 0;
-	double all, first;
+	struct vendor_stream *first = NULL;
+	struct scan_stream *all = NULL;
+	double first_rate, all_rate;
 
 	bb_buf_init(&text, TEXT);
 	for (int i = 1; i < argc; i++)
@@ -117,10 +102,13 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "bench-scan: %s\n", err.msg);
 		return 1;
 	}
-	first = first_pass(vendors, bb_buf_span(&text), &hits);
-	all = all_views(vendors, known, bb_buf_span(&text), &found);
-	(void)printf("{\"octets\": %zu, \"first_per_cpu_s\": %.0f, \"all_per_cpu_s\": %.0f, "
-		     "\"found\": %lu}\n",
-		     text.len, first, all, found);
+	if (vendor_stream_open(vendors, &first) < 0 || scan_open(vendors, known, &all) < 0)
+		return 1;
+	first_rate = measure(first_pass, first, bb_buf_span(&text));
+	all_rate = measure(all_views, all, bb_buf_span(&text));
+	(void)printf("{\"octets\": %zu, \"first_per_cpu_s\": %.0f, \"all_per_cpu_s\": %.0f}\n",
+		     text.len, first_rate, all_rate);
+	scan_close(all);
+	vendor_stream_close(first);
 	return 0;
 }

@@ -45,12 +45,22 @@ struct reading {
 	bool overflow;
 };
 
-/*
- * Most text has nothing to undo: there the plain view is the raw one. As long as both have been the
- * same for longer than anything that is looked for (@in_step), searching one of them will do; where
- * they part, the plain reading goes on from a copy of the raw one's state.
- * @same, @same_from: octets since they last differed, and letters and digits before that
+/* What is looked for in a view */
+enum by { BY_KNOWN = 0, BY_VENDOR, NUM_BY };
+
+/**
+ * struct step - Most text has nothing to undo: there the plain view is the raw one
+ * @in_step:	Both have been the same for longer than anything that is looked for: searching one
+ *		of them will do. Where they part, the plain reading goes on from a copy of the raw
+ *		one's state
+ * @same, @same_alnum: While they are not: octets, and letters and digits, since they last differed
  */
+struct step {
+	bool in_step;
+	uint64_t same;
+	uint64_t same_alnum;
+};
+
 struct scan_stream {
 	struct vendor_db *vendors;
 	const struct known_db *known;
@@ -62,9 +72,7 @@ struct scan_stream {
 	struct view_runs runs;
 	struct view_coded coded[VIEW_NUM_CODINGS];
 	struct view_text text[VIEW_NUM_CODINGS];
-	bool in_step;
-	uint64_t same;
-	uint64_t same_from;
+	struct step steps[NUM_BY];
 	/* what is compressed in the raw and the decoded views, and the search in each that is open
 	 */
 	struct unpack_budget own_budget;
@@ -140,8 +148,8 @@ void scan_reset(struct scan_stream *s, bool vendors)
 		s->text[i] = (struct view_text){ 0 };
 	}
 	clear_unpacked(s);
-	s->in_step = true;
-	s->same = s->same_from = 0;
+	for (size_t i = 0; i < NUM_BY; i++)
+		s->steps[i] = (struct step){ .in_step = true };
 	s->plain = (struct view_plain){ 0 };
 	s->runs = (struct view_runs){ 0 };
 	s->want_vendors = vendors && s->vendors;
@@ -289,7 +297,7 @@ static void read_vendor(struct reading *r, struct bb_span in)
 
 static void read_known(struct reading *r, struct bb_span in)
 {
-	uint8_t buf[KNOWN_HISTORY + PIECE_MAX + KNOWN_ROOM];
+	BB_UNINIT uint8_t buf[KNOWN_HISTORY + PIECE_MAX + KNOWN_ROOM];
 	size_t n = known_project(in.p, in.len, buf + KNOWN_HISTORY);
 
 	(void)known_feed(r->owner->known, &r->known, buf + KNOWN_HISTORY, n, on_known, r);
@@ -386,15 +394,15 @@ static bool inner_holds(const struct scan_stream *s)
 
 /* ---- views ---- */
 
-static void read_view(struct scan_stream *s, enum scan_view view, struct bb_span in)
+static void read_view(struct scan_stream *s, enum by by, enum scan_view view, struct bb_span in)
 {
 	struct reading *r = &s->readings[view];
 
 	if (in.len == 0 || s->stop || s->error)
 		return;
-	if (s->known)
+	if (by == BY_KNOWN && s->known)
 		read_known(r, in);
-	if (s->want_vendors && !s->stop)
+	else if (by == BY_VENDOR && s->want_vendors)
 		read_vendor(r, in);
 }
 
@@ -402,7 +410,7 @@ static void read_view(struct scan_stream *s, enum scan_view view, struct bb_span
 static void read_coded(struct scan_stream *s, size_t i, struct bb_span in)
 {
 	struct reading *r = &s->readings[SCAN_BASE64 + i];
-	uint8_t text[VIEW_OUT_MAX(PIECE_MAX)];
+	BB_UNINIT uint8_t text[VIEW_OUT_MAX(PIECE_MAX)];
 	size_t n;
 
 	if (in.len == 0 || s->stop || s->error)
@@ -429,11 +437,9 @@ static void read_entropy(struct scan_stream *s, struct bb_span runs, bool end)
 
 static void read_plain(struct scan_stream *s, struct bb_span plain)
 {
-	uint8_t runs[VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK))], out[PIECE_MAX];
+	BB_UNINIT uint8_t runs[VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK))], out[PIECE_MAX];
 	size_t len;
 
-	if (!s->in_step)
-		read_view(s, SCAN_PLAIN, plain);
 	len = view_runs_feed(&s->runs, plain.p, plain.len, runs);
 	for (size_t i = 0; i < VIEW_NUM_CODINGS && len; i++) {
 		size_t n = view_coded_feed(&s->coded[i], runs, len, out);
@@ -445,60 +451,94 @@ static void read_plain(struct scan_stream *s, struct bb_span plain)
 }
 
 /* The plain reading goes on by itself, from where the raw one is */
-static void part(struct scan_stream *s)
+static void part(struct scan_stream *s, enum by by)
 {
 	struct reading *raw = &s->readings[SCAN_RAW], *plain = &s->readings[SCAN_PLAIN];
-	struct reading was = *plain;
 
-	s->in_step = false;
-	if (s->want_vendors && raw->vendor) {
-		if (!vendor_ready(plain)) {
-			s->error = true;
-			return;
-		}
+	s->steps[by].in_step = false;
+	if (by == BY_KNOWN) {
+		plain->known = raw->known;
+		return;
+	}
+	if (raw->vendor && !vendor_ready(plain)) {
+		s->error = true;
+		return;
+	}
+	if (raw->vendor) {
 		vendor_stream_copy(plain->vendor, raw->vendor);
 		memcpy(plain->history, raw->history, raw->n);
-		was = *plain;
 	}
-	*plain = *raw;
-	plain->view = SCAN_PLAIN;
-	plain->vendor = was.vendor;
-	plain->history = was.history;
+	plain->n = raw->n;
+	plain->total = raw->total;
+	memcpy(plain->pending, raw->pending, sizeof(plain->pending));
+	plain->n_pending = raw->n_pending;
+	plain->overflow = raw->overflow;
 }
 
-/* After a block that is the same in both views: is what came before it out of reach? */
-static void join(struct scan_stream *s)
+/* The next of the plain view. @same: is it what the raw view has there? */
+static void read_piece(struct scan_stream *s, enum by by, struct bb_span in, bool same)
 {
-	const struct reading *plain = &s->readings[SCAN_PLAIN];
+	BB_UNINIT uint8_t letters[VIEW_OUT_MAX(BLOCK) + KNOWN_ROOM];
+	struct step *step = &s->steps[by];
 
-	s->in_step = s->same >= VENDOR_REACH && plain->n_pending == 0 &&
-		     (!s->known || plain->known.total - s->same_from >= KNOWN_HISTORY);
+	read_view(s, by, SCAN_PLAIN, in);
+	step->same = same ? step->same + in.len : 0;
+	if (!same)
+		step->same_alnum = 0;
+	else if (by == BY_KNOWN && step->same_alnum < KNOWN_HISTORY)
+		step->same_alnum += known_project(in.p, in.len, letters);
+}
+
+/* Is what made the two views differ out of reach? */
+static bool is_past(const struct scan_stream *s, enum by by)
+{
+	const struct step *step = &s->steps[by];
+
+	if (by == BY_KNOWN)
+		return step->same_alnum >= KNOWN_HISTORY;
+	return step->same >= VENDOR_REACH && s->readings[SCAN_PLAIN].n_pending == 0;
+}
+
+/* Of the plain view of a block, as much as what makes it differ from the raw one reaches. @from:
+ * behind that; both end at the same place, unless something is pending */
+static void read_apart(struct scan_stream *s, enum by by, struct bb_span plain, size_t from)
+{
+	/* how far it reaches, most often */
+	const size_t reach = by == BY_KNOWN ? 4 * KNOWN_HISTORY : VENDOR_REACH;
+	struct step *step = &s->steps[by];
+	size_t far, cut;
+
+	if (from)
+		read_piece(s, by, (struct bb_span){ plain.p, from }, false);
+	far = step->same < reach ? reach - (size_t)step->same : 0;
+	cut = plain.len - from > far ? from + far : plain.len;
+	read_piece(s, by, (struct bb_span){ plain.p + from, cut - from }, true);
+	step->in_step = s->plain.n == 0 && is_past(s, by);
+	if (!step->in_step && cut < plain.len)
+		read_piece(s, by, (struct bb_span){ plain.p + cut, plain.len - cut }, true);
 }
 
 static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
 {
-	bool same = s->plain.n == 0; /* nothing of the last block is to come */
-	uint8_t plain[VIEW_OUT_MAX(BLOCK)];
+	bool differs = s->plain.n > 0; /* of the last block something is to come */
+	BB_UNINIT uint8_t plain[VIEW_OUT_MAX(BLOCK)];
 	size_t n;
 
 	s->plain.changed = false;
 	n = view_plain_feed(&s->plain, p, len, plain);
-	same &= s->plain.n == 0 && !s->plain.changed;
+	differs |= s->plain.n || s->plain.changed;
 	s->raw = p;
 	s->raw_len = len;
-	if (s->in_step && !same)
-		part(s);
-	read_view(s, SCAN_RAW, (struct bb_span){ p, len });
+	for (enum by by = BY_KNOWN; by < NUM_BY; by++) {
+		if (differs && s->steps[by].in_step)
+			part(s, by);
+		read_view(s, by, SCAN_RAW, (struct bb_span){ p, len });
+		if (!s->steps[by].in_step)
+			read_apart(s, by, (struct bb_span){ plain, n }, s->plain.same_from);
+	}
 	read_plain(s, (struct bb_span){ plain, n });
 	unpack(s, 0, (struct bb_span){ p, len }, false);
 	s->fed += len;
-	s->same += len;
-	if (!same) {
-		s->same = 0;
-		s->same_from = s->readings[SCAN_PLAIN].known.total;
-	} else if (!s->in_step) {
-		join(s);
-	}
 }
 
 static void read_end(struct scan_stream *s)
@@ -507,8 +547,10 @@ static void read_end(struct scan_stream *s)
 	size_t n = view_plain_end(&s->plain, plain);
 
 	s->raw_len = 0;
-	if (n && s->in_step)
-		part(s); /* (nothing is pending while they are in step) */
+	for (enum by by = BY_KNOWN; by < NUM_BY; by++) {
+		if (!s->steps[by].in_step) /* (nothing is pending while they are) */
+			read_view(s, by, SCAN_PLAIN, (struct bb_span){ plain, n });
+	}
 	read_plain(s, (struct bb_span){ plain, n });
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
 		settle(&s->readings[i], true);

@@ -286,6 +286,7 @@ static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 			break;
 		v->quoted = r == PARSE_DONE && v->pending[0] == '=';
 		v->changed |= r == PARSE_DONE;
+		v->open |= r == PARSE_DONE;
 		if (r == PARSE_DONE) {
 			/* never longer than what it replaces */
 			memmove(v->pending + m.n, v->pending + m.used, v->n - m.used);
@@ -303,16 +304,27 @@ static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 	return n;
 }
 
+/* settle(), and mind how far what has come of it reaches. Return: octets in @out */
+static size_t settle_behind(struct view_plain *v, uint8_t *out, size_t n)
+{
+	n += settle(v, false, out + n);
+	if (v->open)
+		v->same_from = n;
+	v->open &= v->n > 0;
+	return n;
+}
+
 size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint8_t *out)
 {
 	size_t n = 0, i = 0;
 
+	v->same_from = 0;
 	while (i < len) {
 		size_t from = i;
 
 		if (v->n) {
 			v->pending[v->n++] = in[i++];
-			n += settle(v, false, out + n);
+			n = settle_behind(v, out, n);
 			continue;
 		}
 		for (;; i++) {
@@ -326,7 +338,7 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 		if (i < len && i == from)
 			v->pending[v->n++] = in[i++];
 		if (v->n)
-			n += settle(v, false, out + n);
+			n = settle_behind(v, out, n);
 	}
 	return n;
 }

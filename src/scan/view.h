@@ -27,13 +27,19 @@
 /* Octets that one octet of input can add to the output at most, and that may have been pending */
 #define VIEW_OUT_MAX(len) ((len) + VIEW_WORDS_MAX + VIEW_PENDING_MAX)
 
-/** struct view_plain - Start with zeroes; @changed: something was undone since it was last cleared
+/**
+ * struct view_plain - Start with zeroes
+ * @changed:	Something was undone since it was last cleared
+ * @open:	What is pending has come of something undone
+ * @same_from:	Of what the last call has written: from here on as it stood in the input
  */
 struct view_plain {
 	uint8_t pending[VIEW_PENDING_MAX];
 	size_t n;
 	bool quoted; /* the last thing was "=XX" */
 	bool changed;
+	bool open;
+	size_t same_from;
 };
 
 /** view_plain_feed() - @out: VIEW_OUT_MAX(len) octets. Return: octets written */
