@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define BLOOM_WORDS     (1u << 14)
+#define BLOOM_WORDS     (1u << 14) /* at most: 128 KiB */
+#define BLOOM_LEAST     (1u << 9)
+#define GRAMS_PER_WORD  4
 #define SAME_GRAM_MAX   8
 #define SPELLINGS_MAX   (KNOWN_SECRETS_MAX * SHAPE_NUM)
 #define TEXT_MAX_OCTETS (64u << 20)
@@ -17,7 +19,8 @@ struct spelling {
 };
 
 struct known_db {
-	uint64_t bloom[BLOOM_WORDS]; /* two bits of one word for each gram */
+	uint64_t *bloom; /* two bits of one word for each gram */
+	size_t n_bloom;  /* words: a power of two, as few as will do */
 	uint32_t *slots; /* where in @text a gram stands, + 1; 0 = free; probed linearly */
 	size_t n_slots;  /* a power of two */
 	struct spelling *spellings;
@@ -61,7 +64,7 @@ static bool bloom_has(const struct known_db *db, uint64_t h)
 {
 	uint64_t bits = bloom_bits(h);
 
-	return (db->bloom[(h >> 12) % BLOOM_WORDS] & bits) == bits;
+	return (db->bloom[(h >> 12) & (db->n_bloom - 1)] & bits) == bits;
 }
 
 /* The spelling that the octet at @at belongs to: they stand in order */
@@ -95,7 +98,7 @@ static void add_gram(struct known_db *db, const struct spelling *spelling, uint3
 			return;
 	}
 	db->slots[i] = at + 1;
-	db->bloom[(h >> 12) % BLOOM_WORDS] |= bloom_bits(h);
+	db->bloom[(h >> 12) & (db->n_bloom - 1)] |= bloom_bits(h);
 }
 
 static int add_spelling(struct known_db *db, size_t secret, struct bb_span text, struct bb_err *err)
@@ -167,10 +170,14 @@ static int allocate(struct known_db *db, const struct known_secret *secrets, siz
 	db->n_slots = 1024;
 	while (db->n_slots < db->text_size * 2)
 		db->n_slots *= 2;
+	db->n_bloom = BLOOM_LEAST;
+	while (db->n_bloom < BLOOM_WORDS && db->n_bloom * GRAMS_PER_WORD < db->text_size)
+		db->n_bloom *= 2;
+	db->bloom = calloc(db->n_bloom, sizeof(*db->bloom));
 	db->text = locked(db->text_size + KNOWN_GRAM);
 	db->slots = locked(db->n_slots * sizeof(*db->slots));
 	db->spellings = calloc(n * SHAPE_NUM + 1, sizeof(*db->spellings));
-	if (!db->text || !db->slots || !db->spellings)
+	if (!db->bloom || !db->text || !db->slots || !db->spellings)
 		return bb_err_set(err, -ENOMEM, "secrets: no memory");
 	return 0;
 }
@@ -217,6 +224,7 @@ void known_db_free(struct known_db *db)
 		(void)munmap(db->slots, db->n_slots * sizeof(*db->slots));
 	}
 	free(db->spellings);
+	free(db->bloom);
 	free(db);
 }
 

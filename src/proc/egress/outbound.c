@@ -21,7 +21,7 @@ static const struct judgement clean = { 0, REASON_OK, "" };
 /* ---- what is searched for ---- */
 
 /* What is secret of it, or all where that is too little to be looked for */
-static void take(struct searcher *s, struct known_secret *list, size_t *n, size_t name,
+static void take(struct wanted *w, struct known_secret *list, size_t *n, size_t name,
 		 const char *value)
 {
 	struct bb_span parts[PARTS_MAX], whole = BB_SPAN_STR(value);
@@ -32,12 +32,12 @@ static void take(struct searcher *s, struct known_secret *list, size_t *n, size_
 
 		if (!known_is_searchable(&k))
 			continue;
-		s->names[*n] = name;
+		w->names[*n] = name;
 		list[(*n)++] = k;
 	}
 	if (*n > before || !known_is_searchable(&(struct known_secret){ whole }))
 		return; /* too few letters and digits: the preflight has said so */
-	s->names[*n] = name;
+	w->names[*n] = name;
 	list[(*n)++] = (struct known_secret){ whole };
 }
 
@@ -55,26 +55,37 @@ static int load_rules(struct searcher *s, int fd, struct bb_err *err)
 	return vendor_db_from_bytes(bb_buf_span(&bytes), &s->vendors, err);
 }
 
-int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_fd,
-		  struct bb_err *err)
+static int wanted_init(struct wanted *w, const struct secrets *secrets, bool canary,
+		       struct bb_err *err)
 {
 	size_t all = secrets->n_tokens + secrets->n_known, n = 0;
 	bb_auto_free struct known_secret *list = calloc(all * PARTS_MAX + 1, sizeof(*list));
-	int r;
 
-	s->names = calloc(all * PARTS_MAX + 1, sizeof(*s->names));
-	if (!list || !s->names)
+	w->names = calloc(all * PARTS_MAX + 1, sizeof(*w->names));
+	if (!list || !w->names)
 		return bb_err_set(err, -ENOMEM, "secrets: no memory");
-	for (size_t i = 0; i < secrets->n_tokens; i++)
-		take(s, list, &n, i, secrets->tokens[i].value);
-	for (size_t i = 0; i < secrets->n_known; i++)
-		take(s, list, &n, secrets->n_tokens + i, secrets->known[i].value);
-	r = known_db_new(list, n, &s->known, err);
+	for (size_t i = 0; i < secrets->n_tokens && !canary; i++)
+		take(w, list, &n, i, secrets->tokens[i].value);
+	for (size_t i = 0; i < secrets->n_known; i++) {
+		if (!canary || secrets->known[i].canary)
+			take(w, list, &n, secrets->n_tokens + i, secrets->known[i].value);
+	}
+	return known_db_new(list, n, &w->db, err);
+}
+
+int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_fd,
+		  struct bb_err *err)
+{
+	int r = wanted_init(&s->all, secrets, false, err);
+
+	if (r == 0)
+		r = wanted_init(&s->canary, secrets, true, err);
 	if (r == 0)
 		r = load_rules(s, rules_fd, err);
 	s->decoders.max = DECODERS_MAX;
 	s->across = calloc(1, sizeof(*s->across));
-	if (r == 0 && (!s->across || scan_open(s->vendors, s->known, &s->whole) < 0))
+	if (r == 0 && (!s->across || scan_open(s->vendors, s->all.db, &s->whole) < 0 ||
+		       scan_open(s->vendors, s->canary.db, &s->whole_canary) < 0))
 		r = bb_err_set(err, -ENOMEM, "scanner: no memory");
 	return r;
 }
@@ -83,6 +94,7 @@ int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_f
 
 /**
  * struct search - One piece of a request being searched
+ * @canary:	Its stream looks for nothing but that
  * @clean:	Mark what can be cleaned instead of stopping at it
  * @result:	Of the last piece of a head
  * @marks:	Octets of the body to mask, by their end and number of letters and digits
@@ -91,6 +103,7 @@ struct search {
 	const struct conn *c;
 	struct request *rq;
 	const char *place;
+	bool canary;
 	bool clean;
 	bool found;
 	enum scan_result result;
@@ -103,10 +116,12 @@ static const struct content *content_of(const struct conn *c, const struct reque
 	return c->eg->policy.routes[rq->route].content;
 }
 
-static const struct secret_known *known_at(const struct conn *c, size_t index, const char **name)
+static const struct secret_known *known_at(const struct search *search, size_t index,
+					   const char **name)
 {
-	const struct secrets *s = &c->eg->secrets;
-	size_t i = c->eg->searcher.names[index];
+	const struct secrets *s = &search->c->eg->secrets;
+	const struct searcher *all = &search->c->eg->searcher;
+	size_t i = (search->canary ? &all->canary : &all->all)->names[index];
 
 	*name = i < s->n_tokens ? s->tokens[i].name : s->known[i - s->n_tokens].name;
 	return i < s->n_tokens ? NULL : &s->known[i - s->n_tokens];
@@ -141,7 +156,7 @@ static bool counts(struct search *s, const struct scan_finding *f)
 			return false;
 		name = vendor_rule_name(f->index);
 	} else {
-		k = known_at(s->c, f->index, &name);
+		k = known_at(s, f->index, &name);
 		reason = k && k->canary ? REASON_CANARY : REASON_KNOWN_SECRET;
 		if ((!dlp->known_secrets && reason != REASON_CANARY) ||
 		    (k && secret_may_go_to(k, s->rq->to.name)))
@@ -276,7 +291,7 @@ static bool add_piece(struct search *s, char kind, struct bb_span name, struct b
 {
 	const struct searcher *all = &s->c->eg->searcher;
 
-	return across_feed(all->across, all->known, s->rq->route, kind, name, value, on_across, s);
+	return across_feed(all->across, all->all.db, s->rq->route, kind, name, value, on_across, s);
 }
 
 static bool head_across(struct search *s)
@@ -312,6 +327,20 @@ struct judgement outbound_judge_head(const struct conn *c, struct request *rq)
 }
 
 /* ---- whole bodies ---- */
+
+/* Is the canary the only known secret that counts in the body? Heads are short: there records have
+ * to know what to mask */
+static bool wants_canary(const struct conn *c, const struct request *rq)
+{
+	return !content_of(c, rq)->dlp.known_secrets;
+}
+
+static struct scan_stream *whole_of(const struct conn *c, const struct request *rq)
+{
+	const struct searcher *s = &c->eg->searcher;
+
+	return wants_canary(c, rq) ? s->whole_canary : s->whole;
+}
 
 static bool is_searched(const struct content *content)
 {
@@ -447,8 +476,10 @@ static struct judgement feed_decoder(struct coding *c, struct bb_span data, bool
 
 static struct judgement search_decoded(const struct conn *c, struct request *rq)
 {
-	struct search s = { .c = c, .rq = rq, .place = "decoded body" };
-	struct decoding d = { c->eg->searcher.whole, &s, SCAN_CLEAN };
+	struct search s = {
+		.c = c, .rq = rq, .place = "decoded body", .canary = wants_canary(c, rq)
+	};
+	struct decoding d = { whole_of(c, rq), &s, SCAN_CLEAN };
 	struct coding *decoder = NULL;
 	struct judgement j = open_decoder(c, rq, &decoder);
 
@@ -581,7 +612,7 @@ static bool may_clean(const struct conn *c, const struct request *rq)
 
 static struct judgement search_body(const struct conn *c, struct request *rq)
 {
-	struct scan_stream *whole = c->eg->searcher.whole;
+	struct scan_stream *whole = whole_of(c, rq);
 	struct judgement j = clean;
 	bool any = false;
 
@@ -589,6 +620,7 @@ static struct judgement search_body(const struct conn *c, struct request *rq)
 		struct search s = { .c = c,
 				    .rq = rq,
 				    .place = "body",
+				    .canary = wants_canary(c, rq),
 				    .clean = may_clean(c, rq) && pass + 1 < PASSES };
 		enum scan_result r;
 
@@ -631,7 +663,8 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 
 static int open_stream(const struct conn *c, struct request *rq, struct scan_stream **ret)
 {
-	int r = scan_open(c->eg->searcher.vendors, c->eg->searcher.known, ret);
+	const struct searcher *s = &c->eg->searcher;
+	int r = scan_open(s->vendors, wants_canary(c, rq) ? s->canary.db : s->all.db, ret);
 
 	if (r == 0)
 		begin_search(&(struct search){ .c = c, .rq = rq }, *ret, true);
@@ -657,7 +690,7 @@ struct judgement outbound_judge_stream(const struct conn *c, struct request *rq)
 struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bool *ret_hold)
 {
 	struct request *rq = c->rq;
-	struct search s = { .c = c, .rq = rq, .place = "body" };
+	struct search s = { .c = c, .rq = rq, .place = "body", .canary = wants_canary(c, rq) };
 	struct judgement j;
 	enum scan_result r;
 

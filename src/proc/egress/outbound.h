@@ -31,16 +31,27 @@ struct request;
 struct judgement;
 
 /**
+ * struct wanted - Known secrets that are searched for
+ * @names:	Of each of @db: index into secrets' tokens, then known
+ */
+struct wanted {
+	struct known_db *db;
+	size_t *names;
+};
+
+/**
  * struct searcher - What is searched for, for all connections
- * @names:	Of each secret of @known: index into secrets' tokens, then known
- * @whole:	One stream for everything that is decided whole
+ * @canary:	Of @all, what bodies are searched for whatever their route's `dlp` says: so little
+ *		that its table stays in the nearest cache
+ * @whole, @whole_canary: One stream for everything that is decided whole
  * @kept:	Octets of whole bodies in memory
  */
 struct searcher {
 	struct vendor_db *vendors;
-	struct known_db *known;
-	size_t *names;
+	struct wanted all;
+	struct wanted canary;
 	struct scan_stream *whole;
+	struct scan_stream *whole_canary;
 	struct across *across;
 	struct coding_budget decoders;
 	size_t kept;
