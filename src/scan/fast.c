@@ -3,7 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2   __attribute__((target("avx2")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,ssse3,popcnt")))
 #endif
 
 static bool is_alnum(uint8_t c)
@@ -309,8 +310,29 @@ __attribute__((target("ssse3,popcnt"))) static size_t project_ssse3(const uint8_
 	return n + fast_project_plain(in + i, len - i, out + n);
 }
 
+/* What is kept is put together by the processor itself */
+AVX512 static size_t project_avx512(const uint8_t *in, size_t len, uint8_t *out)
+{
+	size_t i = 0, n = 0;
+
+	for (; i + 64 <= len; i += 64) {
+		__m512i c = _mm512_loadu_si512(in + i);
+		__m512i digit = _mm512_sub_epi8(c, _mm512_set1_epi8('0'));
+		__m512i letter = _mm512_or_si512(c, _mm512_set1_epi8(0x20));
+		__mmask64 keep = _mm512_cmplt_epu8_mask(digit, _mm512_set1_epi8(10));
+
+		letter = _mm512_sub_epi8(letter, _mm512_set1_epi8('a'));
+		keep |= _mm512_cmplt_epu8_mask(letter, _mm512_set1_epi8(26));
+		_mm512_storeu_si512(out + n, _mm512_maskz_compress_epi8(keep, c));
+		n += (size_t)__builtin_popcountll(keep);
+	}
+	return n + project_ssse3(in + i, len - i, out + n);
+}
+
 size_t fast_project(const uint8_t *in, size_t len, uint8_t *out)
 {
+	if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw"))
+		return project_avx512(in, len, out);
 	if (__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt"))
 		return project_ssse3(in, len, out);
 	return fast_project_plain(in, len, out);
