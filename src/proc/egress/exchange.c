@@ -264,6 +264,7 @@ static void exchange_end(struct conn *c)
 	struct request *rq = c->rq;
 	bool keep = rq->keep_guest && rq->sent;
 
+	(void)stream_flush(&c->guest); /* it need not wait for the record */
 	audit_end(c, REASON_OK, "");
 	if (!rq->keep_upstream || !rq->sent || c->up.far || c->up.in.len || c->up.eof ||
 	    c->up.error || c->up.write_error)
