@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 S ?= 60
 T ?= all
 
-.PHONY: all help unit check demo asan check-long bench bench-egress fuzz install format format-check clean
+.PHONY: all help unit check demo asan check-long check-kvm bench bench-egress fuzz install format format-check clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
@@ -17,7 +17,8 @@ help:
 	@echo "make check       everything CI runs (scripts/check)"
 	@echo "make demo        one bottle, an allowed and a refused request (scripts/demo)"
 	@echo "make asan        unit tests and corpora under ASan and UBSan"
-	@echo "make check-long  Chromium through the egress guard; load for half an hour (BB_SOAK_SECONDS)"
+	@echo "make check-long  Chromium; 16 bottles, 50 boots, 1,000 starts; load for half an hour (BB_SOAK_SECONDS)"
+	@echo "make check-kvm   a bottle's tests with accel: kvm, in an emulated machine with SVM"
 	@echo "make bench       numbers, with their bars"
 	@echo "make bench-egress  the egress guard beside mitmproxy, squid, nginx"
 	@echo "make fuzz T=name S=seconds   one target (T=all: each in turn)"
@@ -41,8 +42,14 @@ asan:
 check-long: all
 	@scripts/deps build run test long
 	@tests/long/chromium.py $(BUILD)
+	@tests/long/reliability.py $(BUILD)
 	@tests/long/soak.py $(BUILD)
 	@tests/long/crash.py $(BUILD)
+
+check-kvm: all
+	@scripts/deps build run test
+	@test -e $${XDG_CACHE_HOME:-$$HOME/.cache}/bot-bottle/images/by-name/base || $(BUILD)/bot-bottle image build base
+	@tests/long/kvm.py $(BUILD)
 
 bench-egress: all
 	@bench/egress $(BUILD)

@@ -25,6 +25,7 @@
  * @secrets:	JSON object for the egress guard alone (docs/protocol/secrets.md)
  * @upstream_ca_pem: additional roots for upstream TLS, PEM, or ""
  * @memory_bytes, @cpus, @disk_bytes, @pids: resources
+ * @boot_seconds: how long a machine may compute until its guest says hello
  * @accel:	"auto", "kvm" or "tcg"
  * @ephemeral:	the bottle ends when the caller's connection ends (`run`)
  * @keep_disk:	keep the writable disk at the end
@@ -42,6 +43,7 @@ struct backend_start {
 	uint64_t disk_bytes;
 	uint32_t cpus;
 	uint32_t pids;
+	uint32_t boot_seconds;
 	const char *accel;
 	bool ephemeral;
 	bool keep_disk;

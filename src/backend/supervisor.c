@@ -34,13 +34,14 @@ static int spec_memfd(const struct backend_start *s, const char *engine, struct 
 {
 	char link[PATHS_MAX];
 	json_auto_t *json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:O, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b, s:b}",
+		"{s:s, s:s, s:s, s:s, s:O, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b, s:b}",
 		"engine", engine, "state_dir", s->state_dir, "runtime_dir", s->runtime_dir, "image",
 		s->image, "env", s->env, "upstream_ca_pem", s->upstream_ca_pem, "memory_bytes",
 		(json_int_t)s->memory_bytes, "disk_bytes", (json_int_t)s->disk_bytes, "cpus",
-		(json_int_t)s->cpus, "pids", (json_int_t)s->pids, "accel", s->accel, "tz",
-		timezone_name(link), "ephemeral", s->ephemeral, "keep_disk", s->keep_disk,
-		"jail_strict", s->jail_strict);
+		(json_int_t)s->cpus, "pids", (json_int_t)s->pids, "boot_seconds",
+		(json_int_t)s->boot_seconds, "accel", s->accel, "tz", timezone_name(link),
+		"ephemeral", s->ephemeral, "keep_disk", s->keep_disk, "jail_strict",
+		s->jail_strict);
 	bb_auto_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	int fd;
 

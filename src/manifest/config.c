@@ -76,22 +76,16 @@ static void take_resources(const struct tree *n, struct config *c, struct diag *
 
 static void parse_config(const struct tree *root, struct config *c, struct diag *diag)
 {
-	static const char *const keys[] = { "backend",
-					    "engine",
-					    "debian_mirror",
-					    "resources",
-					    "image",
-					    "upstream_ca_files",
-					    "resolvers",
-					    "upstream_proxy",
-					    "accel",
-					    "jail",
-					    NULL };
+	static const char *const keys[] = { "backend",   "engine",         "debian_mirror",
+					    "resources", "image",          "upstream_ca_files",
+					    "resolvers", "upstream_proxy", "accel",
+					    "jail",      "boot_seconds",   NULL };
 	static const char *const backends[] = { "smolmachines", "docker", NULL };
 	static const char *const engines[] = { "qemu", "smolvm", NULL };
 	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
 	static const char *const jails[] = { "auto", "strict", NULL };
 	const struct tree *k;
+	uint64_t v;
 
 	if (!schema_is_map(root, "config.yaml", diag))
 		return;
@@ -111,6 +105,9 @@ static void parse_config(const struct tree *root, struct config *c, struct diag 
 		c->mirror = strdup(k->text);
 	if ((k = tree_get(root, "resources")))
 		take_resources(k, c, diag);
+	if ((k = tree_get(root, "boot_seconds")) &&
+	    schema_number(k, "boot_seconds", 10, 600, &v, diag))
+		c->boot_seconds = (uint32_t)v;
 	if ((k = tree_get(root, "resolvers")))
 		take_resolvers(k, c, diag);
 	if ((k = tree_get(root, "upstream_ca_files")))

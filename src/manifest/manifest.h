@@ -64,7 +64,7 @@ struct config {
 	char *mirror;
 	char *jail;
 	uint64_t memory_bytes, disk_bytes;
-	uint32_t cpus, pids;
+	uint32_t cpus, pids, boot_seconds;
 	json_t *upstream_ca_files; /* array of paths */
 	struct ip_addr resolvers[POLICY_RESOLVERS_MAX];
 	size_t n_resolvers;

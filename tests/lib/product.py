@@ -12,6 +12,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROLES = ("bottled", "gate", "egress", "dialer", "keyd", "recorder", "porter")
 USER = "bbtest"
+# make check-kvm: the accelerator that every bottle must have, and how much slower everything is there
+ACCEL, SLOW = os.environ.get("BB_ACCEL", ""), int(os.environ.get("BB_SLOW", "1"))
 # by path: a test may give bot-bottle a PATH without anything
 IP, SETPRIV = shutil.which("ip") or "/usr/sbin/ip", shutil.which("setpriv") or "/usr/bin/setpriv"
 
@@ -88,7 +90,7 @@ class Product:
             kw["stdin"] = subprocess.PIPE
         p = self.popen(*args, env=env, **kw)
         try:
-            out, err = p.communicate(input, timeout)
+            out, err = p.communicate(input, timeout * SLOW)
         except subprocess.TimeoutExpired:
             p.kill()
             out, err = p.communicate()
@@ -121,6 +123,7 @@ class Bottle:
         new = [b["identity"] for b in product.list() if b["identity"] not in before and b["status"] == "up"]
         assert len(new) == 1, new
         self.identity = new[0]
+        assert not ACCEL or self.status()["accel"] == ACCEL, self.status()
 
     def status(self):
         return [b for b in self.product.list() if b["identity"] == self.identity][0]

@@ -5,10 +5,19 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #define ROLES_TIMEOUT_S 15
 #define BOOT_TIMEOUT_S  10
 #define GUEST_TIMEOUT_S 10
+/*
+ * A machine that works past its time is slow, one that does nothing hangs. On a crowded host it
+ * gets more: boot_seconds of processors' time, and the second boot so many times that.
+ */
+#define BOOT_STEP_S     2
+#define BOOT_STEP_NS    (BOOT_STEP_S * 50000000ull) /* 5 % of a processor: it works */
+#define BOOT_LAST_TIMES 3
+#define BOOT_MAX_TIMES  12 /* of the clock */
 
 const char *const bottle_phase_str[] = {
 	[BOTTLE_ROLES] = "starting", [BOTTLE_PROBE] = "probing", [BOTTLE_BOOT] = "booting",
@@ -74,6 +83,34 @@ int bottle_start_attempt(struct bottle *b, struct bb_err *err)
 	return children_start(b, err);
 }
 
+/* Time of processors that the machine has used since its start */
+static uint64_t machine_cpu_ns(const struct bottle *b)
+{
+	const struct child *vmm = &b->children[IPC_ROLE_VMM];
+	struct timespec ts;
+	clockid_t clock;
+
+	if (vmm->pid <= 0 || vmm->dead || clock_getcpuclockid(vmm->pid, &clock) != 0 ||
+	    clock_gettime(clock, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Its time is over; does it still get on? */
+static bool is_still_booting(struct bottle *b)
+{
+	uint64_t used = machine_cpu_ns(b), step = used - b->boot_cpu_ns;
+	uint64_t max = b->spec.boot_seconds * 1000ull;
+	uint64_t max_ns = max * 1000000u * (b->boots < BOTTLE_BOOTS_MAX ? 1 : BOOT_LAST_TIMES);
+
+	if (used < b->boot_cpu_ns || step < BOOT_STEP_NS || used > max_ns ||
+	    bb_now_ms() - b->boot_ms > max * BOOT_MAX_TIMES)
+		return false;
+	b->boot_cpu_ns = used;
+	set_timer(b, BOOT_STEP_S);
+	return true;
+}
+
 /* The guest did not say hello: once more from the start, then give up */
 static void boot_again(struct bottle *b)
 {
@@ -115,7 +152,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		break;
 	case BOTTLE_BOOT:
 	case BOTTLE_GUEST:
-		boot_again(b);
+		if (!is_still_booting(b))
+			boot_again(b);
 		break;
 	case BOTTLE_UP:
 	case BOTTLE_ENDING:
@@ -144,6 +182,8 @@ void bottle_advance(struct bottle *b)
 			control_progress(b, "booting (%s: %s)", vmm_accel_str[b->accel.accel],
 					 b->accel.why);
 		r = children_start_vmm(b, &err);
+		b->boot_ms = bb_now_ms();
+		b->boot_cpu_ns = 0;
 		set_timer(b, BOOT_TIMEOUT_S);
 	}
 	if (r < 0)

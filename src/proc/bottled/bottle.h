@@ -74,6 +74,8 @@ struct bottle {
 	struct spec spec;
 	enum bottle_phase phase;
 	unsigned int boots;
+	uint64_t boot_ms;     /* when the machine was started */
+	uint64_t boot_cpu_ns; /* what it had used when it was looked at last */
 	struct vmm_accel_choice accel;
 	long landlock; /* ABI, 0 = none */
 	bool namespaces;

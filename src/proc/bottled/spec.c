@@ -34,24 +34,25 @@ static int read_json(int fd, json_t **ret, struct bb_err *err)
 
 static int unpack(struct spec *s, struct bb_err *err)
 {
-	json_int_t memory, disk, cpus, pids;
+	json_int_t memory, disk, cpus, pids, boot;
 	int ephemeral, keep, strict;
 	json_t *env;
 	json_error_t je;
 	const char *key;
 	json_t *value;
 
-	if (json_unpack_ex(
-		    s->json, &je, JSON_STRICT,
-		    "{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b, s:b}",
-		    "engine", &s->engine, "state_dir", &s->state_dir, "runtime_dir",
-		    &s->runtime_dir, "image", &s->image, "env", &env, "upstream_ca_pem",
-		    &s->upstream_ca_pem, "memory_bytes", &memory, "disk_bytes", &disk, "cpus",
-		    &cpus, "pids", &pids, "accel", &s->accel, "tz", &s->tz, "ephemeral", &ephemeral,
-		    "keep_disk", &keep, "jail_strict", &strict) < 0)
+	if (json_unpack_ex(s->json, &je, JSON_STRICT,
+			   "{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, "
+			   "s:b, s:b}",
+			   "engine", &s->engine, "state_dir", &s->state_dir, "runtime_dir",
+			   &s->runtime_dir, "image", &s->image, "env", &env, "upstream_ca_pem",
+			   &s->upstream_ca_pem, "memory_bytes", &memory, "disk_bytes", &disk,
+			   "cpus", &cpus, "pids", &pids, "boot_seconds", &boot, "accel", &s->accel,
+			   "tz", &s->tz, "ephemeral", &ephemeral, "keep_disk", &keep, "jail_strict",
+			   &strict) < 0)
 		return bb_err_set(err, -EINVAL, "bottle settings: %s", je.text);
 	if (memory < (64 << 20) || disk < (16 << 20) || cpus < 1 || cpus > 64 || pids < 16 ||
-	    pids > (1 << 22) || !json_is_object(env))
+	    pids > (1 << 22) || boot < 10 || boot > 600 || !json_is_object(env))
 		return bb_err_set(err, -EINVAL, "bottle settings: a number is out of range");
 	json_object_foreach(env, key, value)
 	{
@@ -62,6 +63,7 @@ static int unpack(struct spec *s, struct bb_err *err)
 	s->disk_bytes = (uint64_t)disk;
 	s->cpus = (uint32_t)cpus;
 	s->pids = (uint32_t)pids;
+	s->boot_seconds = (uint32_t)boot;
 	s->env = env;
 	s->ephemeral = ephemeral != 0;
 	s->keep_disk = keep != 0;

@@ -14,7 +14,7 @@
  *
  * One JSON object with every key: engine ("" for a virtual machine, else the path of docker or
  * podman), state_dir, runtime_dir, image, env (object of strings),
- * upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, accel, ephemeral, keep_disk,
+ * upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, boot_seconds, accel, ephemeral, keep_disk,
  * jail_strict, tz.
  */
 struct spec {
@@ -29,6 +29,7 @@ struct spec {
 	uint64_t disk_bytes;
 	uint32_t cpus;
 	uint32_t pids;
+	uint32_t boot_seconds;
 	const char *accel;
 	const char *tz;
 	bool ephemeral;

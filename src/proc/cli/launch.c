@@ -83,6 +83,7 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 				       .disk_bytes = p->disk_bytes,
 				       .cpus = p->cpus,
 				       .pids = p->pids,
+				       .boot_seconds = p->boot_seconds,
 				       .accel = p->accel,
 				       .ephemeral = p->ephemeral,
 				       .keep_disk = p->keep_disk,

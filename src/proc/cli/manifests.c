@@ -62,6 +62,8 @@ static int take_config(const struct cli_args *args, const struct config *c, stru
 {
 	take_text(&p->image, c->image);
 	take_text(&p->accel, c->accel);
+	if (c->boot_seconds)
+		p->boot_seconds = c->boot_seconds;
 	p->jail_strict = c->jail && strcmp(c->jail, "strict") == 0;
 	take_resources(p, c->memory_bytes, c->disk_bytes, c->cpus, c->pids);
 	memcpy(p->policy.resolvers, c->resolvers, sizeof(c->resolvers));

@@ -49,9 +49,11 @@ void plan_warn(struct plan *p, const char *fmt, ...)
 
 static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 {
-	*p = (struct plan){
-		.memory_bytes = 2 * GIB, .disk_bytes = 8 * GIB, .cpus = 2, .pids = 4096
-	};
+	*p = (struct plan){ .memory_bytes = 2 * GIB,
+			    .disk_bytes = 8 * GIB,
+			    .cpus = 2,
+			    .pids = 4096,
+			    .boot_seconds = 10 };
 	p->env = json_object();
 	p->secrets = json_pack("{s:[], s:[]}", "tokens", "known");
 	p->bottles = json_array();

@@ -34,6 +34,7 @@ struct plan {
 	uint64_t disk_bytes;
 	uint32_t cpus;
 	uint32_t pids;
+	uint32_t boot_seconds;
 	bool ephemeral;
 	bool keep_disk;
 	bool jail_strict;
