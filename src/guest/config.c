@@ -170,17 +170,17 @@ static int take_all(json_t *root, struct guest_config *c, struct bb_err *err)
 {
 	const char *identity, *hostname, *alias, *tz = NULL, *term = NULL, *user = NULL;
 	json_t *services = NULL, *ranges = NULL, *env = NULL, *trust = NULL, *probe = NULL;
-	int version, redirect = GUEST_REDIRECT_PORT, r;
+	int version, redirect = GUEST_REDIRECT_PORT, pids = 0, r;
 	const char *apt = NULL;
 	json_error_t je;
 
 	if (json_unpack_ex(
 		    root, &je, 0,
-		    "{s:i, s:s, s:s, s:s, s?o, s?i, s?o, s?o, s?s, s?s, s?s, s?o, s?s, s?o !}",
+		    "{s:i, s:s, s:s, s:s, s?o, s?i, s?o, s?o, s?s, s?s, s?s, s?o, s?s, s?o, s?i !}",
 		    "version", &version, "identity", &identity, "hostname", &hostname, "alias",
 		    &alias, "services", &services, "redirect_port", &redirect, "ranges", &ranges,
 		    "env", &env, "tz", &tz, "term", &term, "user", &user, "trust", &trust,
-		    "apt_proxy", &apt, "probe", &probe) < 0)
+		    "apt_proxy", &apt, "probe", &probe, "pids", &pids) < 0)
 		return bb_err_set(err, -EINVAL, "%s", je.text);
 	if (version != 1)
 		return bb_err_set(err, -EINVAL, "version %d, this guest knows 1", version);
@@ -189,6 +189,9 @@ static int take_all(json_t *root, struct guest_config *c, struct bb_err *err)
 	if (redirect < 1 || redirect > 65535)
 		return bb_err_set(err, -EINVAL, "redirect_port: not a port");
 	c->redirect_port = (uint16_t)redirect;
+	if (pids < 0 || pids > GUEST_PIDS_MAX)
+		return bb_err_set(err, -EINVAL, "pids: not 1 to %d", GUEST_PIDS_MAX);
+	c->pids = (uint32_t)pids;
 	if ((r = take_text("identity", identity, c->identity, sizeof(c->identity), err)) < 0 ||
 	    (r = take_text("hostname", hostname, c->hostname, sizeof(c->hostname), err)) < 0 ||
 	    (r = take_text("tz", tz, c->tz, sizeof(c->tz), err)) < 0 ||

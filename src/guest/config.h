@@ -19,6 +19,7 @@
 #define GUEST_RANGES_MAX          1024
 #define GUEST_ENV_MAX             512
 #define GUEST_REDIRECT_PORT       9040
+#define GUEST_PIDS_MAX            4194304
 #define GUEST_USER_DEFAULT        "node"
 #define GUEST_TERM_DEFAULT        "xterm-256color"
 #define GUEST_DNS_NAME_MAX_OCTETS 253
@@ -44,7 +45,10 @@ struct guest_probe {
 	struct flow_header denied;                /* family 0 = do not ask */
 };
 
-/** struct guest_config - Decoded; @env holds "NAME=value" strings, NULL-terminated */
+/**
+ * struct guest_config - Decoded; @env holds "NAME=value" strings, NULL-terminated; @pids: processes
+ * that all sessions together may have, 0 = no bound
+ */
 struct guest_config {
 	char identity[65], hostname[65], tz[65], term[65], user[65];
 	char trust_hash[9]; /* "" = no trust files */
@@ -52,6 +56,7 @@ struct guest_config {
 	struct in_addr alias;
 	struct guest_ports services;
 	uint16_t redirect_port;
+	uint32_t pids;
 	struct guest_range *ranges;
 	size_t n_ranges;
 	char **env;

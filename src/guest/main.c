@@ -263,6 +263,29 @@ static void set_up_network(const struct guest_config *c)
 		say("%s", err.msg);
 }
 
+static void cgroup_write(const char *file, const char *text)
+{
+	char path[96];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), CGROUP "/%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		say("%s: %s", path, strerror(errno));
+	bb_closep(&fd);
+}
+
+/* All sessions together; this process and its roles are outside, so that exec and stop always work
+ */
+static void limit_pids(uint32_t max)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%u", max);
+	if (max)
+		cgroup_write("pids.max", text);
+}
+
 static void set_up_supervision(struct init *in)
 {
 	sigset_t mask;
@@ -274,11 +297,9 @@ static void set_up_supervision(struct init *in)
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, in->said) < 0)
 		in->said[0] = in->said[1] = -1;
 	if (!in->link.dir && mkdir(CGROUP, 0755) == 0) {
-		bb_auto_close int fd = open(CGROUP "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
-
 		in->launch.cgroup = CGROUP;
-		if (fd < 0 || write(fd, "+memory +pids", 13) < 0)
-			say("cgroup: %s", strerror(errno));
+		cgroup_write("cgroup.subtree_control", "+memory +pids");
+		limit_pids(in->config.pids);
 	}
 }
 

@@ -123,13 +123,13 @@ int guest_config_json(const struct spec *spec, const char *root_pem, struct bb_b
 	guest_config_denied(p, &addr, &port);
 	ip_addr_format(&addr, denied);
 	config = json_pack("{s:i, s:s, s:s, s:s, s:[i], s:o, s:o, s:{s:s}, s:o,"
-			   " s:{s:[i], s:s, s:{s:s, s:i}}}",
+			   " s:{s:[i], s:s, s:{s:s, s:i}}, s:I}",
 			   "version", 1, "identity", p->identity, "hostname", p->identity, "alias",
 			   alias, "services", POLICY_PORT_EGRESS, "ranges", guest_ranges(p), "env",
 			   guest_env(spec, alias), "trust", "hash", hash, "apt_proxy",
 			   json_sprintf("http://%s:%d", alias, POLICY_PORT_EGRESS), "probe",
 			   "services", POLICY_PORT_EGRESS, "name", PROBE_NAME, "denied", "addr",
-			   denied, "port", port);
+			   denied, "port", port, "pids", (json_int_t)spec->pids);
 	if (config && spec->tz[0])
 		set_text(config, "tz", spec->tz);
 	text = config ? json_dumps(config, JSON_COMPACT) : NULL;

@@ -16,7 +16,8 @@ static void accepts_everything_documented(void **state)
 		"{" BASE ",\"services\":[9099,9418],\"redirect_port\":9041,"
 		"\"ranges\":[\"198.18.0.0/15\",\"2001:db8::/32\"],\"env\":{\"A\":\"b c\"},"
 		"\"tz\":\"Europe/Berlin\",\"term\":\"vt100\",\"user\":\"me\","
-		"\"trust\":{\"hash\":\"0123abcd\"},\"apt_proxy\":\"http://x\",\"probe\":"
+		"\"pids\":200,\"trust\":{\"hash\":\"0123abcd\"},\"apt_proxy\":\"http://"
+		"x\",\"probe\":"
 		"{\"services\":[9099],\"name\":\"x.invalid\",\"denied\":{\"addr\":\"192.0.2.1\","
 		"\"port\":9}}}";
 	struct bb_err err = { 0 };
@@ -33,6 +34,7 @@ static void accepts_everything_documented(void **state)
 	assert_string_equal(c.env[0], "A=b c");
 	assert_string_equal(c.trust_hash, "0123abcd");
 	assert_string_equal(c.user, "me");
+	assert_int_equal(c.pids, 200);
 	assert_true(c.probe.on && c.probe.denied.family == 4 && c.probe.denied.port == 9);
 	guest_config_release(&c);
 }
@@ -48,6 +50,8 @@ static void refuses(void **state)
 		"{\"version\":2,\"identity\":\"i\",\"hostname\":\"h\",\"alias\":\"127.0.0.1\"}",
 		"{\"version\":1,\"identity\":\"i\",\"hostname\":\"h\",\"alias\":\"::1\"}",
 		"{" BASE ",\"services\":[0]}",
+		"{" BASE ",\"pids\":-1}",
+		"{" BASE ",\"pids\":4194305}",
 		"{" BASE ",\"services\":[65536]}",
 		"{" BASE ",\"services\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}",
 		"{" BASE ",\"ranges\":[\"1.2.3.4\"]}",
