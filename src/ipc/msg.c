@@ -86,6 +86,7 @@ static const struct desc descs[IPC_NUM_TYPES] = {
 				SPAN(record.text, IPC_TEXT_MAX)) },
 	[IPC_RECORD_ACK] = { "RECORD_ACK", false, FIELDS(AT(F_U64, record_ack.seq)) },
 	[IPC_LOG_LINE] = { "LOG_LINE", false, F_TEXT },
+	[IPC_AUDIT_FULL] = { "AUDIT_FULL", false, NULL },
 	[IPC_PROGRESS] = { "PROGRESS", false, F_TEXT },
 	[IPC_BOTTLE_UP] = { "BOTTLE_UP", false, NULL },
 	[IPC_BOTTLE_FAILED] = { "BOTTLE_FAILED", false,

@@ -51,6 +51,7 @@ enum ipc_fd_kind {
 	IPC_FD_CONSOLE,   /* read end of the guest's console */
 	IPC_FD_QMP,       /* read side of QEMU's monitor */
 	IPC_FD_STREAM,    /* guest stream, for porter */
+	IPC_FD_AUDIT,     /* the next file of the audit, for recorder, after AUDIT_FULL */
 	/* For gate, where the guest has no vsock: listening UNIX sockets */
 	IPC_FD_LISTEN_EXEC,
 	IPC_FD_LISTEN_LOG,
@@ -130,6 +131,8 @@ enum ipc_type {
 	IPC_RECORD,
 	IPC_RECORD_ACK,
 	IPC_LOG_LINE,
+	/* recorder → bottled: the audit needs another file */
+	IPC_AUDIT_FULL,
 
 	/* cli ↔ bottled */
 	IPC_PROGRESS,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "state/audit_read.h"
+#include "state/audit_files.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define AUDIT_NAME "audit.jsonl"
+#define AUDIT_NAME "the audit"
 #define CHUNK      65536
 
 /* A regular file, never through a link, never waiting for a pipe's other end */
@@ -23,17 +24,24 @@ static int open_log(int state_fd, const char *name, struct bb_err *err)
 
 int audit_open(int state_fd, struct audit_reader *ret, struct bb_err *err)
 {
-	int fd = open_log(state_fd, AUDIT_NAME, err);
+	bb_auto_close int dir = fcntl(state_fd, F_DUPFD_CLOEXEC, 3);
+	struct audit_reader r = { .fd = -1 };
 
-	if (fd < 0)
-		return fd;
-	*ret = (struct audit_reader){ .fd = fd };
+	if (dir < 0)
+		return bb_err_set(err, -errno, "%s: %s", AUDIT_NAME, strerror(errno));
+	r.fd = audit_file_after(dir, &r.file, &r.is_last, err);
+	if (r.fd < 0)
+		return r.fd;
+	r.dir = BB_TAKE_FD(dir);
+	*ret = r;
 	bb_buf_init(&ret->buf, AUDIT_LINE_MAX + CHUNK);
 	return 0;
 }
 
 void audit_close(struct audit_reader *r)
 {
+	if (r->fd >= 0)
+		bb_closep(&r->dir);
 	bb_closep(&r->fd);
 	r->fd = -1;
 	bb_buf_release(&r->buf);
@@ -61,6 +69,39 @@ static int fill(struct audit_reader *r, struct bb_err *err)
 	return e < 0 ? bb_err_set(err, e, "%s: %s", AUDIT_NAME, strerror(-e)) : 1;
 }
 
+/* At the end of one file: go on to the next. Return: 1, 0 there is none yet, -errno with @err */
+static int next_file(struct audit_reader *r, struct bb_err *err)
+{
+	bb_auto_close int fd = -1;
+	unsigned int n = r->file;
+	struct stat st;
+	bool last;
+	int more;
+
+	if (r->is_last && !audit_file_is_numbered(r->dir, n))
+		return 0;
+	r->is_last = false;
+	fd = audit_file_after(r->dir, &n, &last, err);
+	if (fd < 0)
+		return fd;
+	/* Empty: recorder may still write to the one before. Else that is complete since now */
+	if (fstat(fd, &st) < 0 || st.st_size == 0)
+		return 0;
+	more = fill(r, err);
+	if (more != 0)
+		return more;
+	if (r->buf.len || r->skipping) { /* a line that a crash cut */
+		r->buf.len = 0;
+		r->skipping = false;
+		r->n_bad++;
+	}
+	bb_closep(&r->fd);
+	r->fd = BB_TAKE_FD(fd);
+	r->file = n;
+	r->is_last = last;
+	return 1;
+}
+
 /* The next line without its newline. Return: 1, 0 at the end, -errno with @err */
 static int next_line(struct audit_reader *r, struct bb_span *ret, struct bb_err *err)
 {
@@ -77,6 +118,8 @@ static int next_line(struct audit_reader *r, struct bb_span *ret, struct bb_err 
 			break;
 		looked = r->buf.len;
 		more = fill(r, err);
+		if (more == 0)
+			more = next_file(r, err);
 		if (more <= 0)
 			return more;
 		if (looked > r->buf.len || r->skipping)

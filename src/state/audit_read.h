@@ -20,6 +20,9 @@
 
 struct audit_reader {
 	int fd;
+	int dir;           /* when @fd is open */
+	unsigned int file; /* its number (state/audit_files.h) */
+	bool is_last;      /* it is audit.jsonl, or was */
 	struct bb_buf buf;
 	size_t used;    /* octets at the front of @buf that the last line took */
 	bool skipping;  /* inside an over-long line */
@@ -27,7 +30,7 @@ struct audit_reader {
 };
 
 /**
- * audit_open() - Open audit.jsonl of one bottle
+ * audit_open() - Open the first file of one bottle's audit; audit_next() goes on to the others
  * @state_fd:	its state directory
  *
  * Return: 0 with @ret owned; -ENOENT when nothing was recorded; other -errno; with @err

@@ -19,7 +19,7 @@ import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
-SECONDS = int(os.environ.get("BB_KVM_SECONDS", "3000"))
+SECONDS = int(os.environ.get("BB_KVM_SECONDS", "3600"))
 TESTS = os.environ.get("BB_KVM_TESTS", "tests/integration/test_bottle.py tests/integration/test_lifecycle.py")
 # Of the life cycle: exit codes and streams, a guard's death, two bottles, the jail below KVM's system calls
 SELECT = os.environ.get("BB_KVM_K", "test_bottle or test_run_exit_code or test_guard_death or test_two_bottles or "

@@ -4,6 +4,7 @@
  * not made here has no socket.
  */
 #include "base/io.h"
+#include "base/log.h"
 #include "image/image.h"
 #include "ipc/sock.h"
 #include "jail/jail.h"
@@ -11,6 +12,7 @@
 #include "proc/bottled/guest_config.h"
 #include "proc/bottled/java_trust.h"
 #include "proc/bottled/spawn.h"
+#include "state/audit_files.h"
 #include "state/paths.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +114,20 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 	bottle_fail(c->bottle, 125, &why);
 }
 
+/* recorder can open nothing: it gets the file it goes on in, or stays in the one it has */
+static void next_audit_file(struct bottle *b)
+{
+	struct ipc_msg msg = { .type = IPC_FD, .u.kind.kind = IPC_FD_AUDIT };
+	struct bb_err err = { 0 };
+
+	msg.fd = audit_file_rotate(b->state_dir, &err);
+	if (msg.fd < 0)
+		bb_log("%s", err.msg);
+	else if (ipc_peer_send(b->children[IPC_ROLE_RECORDER].peer, &msg) < 0)
+		bb_log("recorder does not take its next file");
+	bb_closep(&msg.fd);
+}
+
 static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct child *c = arg;
@@ -143,6 +159,9 @@ static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 			bottle_fail(b, 125, &err);
 		else if (r > 0)
 			bottle_advance(b);
+		break;
+	case IPC_AUDIT_FULL:
+		next_audit_file(b);
 		break;
 	case IPC_GUEST_HELLO:
 		bottle_guest_hello(b, msg->u.guest_hello.version);

@@ -3,16 +3,20 @@
 #include "base/io.h"
 #include "proc/cli/commands.h"
 #include "state/audit_chain.h"
+#include "state/audit_files.h"
 #include "state/audit_read.h"
 #include "state/bottle.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /**
  * struct verify - What is found
+ * @file:	the one that is read (state/audit_files.h), 0 = audit.jsonl
  * @line:	of the file, from 1
+ * @broken_file: where that line stands
  * @broken_line: the first that does not follow from the one before, 0 = none
  * @cut:	lines that are no records
  * @head:	where the chain was after as many records as the head says
@@ -23,6 +27,8 @@ struct verify {
 	bool signed_by_user;
 	bool reached; /* as many records as the head says */
 	bool head_fits;
+	unsigned int file;
+	unsigned int broken_file;
 	uint64_t line;
 	uint64_t broken_line;
 	uint64_t broken_record;
@@ -37,6 +43,7 @@ static void take_line(struct verify *v, struct bb_span line)
 	v->cut += link == AUDIT_LINK_NONE;
 	if (link == AUDIT_LINK_BROKEN && !v->broken_line) {
 		v->broken_line = v->line;
+		v->broken_file = v->file;
 		v->broken_record = v->chain.records;
 	}
 	if (link != AUDIT_LINK_NONE && v->chain.records == v->head.chain.records) {
@@ -57,7 +64,7 @@ static int read_lines(struct verify *v, int fd, struct bb_err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return bb_err_set(err, -errno, "audit.jsonl: %s", strerror(errno));
+			return bb_err_set(err, -errno, "the audit: %s", strerror(errno));
 		for (ssize_t i = 0; i < n; i++) {
 			if (chunk[i] != '\n') {
 				skip |= bb_buf_add(&line, &chunk[i], 1) < 0;
@@ -73,12 +80,42 @@ static int read_lines(struct verify *v, int fd, struct bb_err *err)
 	return 0;
 }
 
+static bool has_something(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0;
+}
+
+/* A file is complete once the one behind it has something, also while the bottle runs */
+static int read_files(struct verify *v, int dir, struct bb_err *err)
+{
+	unsigned int n = 0;
+	bool last;
+	int fd = audit_file_after(dir, &n, &last, err), r = fd < 0 ? fd : 0;
+
+	while (fd >= 0) {
+		int next = -1;
+
+		v->file = last ? 0 : n;
+		v->line = 0;
+		if (!last)
+			next = r = audit_file_after(dir, &n, &last, err);
+		if (r >= 0)
+			r = read_lines(v, fd, err);
+		bb_closep(&fd);
+		fd = -1;
+		if (r == 0 && has_something(next))
+			fd = BB_TAKE_FD(next);
+		bb_closep(&next);
+	}
+	return r;
+}
+
 /* The head first: what it says is looked for on the way. Return: 0, -ENOENT (none), or -errno */
 static int verify(const struct state_bottle *b, const char *identity, struct verify *v,
 		  struct bb_err *err)
 {
-	bb_auto_close int fd =
-		openat(b->state_fd, "audit.jsonl", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int r, head = audit_head_read(b->state_fd, identity, &v->head, err);
 
 	if (head < 0 && head != -ENOENT)
@@ -88,12 +125,10 @@ static int verify(const struct state_bottle *b, const char *identity, struct ver
 		*err = (struct bb_err){ 0 };
 	}
 	v->signed_by_user = head == 0;
-	if (fd < 0)
-		return bb_err_set(err, -errno, "audit.jsonl: %s", strerror(errno));
 	r = audit_chain_begin(&v->chain, identity);
 	if (r < 0)
 		return bb_err_set(err, r, "SHA-256 is not to be had");
-	return read_lines(v, fd, err);
+	return read_files(v, b->state_fd, err);
 }
 
 /* Return: NULL when there is nothing to say against it */
@@ -111,7 +146,9 @@ static const char *fault_of(const struct verify *v, bool runs)
 static void print_text(const struct verify *v, const char *fault, bool runs)
 {
 	unsigned long long records = v->chain.records, line = v->broken_line;
+	char name[AUDIT_NAME_MAX];
 
+	audit_file_name(v->broken_file, name);
 	if (v->cut)
 		(void)printf("%llu line%s no record: cut by a crash\n", (unsigned long long)v->cut,
 			     v->cut == 1 ? " is" : "s are");
@@ -122,9 +159,10 @@ static void print_text(const struct verify *v, const char *fault, bool runs)
 		(void)printf("ok: %llu records, and that many were signed at the end\n", records);
 	else if (strcmp(fault, "changed") == 0)
 		(void)printf(
-			"BROKEN at line %llu (record %llu): it does not follow from what stands "
-			"before it. It was changed, or one before it was removed, added or moved\n",
-			line, (unsigned long long)v->broken_record);
+			"BROKEN at line %llu of %s (record %llu): it does not follow from what "
+			"stands before it. It was changed, or one before it was removed, added or "
+			"moved\n",
+			line, name, (unsigned long long)v->broken_record);
 	else if (strcmp(fault, "truncated") == 0)
 		(void)printf("BROKEN behind line %llu: %llu records were signed, %llu are there\n",
 			     (unsigned long long)v->line, (unsigned long long)v->head.chain.records,
@@ -139,6 +177,15 @@ static void print_text(const struct verify *v, const char *fault, bool runs)
 			records);
 }
 
+static void set_place(json_t *json, const struct verify *v)
+{
+	char name[AUDIT_NAME_MAX];
+
+	audit_file_name(v->broken_file, name);
+	(void)json_object_set_new(json, "file", json_string(name));
+	(void)json_object_set_new(json, "line", json_integer((json_int_t)v->broken_line));
+}
+
 static void print_json(const struct verify *v, const char *identity, const char *fault, bool runs)
 {
 	json_auto_t *json =
@@ -149,7 +196,7 @@ static void print_json(const struct verify *v, const char *identity, const char 
 	if (json && fault)
 		(void)json_object_set_new(json, "fault", json_string(fault));
 	if (json && v->broken_line)
-		(void)json_object_set_new(json, "line", json_integer((json_int_t)v->broken_line));
+		set_place(json, v);
 	(void)json_dumpf(json, stdout, JSON_COMPACT);
 	(void)putchar('\n');
 }

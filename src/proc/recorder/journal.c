@@ -19,9 +19,10 @@ static int put(struct journal *j, struct bb_span line, struct bb_err *err)
 	if (n < 0)
 		return bb_err_set(err, -errno, "%s: %s", JOURNAL_NAME, strerror(errno));
 	j->size += (uint64_t)n;
+	j->file_size += (uint64_t)n;
 	j->dirty = true;
 	if ((size_t)n != line.len)
-		return bb_err_set(err, -ENOSPC, "%s: short write", JOURNAL_NAME);
+		return bb_err_set(err, -ENOSPC, "%s: %s", JOURNAL_NAME, strerror(ENOSPC));
 	return 0;
 }
 
@@ -35,32 +36,49 @@ static int put_record(struct journal *j, struct bb_err *err)
 	return put(j, bb_buf_span(&j->line), err);
 }
 
-/* Opened again: the chain goes on from the last whole line */
-static int find_chain(struct journal *j, struct bb_err *err)
+/* Whole lines of one file move the chain on; its size counts */
+static int take_file(struct journal *j, int fd, struct bb_err *err)
 {
-	struct audit_chain *c = &j->chain;
-	uint64_t at = 0;
-	int r = audit_chain_begin(c, j->bottle);
+	uint8_t chunk[4096];
+	ssize_t n;
+	int r = 0;
 
 	j->line.len = 0;
-	while (r == 0 && at < j->size) {
-		uint8_t chunk[4096];
-		ssize_t n = pread(j->fd, chunk, sizeof(chunk), (off_t)at);
-
-		if (n <= 0)
-			return bb_err_set(err, -EIO, "%s: cannot be read back", JOURNAL_NAME);
-		at += (uint64_t)n;
+	while (r == 0 && (n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0)
+			return bb_err_set(err, -errno, "the audit cannot be read back");
+		j->size += (uint64_t)n;
 		for (ssize_t i = 0; i < n && r == 0; i++) {
 			if (chunk[i] != '\n') {
 				r = bb_buf_add(&j->line, &chunk[i], 1);
 				continue;
 			}
-			(void)audit_chain_take(c, bb_buf_span(&j->line)); /* else it was cut */
+			/* else it was cut */
+			(void)audit_chain_take(&j->chain, bb_buf_span(&j->line));
 			j->line.len = 0;
 		}
 	}
 	j->line.len = 0;
-	return r < 0 ? bb_err_set(err, r, "%s: its chain cannot be found", JOURNAL_NAME) : 0;
+	return r < 0 ? bb_err_set(err, r, "the audit's chain cannot be found") : 0;
+}
+
+/* Opened again: the chain goes on from the last whole line of all files */
+static int find_chain(struct journal *j, int dirfd, struct bb_err *err)
+{
+	unsigned int n = 0;
+	bool last = false;
+
+	if (audit_chain_begin(&j->chain, j->bottle) < 0)
+		return bb_err_set(err, -EIO, "the audit's chain cannot begin");
+	j->size = 0;
+	while (!last) {
+		bb_auto_close int fd = audit_file_after(dirfd, &n, &last, err);
+		int r = fd < 0 ? fd : take_file(j, fd, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 /* A crash may have cut the last line: end it, so that the next one stands alone */
@@ -68,9 +86,9 @@ static int end_cut_line(struct journal *j, struct bb_err *err)
 {
 	char last;
 
-	if (j->size == 0)
+	if (j->file_size == 0)
 		return 0;
-	if (pread(j->fd, &last, 1, (off_t)j->size - 1) != 1)
+	if (pread(j->fd, &last, 1, (off_t)j->file_size - 1) != 1)
 		return bb_err_set(err, -EIO, "%s: cannot be read back", JOURNAL_NAME);
 	return last == '\n' ? 0 : put(j, BB_SPAN_STR("\n"), err);
 }
@@ -80,7 +98,10 @@ int journal_open(int dirfd, const char *bottle, struct journal *j, struct bb_err
 	struct stat st;
 	int r;
 
-	*j = (struct journal){ .bottle = bottle, .max_size = JOURNAL_BYTES, .head_fd = -1 };
+	*j = (struct journal){ .bottle = bottle,
+			       .max_size = JOURNAL_BYTES,
+			       .max_file = JOURNAL_FILE_BYTES,
+			       .head_fd = -1 };
 	bb_buf_init(&j->line, FORMAT_LINE_MAX + AUDIT_CHAIN_SUFFIX);
 	j->fd = openat(dirfd, JOURNAL_NAME,
 		       O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -90,10 +111,10 @@ int journal_open(int dirfd, const char *bottle, struct journal *j, struct bb_err
 		journal_release(j);
 		return bb_err_set(err, -EINVAL, "%s: not a regular file", JOURNAL_NAME);
 	}
-	j->size = (uint64_t)st.st_size;
+	j->file_size = (uint64_t)st.st_size;
 	r = end_cut_line(j, err);
 	if (r == 0)
-		r = find_chain(j, err);
+		r = find_chain(j, dirfd, err);
 	/* empty until the end: who is killed leaves nothing to be signed */
 	j->head_fd = openat(dirfd, AUDIT_HEAD_NAME,
 			    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -124,6 +145,29 @@ static int put_count(struct journal *j, const struct journal_clock *now, const c
 	if (r < 0)
 		return bb_err_set(err, r, "audit record: %s", strerror(-r));
 	return put_record(j, err);
+}
+
+bool journal_wants_next(struct journal *j)
+{
+	if (j->next_asked || j->file_size < j->max_file || j->size >= j->max_size)
+		return false;
+	j->next_asked = true;
+	return true;
+}
+
+int journal_next(struct journal *j, int fd, struct bb_err *err)
+{
+	int r = journal_sync(j, err);
+
+	if (r < 0) {
+		bb_closep(&fd);
+		return r;
+	}
+	bb_closep(&j->fd);
+	j->fd = fd;
+	j->file_size = 0;
+	j->next_asked = false;
+	return 0;
 }
 
 bool journal_has_counts(const struct journal *j)

@@ -3,6 +3,7 @@
 #define BB_PROC_RECORDER_JOURNAL_H
 #include "proc/recorder/format.h"
 #include "state/audit_chain.h"
+#include "state/audit_files.h"
 
 /**
  * DOC: journal - the append-only audit file of one bottle, and how fast it may grow
@@ -17,15 +18,19 @@
  * Limits:    one write(2) a record; a failed or short write is an error from which the caller must
  *            not go on, because an allow would take effect unrecorded
  */
-#define JOURNAL_NAME    "audit.jsonl"
-#define JOURNAL_DENIALS 100
-#define JOURNAL_BYTES   (256ull << 20)
+#define JOURNAL_NAME       "audit.jsonl"
+#define JOURNAL_DENIALS    100
+#define JOURNAL_BYTES      (256ull << 20) /* all files */
+#define JOURNAL_FILE_BYTES (16ull << 20)  /* then another one is asked for */
 
 struct journal {
 	int fd;
 	const char *bottle; /* borrowed */
-	uint64_t size;
+	uint64_t size;      /* all files */
 	uint64_t max_size;
+	uint64_t file_size; /* the one that is written to */
+	uint64_t max_file;
+	bool next_asked;    /* and not here yet */
 	uint64_t window_ms; /* start of the current second */
 	unsigned int window_denied;
 	uint64_t dropped;      /* denials not written in this window */
@@ -44,7 +49,8 @@ struct journal_clock {
 };
 
 /**
- * journal_open() - Open or create audit.jsonl below @dirfd; a line that a crash cut is ended first
+ * journal_open() - Open or create audit.jsonl below @dirfd; a line that a crash cut is ended first,
+ * and the chain goes on from the last record of all files
  *
  * Return: 0 with @j owned, or -errno with @err
  */
@@ -58,6 +64,17 @@ void journal_release(struct journal *j);
  */
 BB_MUST_USE int journal_add(struct journal *j, const struct journal_clock *now, enum ipc_role from,
 			    uint64_t flow, const struct ipc_record *rec, struct bb_err *err);
+
+/** journal_wants_next() - Has the file its size? True once for each */
+bool journal_wants_next(struct journal *j);
+
+/**
+ * journal_next() - Go on in another, empty file
+ * @fd:	taken
+ *
+ * Return: 0, or -errno with @err when the old one cannot be synced
+ */
+BB_MUST_USE int journal_next(struct journal *j, int fd, struct bb_err *err);
 
 /** journal_has_counts() - Is there a count that journal_flush() has to write? */
 bool journal_has_counts(const struct journal *j);

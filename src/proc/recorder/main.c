@@ -60,9 +60,18 @@ struct recorder {
 static const enum ipc_role roles[] = { IPC_ROLE_BOTTLED, IPC_ROLE_GATE, IPC_ROLE_EGRESS,
 				       IPC_ROLE_DIALER, IPC_ROLE_KEYD };
 
+/* bottled ends the bottle, and says why to whoever waits for it */
 static void stop(struct recorder *rec, const char *why)
 {
+	const struct ipc_msg msg = {
+		.type = IPC_FAILED,
+		.fd = -1,
+		.u.text.text = BB_SPAN_STR(why),
+	};
+
 	bb_log("%s", why);
+	if (!rec->failed && rec->peers[IPC_ROLE_BOTTLED])
+		(void)ipc_peer_send(rec->peers[IPC_ROLE_BOTTLED], &msg);
 	rec->failed = true;
 	(void)event_base_loopbreak(rec->base);
 }
@@ -80,6 +89,14 @@ static void arm(struct event *timer, unsigned int ms)
 		(void)event_add(timer, &tv);
 }
 
+static void ask_next_file(struct recorder *rec)
+{
+	const struct ipc_msg msg = { .type = IPC_AUDIT_FULL, .fd = -1 };
+
+	if (rec->peers[IPC_ROLE_BOTTLED])
+		(void)ipc_peer_send(rec->peers[IPC_ROLE_BOTTLED], &msg);
+}
+
 /* Return: false when the recorder has to end */
 static bool add_record(struct recorder *rec, enum ipc_role from, uint64_t flow,
 		       const struct ipc_record *r)
@@ -95,6 +112,8 @@ static bool add_record(struct recorder *rec, enum ipc_role from, uint64_t flow,
 		arm(rec->sync_timer, SYNC_MS);
 	if (journal_has_counts(&rec->journal))
 		arm(rec->second_timer, 1000);
+	if (!rec->ending && journal_wants_next(&rec->journal))
+		ask_next_file(rec);
 	return true;
 }
 
@@ -214,6 +233,16 @@ static void on_new_porter(struct recorder *rec, struct ipc_msg *msg)
 	/* Past the bound its pair is closed: that one use ends */
 }
 
+static void on_next_file(struct recorder *rec, struct ipc_msg *msg)
+{
+	struct bb_err err = { 0 };
+
+	if (!rec->journal.next_asked)
+		stop(rec, "a file that was not asked for");
+	else if (journal_next(&rec->journal, BB_TAKE_FD(msg->fd), &err) < 0)
+		stop(rec, err.msg);
+}
+
 static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct recorder *rec = arg;
@@ -224,6 +253,8 @@ static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		on_log_line(rec, msg->u.text.text);
 	else if (msg->type == IPC_PEER)
 		on_new_porter(rec, msg);
+	else if (msg->type == IPC_FD && msg->u.kind.kind == IPC_FD_AUDIT)
+		on_next_file(rec, msg);
 	else
 		stop(rec, "a message that belongs to start-up");
 }
@@ -235,6 +266,10 @@ static void on_machine_event(const struct qmp_event *event, void *arg)
 	/* The guest can cause some of them at will (its clock, its ports) */
 	if (rec->machine_events++ < MACHINE_EVENTS)
 		(void)add_life(rec, event->name, REASON_OK, event->data);
+	/* Its file system would only break: it ends here, its disk as it is */
+	if (event->no_space && !rec->failed)
+		stop(rec, "the host's file system that holds the bottle's disk is full: make room, "
+			  "then go on with `bot-bottle resume`");
 	arm(rec->second_timer, 1000);
 }
 

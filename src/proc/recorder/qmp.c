@@ -41,6 +41,8 @@ static void emit(const char *name, const json_t *data, qmp_event_fn fn, void *ar
 	size_t n = 0;
 
 	(void)snprintf(e.name, sizeof(e.name), "%s", name);
+	e.no_space = strcmp(name, "vm_block_io_error") == 0 &&
+		     json_is_true(json_object_get(data, "nospace"));
 	if (data)
 		n = json_dumpb(data, text, sizeof(text), JSON_COMPACT | JSON_ENSURE_ASCII);
 	e.data = (struct bb_span){ (const uint8_t *)text, n < sizeof(text) ? n : sizeof(text) };

@@ -25,6 +25,7 @@
 struct qmp_event {
 	char name[QMP_NAME_MAX];
 	struct bb_span data;
+	bool no_space; /* BLOCK_IO_ERROR: the host's file system is full */
 };
 
 struct qmp {

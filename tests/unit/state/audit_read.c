@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "state/audit_read.h"
 #include "base/io.h"
+#include "state/audit_files.h"
 #include "tests/unit/unit.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,68 @@ static void reads_follows_and_skips(void **state)
 	assert_int_equal(json_integer_value(json_object_get(j, "n")), 4);
 	json_decref(j);
 	assert_int_equal(r.n_bad, 3);
+}
+
+static int next_n(struct audit_reader *r)
+{
+	struct bb_err err = { 0 };
+	json_t *j = NULL;
+	int more = audit_next(r, &j, &err), n = 0;
+
+	assert_true(more >= 0);
+	if (more > 0)
+		n = (int)json_integer_value(json_object_get(j, "n"));
+	json_decref(j);
+	return n;
+}
+
+/* Oldest first; a reader that follows goes over into the next file when recorder does */
+static void follows_from_file_to_file(void **state)
+{
+	audit_auto struct audit_reader r = { .fd = -1 };
+	struct bb_err err = { 0 };
+	int fd;
+
+	(void)state;
+	put("audit.1.jsonl", "{\"n\":1}\n{\"cut", O_TRUNC);
+	put("audit.2.jsonl", "{\"n\":2}\n", O_TRUNC);
+	put("audit.jsonl", "{\"n\":3}\n", O_TRUNC);
+	assert_int_equal(audit_open(dir, &r, &err), 0);
+	for (int want = 1; want <= 3; want++)
+		assert_int_equal(next_n(&r), want);
+	assert_int_equal(r.n_bad, 1);
+	assert_int_equal(next_n(&r), 0);
+	fd = audit_file_rotate(dir, &err);
+	assert_true(fd >= 0);
+	assert_int_equal(next_n(&r), 0);
+	put("audit.3.jsonl", "{\"n\":4}\n", O_APPEND); /* recorder has not gone over yet */
+	assert_int_equal(next_n(&r), 4);
+	put("audit.3.jsonl", "{\"n\":5}\n", O_APPEND);
+	assert_int_equal(bb_write_full(fd, "{\"n\":6}\n", 8), 0);
+	assert_int_equal(next_n(&r), 5);
+	assert_int_equal(next_n(&r), 6);
+	assert_int_equal(next_n(&r), 0);
+	bb_closep(&fd);
+}
+
+/* Numbers have an end, and what stands there is never written over */
+static void rotation_is_bounded(void **state)
+{
+	struct bb_err err = { 0 };
+	unsigned int n = 0;
+	int fd;
+
+	(void)state;
+	while ((fd = audit_file_rotate(dir, &err)) >= 0) {
+		bb_closep(&fd);
+		assert_true(++n <= AUDIT_FILES_MAX);
+	}
+	assert_int_equal(fd, -EMFILE);
+	assert_true(audit_file_is_numbered(dir, AUDIT_FILES_MAX));
+	err = (struct bb_err){ 0 };
+	assert_int_equal(unlinkat(dir, "audit.jsonl", 0), 0);
+	assert_int_equal(unlinkat(dir, "audit.7.jsonl", 0), 0);
+	assert_int_equal(audit_file_rotate(dir, &err), -ENOENT);
 }
 
 /* What the printers write, as a string */
@@ -155,6 +218,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_follows_and_skips),
+		cmocka_unit_test(follows_from_file_to_file),
+		cmocka_unit_test(rotation_is_bounded),
 		cmocka_unit_test(prints_safely),
 		cmocka_unit_test(odd_records_print),
 		cmocka_unit_test(logs),

@@ -108,6 +108,53 @@ static void size_is_bounded(void **state)
 	journal_release(&j);
 }
 
+/* Records of all files follow from each other, and a journal that is opened again goes on there */
+static void chain_over_files(void **state)
+{
+	const struct journal_clock now = { .wall_ms = 1000, .mono_ms = 5000 };
+	const struct ipc_record rec = { .kind = IPC_RECORD_END };
+	struct bb_err err = { 0 };
+	uint64_t records, size;
+	struct journal j;
+	int n = 0;
+
+	(void)state;
+	restart(&j);
+	j.max_file = 2000;
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(journal_add(&j, &now, IPC_ROLE_EGRESS, 1, &rec, &err), 0);
+		if (!journal_wants_next(&j))
+			continue;
+		assert_false(journal_wants_next(&j)); /* once */
+		assert_int_equal(journal_add(&j, &now, IPC_ROLE_EGRESS, 1, &rec, &err), 0);
+		assert_int_equal(journal_next(&j, audit_file_rotate(dirfd_, &err), &err), 0);
+		n++;
+	}
+	assert_true(n > 2);
+	assert_true(audit_file_is_numbered(dirfd_, (unsigned int)n));
+	assert_false(audit_file_is_numbered(dirfd_, (unsigned int)n + 1));
+	records = j.chain.records;
+	size = j.size;
+	assert_int_equal(records, 40 + n);
+	journal_release(&j);
+	open_journal(&j);
+	assert_int_equal(j.chain.records, records);
+	assert_int_equal(j.size, size);
+	/* past the bound of all files nothing more is asked for */
+	j.max_file = 1;
+	assert_true(journal_wants_next(&j));
+	j.next_asked = false;
+	j.max_size = size;
+	assert_false(journal_wants_next(&j));
+	journal_release(&j);
+	for (unsigned int i = 1; i <= (unsigned int)n; i++) {
+		char name[AUDIT_NAME_MAX];
+
+		audit_file_name(i, name);
+		assert_int_equal(unlinkat(dirfd_, name, 0), 0);
+	}
+}
+
 static void goes_on_after_a_crash(void **state)
 {
 	const struct journal_clock now = { .wall_ms = 1000, .mono_ms = 5000 };
@@ -164,9 +211,8 @@ static void failures_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(denials_are_bounded),
-		cmocka_unit_test(size_is_bounded),
-		cmocka_unit_test(goes_on_after_a_crash),
+		cmocka_unit_test(denials_are_bounded), cmocka_unit_test(size_is_bounded),
+		cmocka_unit_test(chain_over_files),    cmocka_unit_test(goes_on_after_a_crash),
 		cmocka_unit_test(failures_are_told),
 	};
 

@@ -223,7 +223,63 @@ static void full_disk_ends_it(void **state)
 				      "file-by-its-length-alone.test");
 	role_send(r.peers[IPC_ROLE_EGRESS], &m);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_NONE);
+	/* bottled is told why */
+	assert_int_equal(role_recv(&r, r.bottled), IPC_FAILED);
+	assert_non_null(memmem(r.msg.u.text.text.p, r.msg.u.text.text.len, "audit.jsonl", 11));
 	assert_int_equal(role_wait(&r), 1);
+	close_streams();
+}
+
+/* A disk of the machine that the host has no room for ends it, and says so; other errors do not */
+static void full_disk_of_the_machine(void **state)
+{
+	static const char other[] =
+		"{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"nospace\": false}}\n";
+	static const char full[] =
+		"{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"nospace\": true}}\n";
+	struct ipc_msg m = record(IPC_RECORD_VERDICT, "x.test", 1);
+	struct role r;
+
+	(void)state;
+	start(&r);
+	assert_int_equal(write(monitor, other, sizeof(other) - 1), sizeof(other) - 1);
+	(void)usleep(50000);
+	role_send(r.peers[IPC_ROLE_EGRESS], &m);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_RECORD_ACK);
+	assert_int_equal(write(monitor, full, sizeof(full) - 1), sizeof(full) - 1);
+	assert_int_equal(role_recv(&r, r.bottled), IPC_FAILED);
+	assert_non_null(memmem(r.msg.u.text.text.p, r.msg.u.text.text.len, "is full", 7));
+	assert_int_equal(role_wait(&r), 1);
+	assert_true(file_has(JOURNAL_NAME, "nospace"));
+	close_streams();
+}
+
+/* It asks for the next file, and writes to the old one until that is there */
+static void next_file(void **state)
+{
+	static char path[8192];
+	struct ipc_msg m = record(IPC_RECORD_END, "x.test", 1);
+	struct bb_err err = { 0 };
+	struct role r;
+	bb_auto_close int dir = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	memset(path, 'p', sizeof(path));
+	m.u.record.path = (struct bb_span){ (const uint8_t *)path, sizeof(path) };
+	start(&r);
+	for (size_t i = 0; i < JOURNAL_FILE_BYTES / sizeof(path) + 1; i++) {
+		role_send(r.peers[IPC_ROLE_EGRESS], &m);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_RECORD_ACK);
+	}
+	assert_int_equal(role_recv(&r, r.bottled), IPC_AUDIT_FULL);
+	role_give_fd(&r, IPC_FD_AUDIT, audit_file_rotate(dir, &err));
+	(void)usleep(50000);
+	m = record(IPC_RECORD_END, "after.test", 1);
+	role_send(r.peers[IPC_ROLE_EGRESS], &m);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_EGRESS]), IPC_RECORD_ACK);
+	assert_int_equal(role_end(&r), 0);
+	assert_true(file_has(JOURNAL_NAME, "after.test"));
+	assert_false(file_has(JOURNAL_NAME, "ppp"));
 	close_streams();
 }
 
@@ -246,6 +302,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(acknowledges_after_writing), cmocka_unit_test(drains_at_the_end),
 		cmocka_unit_test(logs_and_machine_events),    cmocka_unit_test(console_flood),
 		cmocka_unit_test(bad_messages_end_it),        cmocka_unit_test(full_disk_ends_it),
+		cmocka_unit_test(full_disk_of_the_machine),   cmocka_unit_test(next_file),
 		cmocka_unit_test(needs_a_directory),
 	};
 

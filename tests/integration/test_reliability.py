@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs out: processes, disk, inodes and memory in the guest; room, time and the audit on the host."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import product as products
+
+SMALL = """---
+resources: {memory: 512MiB, cpus: 2, disk: 64MiB, pids: 200}
+egress: {routes: [{host: allowed.test}]}
+---
+"""
+
+FORKS = r'''
+import os, sys, time
+n = 0
+try:
+    while n < 5000:
+        if os.fork() == 0:
+            time.sleep(1000)
+        n += 1
+except BlockingIOError:
+    pass
+print(n, flush=True)
+os.kill(0, 9)
+'''
+
+
+@pytest.fixture(scope="module")
+def small(product):
+    product.write("bottles/small.md", SMALL)
+    b = product.bottle("--bottle", "small")
+    yield b
+    b.close()
+
+
+def works(bottle):
+    r = bottle.sh("curl -sS -m 20 https://allowed.test/hello")
+    assert r.code == 0 and r.out == b"hello from the world\n", r
+
+
+def guest_memory(bottle):
+    """KiB of the guest's RAM that the host holds for it: QEMU's mapping of the memfd."""
+    kib, inside = 0, False
+    for line in open("/proc/%d/smaps" % bottle.status()["pids"]["vmm"]):
+        first = line.split(None, 1)[0]
+        if "-" in first and not first.endswith(":"):
+            inside = "memfd:" in line
+        elif inside and first == "Pss:":
+            kib += int(line.split()[1])
+    return kib
+
+
+# --- in the guest -----------------------------------------------------------------------------------
+
+def test_pids_are_bounded(small):
+    """`resources.pids` holds for all sessions together; exec and stop still work in the middle of a fork bomb."""
+    r = small.py(FORKS, timeout=60)
+    n = int(r.out.split()[0])
+    assert 150 <= n < 200, r
+    bomb = small.product.popen("exec", small.identity, "--", "bash", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000")
+    try:
+        end = time.time() + 60
+        while True:  # at its bound
+            r = small.exec("cat", "/sys/fs/cgroup/s/pids.current", "/sys/fs/cgroup/s/pids.max")
+            assert r.code == 0 and r.out.endswith(b"\n200\n"), r
+            if int(r.out.split()[0]) > 190:
+                break
+            assert time.time() < end, r
+        assert small.exec("true").code == 0
+        assert all(products.alive(p) for p in small.status()["pids"].values())
+    finally:
+        bomb.kill()  # who waits for it is gone: so is all that it started
+        bomb.wait()
+    end = time.time() + 60
+    while int(small.exec("cat", "/sys/fs/cgroup/s/pids.current").out) > 20:
+        assert time.time() < end
+        time.sleep(0.2)
+    works(small)
+
+
+def test_guest_disk_and_inodes_run_out(small):
+    """The guest is told, nothing on the host ends, and all is well when there is room again."""
+    r = small.sh("head -c 1G /dev/zero >~/fill; df --output=avail ~ | tail -1; rm ~/fill")
+    assert b"No space left on device" in r.err and int(r.out.split()[-1]) < 1024, r
+    # the image's own root is an overlay on the same disk: its inodes are what runs out here
+    r = small.py("import os\nos.mkdir('/home/node/i')\nn = 0\ntry:\n  while n < 10**6:\n    os.close(os.open('/home/node/i/%d' % n, "
+                 "os.O_CREAT)); n += 1\nexcept OSError as e: print(n, e.errno)", timeout=240)
+    assert r.code == 0 and r.out.split()[1] == b"28", r
+    works(small)
+    assert small.sh("rm -rf ~/i && echo x >~/again && cat ~/again", timeout=240).out == b"x\n"
+    assert all(products.alive(p) for p in small.status()["pids"].values())
+    assert not [x for x in small.audit() if x.get("method") == "vm_block_io_error"]
+
+
+def test_balloon_gives_memory_back(small):
+    """Free pages are reported, and the host's memory is free again."""
+    before = guest_memory(small)
+    r = small.py("import time; x = bytearray(b'x') * (300 << 20); print(len(x), flush=True); time.sleep(1)")
+    assert r.code == 0, r
+    # while it ran the host held it: what is measured is not the guest's view
+    p = small.product.popen("exec", small.identity, "--", "python3", "-c",
+                            "import time; x = bytearray(b'x') * (300 << 20); print('has', flush=True); time.sleep(3)")
+    assert p.stdout.readline() == b"has\n"
+    full = guest_memory(small)
+    assert full > before + (150 << 10) or full > 350 << 10, (before, full)
+    assert p.wait(60) == 0
+    end = time.time() + 60
+    while guest_memory(small) > full - (200 << 10):
+        assert time.time() < end, (before, full, guest_memory(small))
+        time.sleep(0.5)
+
+
+def test_clock_jump(small):
+    """A guest whose clock is wrong, and a machine that stood still as on a laptop that slept: right again."""
+    def skew():
+        return abs(float(small.exec("date", "+%s.%N").out) - time.time())
+
+    def becomes_right():
+        end = time.time() + 25
+        while skew() > 2:
+            assert time.time() < end, skew()
+            time.sleep(0.5)
+    for step in ("+3 hours", "-40 days"):
+        r = small.exec("date", "-s", step, user="root")
+        assert r.code == 0, r
+        becomes_right()
+    pids = small.status()["pids"]
+    stopped = [pids[r] for r in ("vmm", "gate", "egress", "dialer", "keyd", "recorder")]
+    for p in stopped:
+        os.kill(p, signal.SIGSTOP)
+    time.sleep(4)
+    for p in stopped:
+        os.kill(p, signal.SIGCONT)
+    becomes_right()
+    works(small)
+
+
+# --- on the host ------------------------------------------------------------------------------------
+
+LONG = r'''
+import http.client, os, sys, urllib.parse
+p = urllib.parse.urlsplit(os.environ["HTTP_PROXY"])
+c = http.client.HTTPConnection(p.hostname, p.port)
+n = int(sys.argv[1])
+for i in range(n):
+    c.request("GET", "http://allowed.test/hello?" + "p" * 7000)
+    r = c.getresponse()
+    r.read()
+    assert r.status == 200, r.status
+print("done")
+'''
+
+
+def test_audit_goes_on_in_another_file(product):
+    """Past 16 MiB there is a second file. Both are one audit, and what is done to either shows."""
+    product.write("bottles/chatty.md", "---\negress: {routes: [{host: allowed.test, limits: {requests_per_minute: 100000}}]}\n---\n")
+    b = product.bottle("--bottle", "chatty")
+    d = os.path.join(product.home, ".local/state/bot-bottle", b.identity)
+    try:
+        end = time.time() + 240
+        while not os.path.exists(d + "/audit.1.jsonl"):
+            assert time.time() < end, os.listdir(d)
+            r = b.py(LONG, "150", timeout=240)
+            assert r.out == b"done\n", r
+        assert b.py(LONG, "2").out == b"done\n"
+        live = product.run("audit", "verify", b.identity)
+        assert live.code == 0 and b"ok so far" in live.out, live
+    finally:
+        b.close()
+    first, last = (open(d + "/" + n).read().splitlines() for n in ("audit.1.jsonl", "audit.jsonl"))
+    r = product.run("audit", "verify", b.identity, "--json")
+    v = json.loads(r.out)
+    assert r.code == 0 and v["ok"] and v["signed"] and v["records"] == len(first) + len(last), v
+    shown = product.audit(b.identity)
+    assert len(shown) == v["records"] and shown[0]["kind"] == "life" and shown[-1]["kind"] == "life"
+    assert 16 << 20 <= os.path.getsize(d + "/audit.1.jsonl") < 17 << 20
+
+    def refused(file, line):
+        r = product.run("audit", "verify", b.identity, "--json")
+        v = json.loads(r.out)
+        assert r.code == 3 and v["fault"] == "changed" and (v["file"], v["line"]) == (file, line), v
+    open(d + "/audit.1.jsonl", "w").write("\n".join(first[:-1]) + "\n")
+    refused("audit.jsonl", 1)
+    open(d + "/audit.1.jsonl", "w").write("\n".join(first[:5] + [first[5].replace('"kind"', '"kinD"')] + first[6:]) + "\n")
+    refused("audit.1.jsonl", 6)
+    os.unlink(d + "/audit.1.jsonl")
+    refused("audit.jsonl", 1)
+
+
+@pytest.fixture
+def full_state(product, workdir):
+    """A file system of 96 MiB for the state, and an environment that uses it."""
+    path = workdir + "/little"
+    os.makedirs(path)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=0700,uid=%d,gid=%d" % (product.uid, product.uid), "bb-little", path],
+                   check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+        os.rmdir(path)
+
+
+def ends_for_lack_of_room(product, path, script):
+    env = {"XDG_STATE_HOME": path}
+    p = product.popen("run", "--allow-host", "allowed.test", "--", "bash", "-c", "echo up; " + script, env=env)
+    assert p.stdout.readline() == b"up\n", p.communicate(timeout=60)
+    yield p
+    err = p.communicate(timeout=120)[1].decode()
+    identity = json.loads(product.run("list", "--json", env=env).out)[0]["identity"]
+    assert p.returncode == 125, err
+    # nothing runs on, frozen or not
+    assert not [x for x in json.loads(product.run("list", "--json", env=env).out) if x["status"] == "up"]
+    yield err.splitlines()[-1], identity, env
+
+
+def test_host_disk_full(product, full_state):
+    """The guest writes more than the host has room for: the bottle ends, says why, and what was recorded is
+    there. With room again it goes on."""
+    steps = ends_for_lack_of_room(product, full_state, "head -c 200M /dev/urandom >~/fill; sync; sleep 1000")
+    next(steps)
+    last, identity, env = next(steps)
+    assert "full" in last or "No space left on device" in last, last
+    r = product.run("audit", "verify", identity, "--json", env=env)
+    v = json.loads(r.out)
+    assert v.get("fault") in (None, "unsigned") and v["records"] > 5, v
+    assert [x for x in json.loads(product.run("list", "--json", env=env).out)][0]["status"] == "kept"
+    subprocess.run(["mount", "-o", "remount,size=400m", full_state], check=True)
+    r = product.run("resume", identity, "--", "sh", "-c", "echo again", env=env)
+    assert r.code == 0 and r.out == b"again\n", r
+
+
+def test_audit_that_cannot_be_written(product, full_state):
+    """The audit has no room: nothing more is let through, and the bottle ends with the place in its message."""
+    steps = ends_for_lack_of_room(
+        product, full_state, "for i in $(seq 10000); do curl -s -m 5 https://allowed.test/hello >/dev/null; done; sleep 1000")
+    p = next(steps)
+    with open(full_state + "/filler", "wb") as f:
+        try:
+            while True:
+                f.write(b"x" * 65536)
+                f.flush()
+        except OSError:
+            pass
+    last, identity, env = next(steps)
+    assert p.returncode == 125 and "audit.jsonl" in last and "No space left on device" in last, last
+    v = json.loads(product.run("audit", "verify", identity, "--json", env=env).out)
+    assert v.get("fault") in (None, "unsigned") and v["records"] > 5, v
