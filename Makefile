@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 S ?= 60
 T ?= all
 
-.PHONY: all help unit check demo asan check-long check-kvm bench bench-egress fuzz install format format-check clean
+.PHONY: all help unit check demo asan check-long check-kvm coverage bench bench-egress fuzz install format format-check clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
@@ -19,6 +19,7 @@ help:
 	@echo "make asan        unit tests and corpora under ASan and UBSan"
 	@echo "make check-long  Chromium; 16 bottles, 50 boots, 1,000 starts; load for half an hour (BB_SOAK_SECONDS)"
 	@echo "make check-kvm   a bottle's tests with accel: kvm, in an emulated machine with SVM"
+	@echo "make coverage    lines that unit tests run, per directory; wire and policy at least 95 %"
 	@echo "make bench       numbers, with their bars"
 	@echo "make bench-egress  the egress guard beside mitmproxy, squid, nginx"
 	@echo "make fuzz T=name S=seconds   one target (T=all: each in turn)"
@@ -51,6 +52,9 @@ check-kvm: all
 	@test -e $${XDG_CACHE_HOME:-$$HOME/.cache}/bot-bottle/images/by-name/base || $(BUILD)/bot-bottle image build base
 	@tests/long/kvm.py $(BUILD)
 
+coverage:
+	@scripts/coverage
+
 bench-egress: all
 	@bench/egress $(BUILD)
 
@@ -75,4 +79,4 @@ format-check:
 	@clang-format --dry-run -Werror $(SOURCES)
 
 clean:
-	@rm -rf $(BUILD) build-asan build-clang build-fuzz build-install
+	@rm -rf $(BUILD) build-asan build-clang build-fuzz build-install build-coverage

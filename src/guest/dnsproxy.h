@@ -19,11 +19,12 @@
  */
 #define DNSPROXY_SLOTS   16384
 #define DNSPROXY_CLIENTS 128
+#define DNSPROXY_SOCKETS 4 /* of each kind: loopback, nested networks; IPv4, IPv6 */
 
 /** struct dnsproxy_sockets - Bound sockets (borrowed); -1 = none */
 struct dnsproxy_sockets {
-	int udp[2];
-	int tcp[2];
+	int udp[DNSPROXY_SOCKETS];
+	int tcp[DNSPROXY_SOCKETS];
 };
 
 /** dnsproxy_run() - Serve for ever. Returns only when epoll cannot be had */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest/fence.h"
+#include "guest/net.h"
 #include "wire/nft.h"
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -8,29 +9,40 @@
 #include <sys/socket.h>
 
 #define DNS_PORT        53
-#define BATCH_BASE      8192
-#define BATCH_PER_RANGE 768
+#define BATCH_BASE      16384
+#define BATCH_PER_RANGE 1536
 
 static const struct nft_chain redirect = { "redirect", "nat", NF_INET_LOCAL_OUT, -100 };
+static const struct nft_chain redirect_nested = { "redirect_nested", "nat", NF_INET_PRE_ROUTING,
+						  -100 };
 static const struct nft_chain refuse = { "refuse", "filter", NF_INET_LOCAL_OUT, 0 };
+static const struct nft_chain refuse_nested = { "refuse_nested", "filter", NF_INET_FORWARD, 0 };
 
-static void redirect_rules(struct nft_batch *b, const struct guest_config *c)
+/* Of this machine's own packets by where they go, of a nested one's by where they come from */
+static void begin_redirect(struct nft_batch *b, bool nested)
+{
+	nft_rule_begin(b, nested ? redirect_nested.name : redirect.name);
+	if (nested)
+		nft_match_iifname(b, false, "lo");
+	else
+		nft_match_oifname(b, false, "lo");
+}
+
+static void redirect_rules(struct nft_batch *b, const struct guest_config *c, bool nested)
 {
 	static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_TCP };
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(protos); i++) {
-		nft_rule_begin(b, redirect.name);
-		nft_match_oifname(b, false, "lo");
+		begin_redirect(b, nested);
 		nft_match_proto(b, protos[i]);
 		nft_match_dport(b, DNS_PORT);
-		nft_redirect(b, DNS_PORT);
+		nft_redirect(b, nested ? FENCE_NESTED_DNS_PORT : DNS_PORT);
 		nft_rule_end(b);
 	}
 	for (size_t i = 0; i < c->n_ranges; i++) {
 		const struct guest_range *r = &c->ranges[i];
 
-		nft_rule_begin(b, redirect.name);
-		nft_match_oifname(b, false, "lo");
+		begin_redirect(b, nested);
 		nft_match_proto(b, IPPROTO_TCP);
 		nft_match_family(b, r->family);
 		if (r->prefix > 0)
@@ -40,13 +52,25 @@ static void redirect_rules(struct nft_batch *b, const struct guest_config *c)
 	}
 }
 
+/* What would leave; what stays among the devices of this machine is its own affair */
+static void reject_rules(struct nft_batch *b, const char *chain)
+{
+	nft_rule_begin(b, chain);
+	nft_match_proto(b, IPPROTO_TCP);
+	nft_reject(b, true);
+	nft_rule_end(b);
+	nft_rule_begin(b, chain);
+	nft_reject(b, false);
+	nft_rule_end(b);
+}
+
 static void refuse_rules(struct nft_batch *b)
 {
 	static const uint8_t loopback4[4] = { 127 }, loopback6[16] = { [15] = 1 };
 
 	/* first: a reset that we cause ourselves must not be rejected again */
 	nft_rule_begin(b, refuse.name);
-	nft_match_oifname(b, true, "lo");
+	nft_match_oifname(b, false, NET_DUMMY);
 	nft_accept(b);
 	nft_rule_end(b);
 	/* a redirected packet still shows the device that it was first routed to */
@@ -60,13 +84,12 @@ static void refuse_rules(struct nft_batch *b)
 	nft_match_daddr(b, 6, loopback6, 128);
 	nft_accept(b);
 	nft_rule_end(b);
-	nft_rule_begin(b, refuse.name);
-	nft_match_proto(b, IPPROTO_TCP);
-	nft_reject(b, true);
+	reject_rules(b, refuse.name);
+	nft_rule_begin(b, refuse_nested.name);
+	nft_match_oifname(b, false, NET_DUMMY);
+	nft_accept(b);
 	nft_rule_end(b);
-	nft_rule_begin(b, refuse.name);
-	nft_reject(b, false);
-	nft_rule_end(b);
+	reject_rules(b, refuse_nested.name);
 }
 
 size_t fence_encode(uint8_t *buf, size_t cap, const struct guest_config *c)
@@ -76,8 +99,11 @@ size_t fence_encode(uint8_t *buf, size_t cap, const struct guest_config *c)
 	nft_begin(&b, buf, cap, FENCE_TABLE);
 	nft_table(&b);
 	nft_chain(&b, &redirect);
+	nft_chain(&b, &redirect_nested);
 	nft_chain(&b, &refuse);
-	redirect_rules(&b, c);
+	nft_chain(&b, &refuse_nested);
+	redirect_rules(&b, c, false);
+	redirect_rules(&b, c, true);
 	refuse_rules(&b);
 	return nft_end(&b);
 }

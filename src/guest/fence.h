@@ -16,11 +16,19 @@
  *	table inet bot-bottle {
  *		chain redirect { type nat hook output priority -100; }
  *			oifname != "lo" udp/tcp dport 53 -> :53; tcp to each range -> :redirect_port
+ *		chain redirect_nested { type nat hook prerouting priority -100; }
+ *			iifname != "lo" the same, with :FENCE_NESTED_DNS_PORT
  *		chain refuse { type filter hook output priority 0; }
- *			oifname "lo", 127.0.0.0/8, ::1 accept; tcp reset; the rest ICMP prohibited
+ *			oifname != "dummy0", 127.0.0.0/8, ::1 accept; tcp reset; the rest ICMP
+ *prohibited chain refuse_nested { type filter hook forward priority 0; } oifname != "dummy0"
+ *accept; tcp reset; the rest ICMP prohibited
  *	}
+ *
+ * The nested chains are for containers and network namespaces in the guest. Their redirected
+ * packets come to the address of the device they came by, so those ports listen on all addresses.
  */
-#define FENCE_TABLE "bot-bottle"
+#define FENCE_NESTED_DNS_PORT 9041 /* 53 on all addresses belongs to who runs containers */
+#define FENCE_TABLE           "bot-bottle"
 
 /** fence_encode() - The whole batch. Return: octets, 0 when @cap is too small */
 BB_MUST_USE size_t fence_encode(uint8_t *buf, size_t cap, const struct guest_config *c);

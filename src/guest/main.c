@@ -91,11 +91,11 @@ static int bind4(int type, struct in_addr addr, uint16_t port, const char *what)
 	return bind_socket(type, (const struct sockaddr *)&sa, sizeof(sa), what);
 }
 
-static int bind6_loopback(int type, uint16_t port, const char *what)
+static int bind6(int type, struct in6_addr addr, uint16_t port, const char *what)
 {
 	struct sockaddr_in6 sa = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
-	sa.sin6_addr = in6addr_loopback;
+	sa.sin6_addr = addr;
 	return bind_socket(type, (const struct sockaddr *)&sa, sizeof(sa), what);
 }
 
@@ -103,6 +103,20 @@ static void add_listener(struct init *in, int fd, enum relay_kind kind)
 {
 	if (fd >= 0)
 		in->listeners[in->n_listeners++] = (struct relay_listener){ fd, kind };
+}
+
+/* On every address: what comes from a nested network is sent to the device that it came by */
+static void open_redirected(struct init *in)
+{
+	const struct in_addr any = { htonl(INADDR_ANY) };
+	uint16_t port = in->config.redirect_port, dns = FENCE_NESTED_DNS_PORT;
+
+	add_listener(in, bind4(SOCK_STREAM, any, port, "redirect"), RELAY_KIND_REDIRECTED);
+	add_listener(in, bind6(SOCK_STREAM, in6addr_any, port, "redirect"), RELAY_KIND_REDIRECTED);
+	in->dns.udp[2] = bind4(SOCK_DGRAM, any, dns, "nested dns");
+	in->dns.udp[3] = bind6(SOCK_DGRAM, in6addr_any, dns, "nested dns");
+	in->dns.tcp[2] = bind4(SOCK_STREAM, any, dns, "nested dns");
+	in->dns.tcp[3] = bind6(SOCK_STREAM, in6addr_any, dns, "nested dns");
 }
 
 static void open_sockets(struct init *in)
@@ -113,18 +127,14 @@ static void open_sockets(struct init *in)
 	for (size_t i = 0; i < c->services.n; i++)
 		add_listener(in, bind4(SOCK_STREAM, c->alias, c->services.port[i], "service"),
 			     RELAY_KIND_LOCAL);
-	if (!in->link.dir) { /* a container has no rules that send anything there */
-		add_listener(in, bind4(SOCK_STREAM, loopback, c->redirect_port, "redirect"),
-			     RELAY_KIND_REDIRECTED);
-		add_listener(in, bind6_loopback(SOCK_STREAM, c->redirect_port, "redirect"),
-			     RELAY_KIND_REDIRECTED);
-	}
 	in->dns = (struct dnsproxy_sockets){
 		.udp = { bind4(SOCK_DGRAM, loopback, 53, "dns"),
-			 bind6_loopback(SOCK_DGRAM, 53, "dns") },
+			 bind6(SOCK_DGRAM, in6addr_loopback, 53, "dns"), -1, -1 },
 		.tcp = { bind4(SOCK_STREAM, loopback, 53, "dns"),
-			 bind6_loopback(SOCK_STREAM, 53, "dns") },
+			 bind6(SOCK_STREAM, in6addr_loopback, 53, "dns"), -1, -1 },
 	};
+	if (!in->link.dir) /* a container has no rules that send anything there */
+		open_redirected(in);
 	if (in->link.dir)
 		return; /* the agent connects instead */
 	in->exec_listener = host_listen(&in->link, HOST_PORT_EXEC);

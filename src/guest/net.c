@@ -2,6 +2,7 @@
 #include "guest/net.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -77,7 +78,7 @@ static int make_dummy(int fd)
 	memcpy(info, &kind, sizeof(kind));
 	memcpy(info + RTA_LENGTH(0), "dummy", 5);
 	begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof(head));
-	attr(&r, IFLA_IFNAME, "dummy0", 7);
+	attr(&r, IFLA_IFNAME, NET_DUMMY, sizeof(NET_DUMMY));
 	attr(&r, IFLA_LINKINFO, info, RTA_SPACE(5));
 	return transact(fd, &r);
 }
@@ -122,6 +123,26 @@ static int add_default_route(int fd, int index, int family, const char *source)
 	return transact(fd, &r);
 }
 
+/*
+ * For nested networks: packets are forwarded, and a refusal is sent for each one (by default one a
+ * second). A container may not have the switches: it goes without.
+ */
+static void serve_nested(void)
+{
+	static const char *const switches[][2] = {
+		{ "/proc/sys/net/ipv4/ip_forward", "1" },
+		{ "/proc/sys/net/ipv6/conf/all/forwarding", "1" },
+		{ "/proc/sys/net/ipv4/icmp_ratelimit", "0" },
+		{ "/proc/sys/net/ipv6/icmp/ratelimit", "0" },
+	};
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(switches); i++) {
+		bb_auto_close int fd = open(switches[i][0], O_WRONLY | O_CLOEXEC);
+
+		(void)!write(fd, switches[i][1], 1);
+	}
+}
+
 static int set_up(int fd, struct bb_err *err)
 {
 	int index, r = link_up(fd, 1);
@@ -129,7 +150,7 @@ static int set_up(int fd, struct bb_err *err)
 	if (r < 0)
 		return bb_err_set(err, r, "lo: %s", strerror(-r));
 	r = make_dummy(fd);
-	index = (int)if_nametoindex("dummy0");
+	index = (int)if_nametoindex(NET_DUMMY);
 	if (!index)
 		return bb_err_set(err, r < 0 ? r : -ENODEV, "dummy0: %s", strerror(-r));
 	if ((r = link_up(fd, index)) < 0 ||
@@ -138,6 +159,7 @@ static int set_up(int fd, struct bb_err *err)
 	    (r = add_address(fd, index, AF_INET6, NET_DUMMY_V6)) < 0 ||
 	    (r = add_default_route(fd, index, AF_INET6, NET_DUMMY_V6)) < 0)
 		return bb_err_set(err, r, "dummy0: %s", strerror(-r));
+	serve_nested();
 	return 0;
 }
 

@@ -214,14 +214,24 @@ static void put_mask(struct nft_batch *b, const uint8_t *mask, size_t len)
 	expr_end(b, e);
 }
 
-void nft_match_oifname(struct nft_batch *b, bool equal, const char *name)
+static void match_device(struct nft_batch *b, uint32_t key, bool equal, const char *name)
 {
 	char padded[16] = { 0 }; /* IFNAMSIZ: the kernel compares the whole register */
 
 	BB_BUG_ON(strlen(name) >= sizeof(padded));
 	memcpy(padded, name, strlen(name));
-	put_meta(b, NFT_META_OIFNAME);
+	put_meta(b, key);
 	put_cmp(b, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, sizeof(padded));
+}
+
+void nft_match_oifname(struct nft_batch *b, bool equal, const char *name)
+{
+	match_device(b, NFT_META_OIFNAME, equal, name);
+}
+
+void nft_match_iifname(struct nft_batch *b, bool equal, const char *name)
+{
+	match_device(b, NFT_META_IIFNAME, equal, name);
 }
 
 void nft_match_family(struct nft_batch *b, unsigned int family)

@@ -7,7 +7,7 @@
  * DOC: nft - encode one nf_tables netlink batch
  *
  * Layer:     wire (no malloc, no I/O, no globals, no logging)
- * Used by:   guest (fence); tests/unit/wire/nft.c
+ * Used by:   guest (fence); tests/unit/guest/fence.c
  * Trust:     output only; the kernel is the reader
  * Ownership: writes the caller's buffer; a batch that does not fit is marked and stays unusable
  * Limits:    one table of family inet, the few expressions that the courtesy rules need
@@ -46,6 +46,8 @@ void nft_rule_end(struct nft_batch *b);
 
 /** nft_match_oifname() - Output device is (@equal) or is not @name */
 void nft_match_oifname(struct nft_batch *b, bool equal, const char *name);
+/** nft_match_iifname() - Input device is (@equal) or is not @name */
+void nft_match_iifname(struct nft_batch *b, bool equal, const char *name);
 /** nft_match_family() - IPv4 (4) or IPv6 (6) */
 void nft_match_family(struct nft_batch *b, unsigned int family);
 /** nft_match_proto() - Layer 4 protocol, e.g. IPPROTO_TCP */

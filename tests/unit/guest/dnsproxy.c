@@ -28,7 +28,7 @@ static const uint8_t query[] = { ID >> 8, ID & 0xff, 1, 0,   0,   1, 0, 0, 0, 0,
 static int setup(void **state)
 {
 	static struct fixture f = { .dir = "/tmp/bb-dns-XXXXXX", .stream = -1 };
-	static struct dnsproxy_sockets s = { { -1, -1 }, { -1, -1 } };
+	static struct dnsproxy_sockets s = { { -1, -1, -1, -1 }, { -1, -1, -1, -1 } };
 	socklen_t len = sizeof(f.at);
 
 	assert_non_null(mkdtemp(f.dir));

@@ -2,6 +2,7 @@
 #include "policy/judge_content.h"
 #include "tests/unit/unit.h"
 #include <errno.h>
+#include <stdio.h>
 
 static void patterns(void **state)
 {
@@ -122,13 +123,87 @@ static void lfs(void **state)
 	assert_false(content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects/batches")));
 }
 
+/* A head with these fields */
+static bool some_fields(const void *arg, size_t i, struct bb_span *name, struct bb_span *value)
+{
+	const char *const *fields = arg;
+
+	if (!fields[2 * i])
+		return false;
+	*name = BB_SPAN_STR(fields[2 * i]);
+	*value = BB_SPAN_STR(fields[2 * i + 1]);
+	return true;
+}
+
+static void on_line(void *arg, const char *line)
+{
+	char *said = arg;
+	size_t n = strlen(said);
+
+	(void)snprintf(said + n, 2000 - n, "%s\n", line);
+}
+
+/* One of the matches has to hold whole: path (raw and normal), method, and every header it names */
+static void matches(void **state)
+{
+	static char get[] = "GET", head[] = "HEAD", post[] = "POST", name[] = "X-Team";
+	static const struct {
+		const char *method, *path;
+		const char *fields[7];
+		enum policy_reason want;
+		const char *said;
+	} cases[] = {
+		{ "GET", "/v1/x", { NULL }, REASON_OK, "matches[0]: yes" },
+		{ "HEAD", "/v1/", { NULL }, REASON_OK, "matches[0]: yes" },
+		{ "GET", "/v10", { NULL }, REASON_NO_MATCH, "matches[0]: no, the path" },
+		{ "GET", "/v1/../v2", { NULL }, REASON_BAD_PATH, "dot segment" },
+		{ "GET", "/v1/a%2Fb", { NULL }, REASON_OK, "%2F is not a separator" },
+		{ "POST", "/v1/x", { NULL }, REASON_NO_MATCH, "matches[0]: no, the method" },
+		{ "POST", "/any", { "X-Team", "red" }, REASON_OK, "matches[1]: yes" },
+		{ "POST", "/any", { "x-team", "red" }, REASON_OK, "matches[1]: yes" },
+		{ "POST", "/any", { "X-Tea", "red" }, REASON_NO_MATCH, "the header X-Team" },
+		{ "POST", "/any", { "X-Team", "blue" }, REASON_NO_MATCH, "the header X-Team" },
+		/* every one of them has to be right: a server may take either */
+		{ "POST",
+		  "/any",
+		  { "X-Team", "red", "A", "b", "X-Team", "blue" },
+		  REASON_NO_MATCH,
+		  "the header X-Team" },
+	};
+	struct content_pattern path = { 0 };
+	struct content_header header = { .name = name };
+	char *reads[] = { get, head }, *writes[] = { post };
+	struct content_match two[] = {
+		{ .n_paths = 1, .paths = &path, .n_methods = 2, .methods = reads },
+		{ .n_methods = 1, .methods = writes, .n_headers = 1, .headers = &header },
+	};
+	struct content c = { .n_matches = 2, .matches = two };
+	struct bb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(content_pattern_set(&path, CONTENT_PREFIX, "/v1", &err), 0);
+	assert_int_equal(content_pattern_set(&header.value, CONTENT_EXACT, "red", &err), 0);
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		char said[2000] = "";
+		struct content_request rq = { .method = BB_SPAN_STR(cases[i].method),
+					      .path = BB_SPAN_STR(cases[i].path),
+					      .field = some_fields,
+					      .arg = cases[i].fields };
+		enum policy_reason r = content_judge(&c, &rq, on_line, said);
+
+		if (r != cases[i].want || !strstr(said, cases[i].said))
+			fail_msg("case %zu, %s: %s\n%s", i, cases[i].path, policy_reason_str[r],
+				 said);
+	}
+	free(path.text);
+	free(header.value.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(patterns),
-		cmocka_unit_test(bad_pattern),
-		cmocka_unit_test(git),
-		cmocka_unit_test(lfs),
+		cmocka_unit_test(patterns), cmocka_unit_test(bad_pattern), cmocka_unit_test(git),
+		cmocka_unit_test(matches),  cmocka_unit_test(lfs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
