@@ -97,6 +97,8 @@ static int make_member(struct box *b, int root)
 	case TAR_TYPE_SYMLINK:
 		r = symlinkat(e->target, up, base);
 		break;
+	case TAR_TYPE_HARDLINK: /* not in copies */
+	case TAR_TYPE_SPECIAL:
 	case TAR_NUM_TYPES:
 		break;
 	}

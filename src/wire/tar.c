@@ -29,6 +29,7 @@ enum { AT_TYPE = 156, AT_MAGIC = 257 };
 enum state {
 	STATE_HEADER, /* collecting a header block */
 	STATE_PAX,    /* collecting pax records */
+	STATE_LONG,   /* collecting a long name of GNU */
 	STATE_DATA,   /* inside a file, then its padding */
 	STATE_END,
 	STATE_BAD,
@@ -69,6 +70,12 @@ void tar_reader_init(struct tar_reader *r)
 	memset(r, 0, sizeof(*r));
 }
 
+void tar_reader_init_layer(struct tar_reader *r)
+{
+	tar_reader_init(r);
+	r->is_layer = true;
+}
+
 bool tar_reader_is_done(const struct tar_reader *r)
 {
 	return r->state == STATE_END;
@@ -88,12 +95,29 @@ static struct bb_span text_field(const uint8_t *block, struct field f)
 	return (struct bb_span){ block + f.at, nul ? (size_t)(nul - (block + f.at)) : f.len };
 }
 
-/* Octal digits with spaces or NULs around them; base-256 of GNU is refused */
-static bool octal_field(const uint8_t *block, struct field f, uint64_t *ret)
+/* GNU: the first bit is set, the others are a number; none that is negative or needs 64 bits */
+static bool binary_field(const uint8_t *p, size_t len, uint64_t *ret)
 {
+	uint64_t v = p[0] & 0x7f;
+
+	for (size_t i = 1; i < len; i++) {
+		if (v >> 55)
+			return false;
+		v = v << 8 | p[i];
+	}
+	*ret = v;
+	return true;
+}
+
+/* Octal digits with spaces or NULs around them; base-256 of GNU only in layers */
+static bool number_field(const struct tar_reader *r, struct field f, uint64_t *ret)
+{
+	const uint8_t *block = r->block;
 	size_t i = f.at, end = f.at + f.len;
 	uint64_t v = 0;
 
+	if (r->is_layer && block[i] & 0x80)
+		return binary_field(block + i, f.len, ret);
 	while (i < end && block[i] == ' ')
 		i++;
 	while (i < end && block[i] >= '0' && block[i] <= '7')
@@ -159,6 +183,8 @@ static bool copy_text(struct bb_span in, char out[static TAR_PATH_MAX])
 
 static enum tar_result take_record(struct tar_reader *r, struct bb_span key, struct bb_span value)
 {
+	uint64_t id = 0;
+
 	if (bb_span_eq(key, BB_SPAN_STR("path"))) {
 		r->has_path = tar_path_normalize(value, r->over.path);
 		return r->has_path ? TAR_RESULT_OK : TAR_RESULT_BAD_NAME;
@@ -171,6 +197,16 @@ static enum tar_result take_record(struct tar_reader *r, struct bb_span key, str
 		r->has_size = decimal(value, &r->over.size);
 		return r->has_size ? TAR_RESULT_OK : TAR_RESULT_BAD_PAX;
 	}
+	if (bb_span_eq(key, BB_SPAN_STR("uid"))) {
+		r->has_uid = decimal(value, &id) && id <= UINT32_MAX;
+		r->over.uid = (uint32_t)id;
+		return r->has_uid || !r->is_layer ? TAR_RESULT_OK : TAR_RESULT_BAD_PAX;
+	}
+	if (bb_span_eq(key, BB_SPAN_STR("gid"))) {
+		r->has_gid = decimal(value, &id) && id <= UINT32_MAX;
+		r->over.gid = (uint32_t)id;
+		return r->has_gid || !r->is_layer ? TAR_RESULT_OK : TAR_RESULT_BAD_PAX;
+	}
 	if (bb_span_eq(key, BB_SPAN_STR("mtime"))) {
 		r->has_mtime = pax_time(value, &r->over.mtime);
 		return r->has_mtime ? TAR_RESULT_OK : TAR_RESULT_BAD_PAX;
@@ -181,39 +217,69 @@ static enum tar_result take_record(struct tar_reader *r, struct bb_span key, str
 	return TAR_RESULT_OK;
 }
 
-/* Records of the form "LENGTH key=value\n", LENGTH counting the whole record */
+/* A record of the form "LENGTH key=value\n", LENGTH counting the whole of it; @in moves past it */
+static bool next_record(struct bb_span *in, struct bb_span *key, struct bb_span *value)
+{
+	const uint8_t *space = memchr(in->p, ' ', in->len < 20 ? in->len : 20), *eq;
+	struct bb_span record;
+	uint64_t len;
+
+	if (!space || !decimal((struct bb_span){ in->p, (size_t)(space - in->p) }, &len) ||
+	    len > in->len || len < (size_t)(space - in->p) + 2 || in->p[len - 1] != '\n')
+		return false;
+	record.p = space + 1;
+	record.len = (size_t)(in->p + len - 1 - record.p);
+	eq = record.len ? memchr(record.p, '=', record.len) : NULL;
+	if (!eq)
+		return false;
+	*key = (struct bb_span){ record.p, (size_t)(eq - record.p) };
+	*value = (struct bb_span){ eq + 1, record.len - key->len - 1 };
+	in->p += len;
+	in->len -= len;
+	return true;
+}
+
 static enum tar_result take_pax(struct tar_reader *r)
 {
-	struct bb_span in = { (const uint8_t *)r->pax, r->pax_len };
+	struct bb_span in = { (const uint8_t *)r->pax, r->pax_len }, key, value;
 
 	while (in.len) {
-		const uint8_t *space = memchr(in.p, ' ', in.len < 20 ? in.len : 20);
-		struct bb_span record, key;
-		enum tar_result res;
-		const uint8_t *eq;
-		uint64_t len;
+		enum tar_result res = TAR_RESULT_BAD_PAX;
 
-		if (!space || !decimal((struct bb_span){ in.p, (size_t)(space - in.p) }, &len) ||
-		    len > in.len || len < (size_t)(space - in.p) + 2 || in.p[len - 1] != '\n')
-			return TAR_RESULT_BAD_PAX;
-		record.p = space + 1;
-		record.len = (size_t)(in.p + len - 1 - record.p);
-		eq = record.len ? memchr(record.p, '=', record.len) : NULL;
-		if (!eq)
-			return TAR_RESULT_BAD_PAX;
-		key = (struct bb_span){ record.p, (size_t)(eq - record.p) };
-		res = take_record(r, key, (struct bb_span){ eq + 1, record.len - key.len - 1 });
+		if (next_record(&in, &key, &value))
+			res = take_record(r, key, value);
 		if (res != TAR_RESULT_OK)
 			return res;
-		in.p += len;
-		in.len -= len;
 	}
+	r->has_pax = true;
 	return TAR_RESULT_OK;
 }
 
-static bool take_type(uint8_t c, enum tar_type *ret)
+bool tar_reader_xattr(const struct tar_reader *r, size_t *at, struct bb_span *ret_name,
+		      struct bb_span *ret_value)
 {
-	switch (c) {
+	static const char prefix[] = "SCHILY.xattr.";
+	const size_t n = sizeof(prefix) - 1;
+	struct bb_span in, key, value;
+
+	if (!r->pax_is_entrys)
+		return false;
+	in = (struct bb_span){ (const uint8_t *)r->pax + *at, r->pax_len - *at };
+	while (in.len && next_record(&in, &key, &value)) {
+		if (key.len <= n || memcmp(key.p, prefix, n) != 0)
+			continue;
+		*at = r->pax_len - in.len;
+		*ret_name = (struct bb_span){ key.p + n, key.len - n };
+		*ret_value = value;
+		return true;
+	}
+	*at = r->pax_len;
+	return false;
+}
+
+static bool take_type(const struct tar_reader *r, enum tar_type *ret)
+{
+	switch (r->block[AT_TYPE]) {
 	case '0':
 	case '\0':
 		*ret = TAR_TYPE_FILE;
@@ -224,6 +290,14 @@ static bool take_type(uint8_t c, enum tar_type *ret)
 	case '2':
 		*ret = TAR_TYPE_SYMLINK;
 		return true;
+	case '1':
+		*ret = TAR_TYPE_HARDLINK;
+		return r->is_layer;
+	case '3':
+	case '4':
+	case '6':
+		*ret = TAR_TYPE_SPECIAL;
+		return r->is_layer;
 	default:
 		return false;
 	}
@@ -252,11 +326,29 @@ static bool take_name(struct tar_reader *r)
 static bool take_target(struct tar_reader *r)
 {
 	r->entry.target[0] = '\0';
-	if (r->entry.type != TAR_TYPE_SYMLINK)
+	if (r->entry.type != TAR_TYPE_SYMLINK && r->entry.type != TAR_TYPE_HARDLINK)
 		return true;
-	if (!r->has_target)
-		return copy_text(text_field(r->block, F_LINK), r->entry.target);
+	if (!r->has_target && !copy_text(text_field(r->block, F_LINK), r->over.target))
+		return false;
+	if (r->entry.type == TAR_TYPE_HARDLINK)
+		return tar_path_normalize(BB_SPAN_STR(r->over.target), r->entry.target) &&
+		       strcmp(r->entry.target, ".") != 0;
 	memcpy(r->entry.target, r->over.target, sizeof(r->entry.target));
+	return true;
+}
+
+static bool take_owner(struct tar_reader *r)
+{
+	uint64_t uid = r->over.uid, gid = r->over.gid;
+
+	r->entry.uid = r->entry.gid = 0;
+	if (!r->is_layer)
+		return true;
+	if ((!r->has_uid && !number_field(r, F_UID, &uid)) ||
+	    (!r->has_gid && !number_field(r, F_GID, &gid)) || uid > UINT32_MAX || gid > UINT32_MAX)
+		return false;
+	r->entry.uid = (uint32_t)uid;
+	r->entry.gid = (uint32_t)gid;
 	return true;
 }
 
@@ -265,9 +357,9 @@ static enum tar_event take_member(struct tar_reader *r, uint64_t size)
 	struct tar_entry *e = &r->entry;
 	uint64_t mode, mtime;
 
-	if (!take_type(r->block[AT_TYPE], &e->type))
+	if (!take_type(r, &e->type))
 		return refuse(r, TAR_RESULT_BAD_TYPE);
-	if (!octal_field(r->block, F_MODE, &mode) || !octal_field(r->block, F_MTIME, &mtime))
+	if (!number_field(r, F_MODE, &mode) || !number_field(r, F_MTIME, &mtime) || !take_owner(r))
 		return refuse(r, TAR_RESULT_BAD_NUMBER);
 	if (!take_name(r) || (e->type != TAR_TYPE_DIR && strcmp(e->path, ".") == 0))
 		return refuse(r, TAR_RESULT_BAD_NAME);
@@ -278,11 +370,26 @@ static enum tar_event take_member(struct tar_reader *r, uint64_t size)
 	e->size = r->has_size ? r->over.size : size;
 	if (e->type != TAR_TYPE_FILE && e->size)
 		return refuse(r, TAR_RESULT_BAD_SIZE);
+	r->pax_is_entrys = r->has_pax;
 	r->has_path = r->has_target = r->has_size = r->has_mtime = false;
+	r->has_uid = r->has_gid = r->has_pax = false;
 	r->data_left = e->size;
 	r->skip_left = tar_padding(e->size);
 	r->state = e->size ? STATE_DATA : STATE_HEADER;
 	return TAR_EVENT_ENTRY;
+}
+
+/* GNU: the data is the name ('L') or target ('K') of the next member, with a NUL behind it */
+static enum tar_event take_long(struct tar_reader *r, uint64_t size)
+{
+	r->long_is_target = r->block[AT_TYPE] == 'K';
+	if (size < 2 || size > TAR_PATH_MAX)
+		return refuse(r, r->long_is_target ? TAR_RESULT_BAD_TARGET : TAR_RESULT_BAD_NAME);
+	r->data_left = size;
+	r->long_len = 0;
+	r->skip_left = tar_padding(size);
+	r->state = STATE_LONG;
+	return TAR_EVENT_MORE;
 }
 
 static enum tar_event take_header(struct tar_reader *r)
@@ -296,16 +403,19 @@ static enum tar_event take_header(struct tar_reader *r)
 		r->state = STATE_END;
 		return TAR_EVENT_END;
 	}
-	if (r->zero_blocks || !octal_field(r->block, F_SUM, &sum) || sum != checksum(r->block))
+	if (r->zero_blocks || !number_field(r, F_SUM, &sum) || sum != checksum(r->block))
 		return refuse(r, TAR_RESULT_BAD_CHECKSUM);
 	/* "ustar\0" of POSIX or "ustar " of GNU */
 	if (memcmp(r->block + AT_MAGIC, "ustar", 5) != 0)
 		return refuse(r, TAR_RESULT_BAD_MAGIC);
-	if (!octal_field(r->block, F_SIZE, &size))
+	if (!number_field(r, F_SIZE, &size))
 		return refuse(r, TAR_RESULT_BAD_NUMBER);
+	if (r->is_layer && (r->block[AT_TYPE] == 'L' || r->block[AT_TYPE] == 'K'))
+		return take_long(r, size);
 	if (r->block[AT_TYPE] != 'x' && r->block[AT_TYPE] != 'g')
 		return take_member(r, size);
-	if (size > TAR_PAX_MAX)
+	/* the records of a member stay where they are for its attributes */
+	if (size > TAR_PAX_MAX || (r->is_layer && r->has_pax))
 		return refuse(r, TAR_RESULT_BAD_PAX);
 	r->pax_is_global = r->block[AT_TYPE] == 'g';
 	r->pax_len = 0;
@@ -361,6 +471,43 @@ static enum tar_event step_pax(struct tar_reader *r, struct bb_span *in)
 	return res == TAR_RESULT_OK ? TAR_EVENT_MORE : refuse(r, res);
 }
 
+static enum tar_event step_long(struct tar_reader *r, struct bb_span *in)
+{
+	char *to = r->long_is_target ? r->over.target : r->over.path, raw[TAR_PATH_MAX];
+	size_t n = at_most(r->data_left, in->len);
+
+	memcpy(to + r->long_len, in->p, n);
+	r->long_len += n;
+	r->data_left -= n;
+	advance(in, n);
+	n = r->data_left ? 0 : at_most(r->skip_left, in->len);
+	r->skip_left -= n;
+	advance(in, n);
+	if (r->data_left || r->skip_left)
+		return TAR_EVENT_MORE;
+	r->state = STATE_HEADER;
+	if (to[--r->long_len] != '\0' ||
+	    !copy_text((struct bb_span){ (uint8_t *)to, r->long_len }, raw))
+		return refuse(r, r->long_is_target ? TAR_RESULT_BAD_TARGET : TAR_RESULT_BAD_NAME);
+	if (r->long_is_target)
+		r->has_target = true;
+	else
+		r->has_path = tar_path_normalize(BB_SPAN_STR(raw), r->over.path);
+	return r->long_is_target || r->has_path ? TAR_EVENT_MORE : refuse(r, TAR_RESULT_BAD_NAME);
+}
+
+uint64_t tar_reader_skip(struct tar_reader *r)
+{
+	uint64_t n = 0;
+
+	if (r->state == STATE_DATA) {
+		n = r->data_left + r->skip_left;
+		r->data_left = r->skip_left = 0;
+		r->state = STATE_HEADER;
+	}
+	return n;
+}
+
 static enum tar_event step_data(struct tar_reader *r, struct bb_span *in, struct bb_span *ret_data)
 {
 	size_t n = at_most(r->data_left ? r->data_left : r->skip_left, in->len);
@@ -397,6 +544,8 @@ enum tar_event tar_reader_next(struct tar_reader *r, struct bb_span *in, struct 
 			e = step_header(r, in);
 		else if (r->state == STATE_PAX)
 			e = step_pax(r, in);
+		else if (r->state == STATE_LONG)
+			e = step_long(r, in);
 		else
 			e = step_data(r, in, ret_data);
 		if (e != TAR_EVENT_MORE)
@@ -497,8 +646,8 @@ size_t tar_header_write(uint8_t out[static TAR_HEADER_MAX], const struct tar_ent
 	char path[TAR_PATH_MAX];
 	size_t n, total = 0;
 
-	static_assert(BB_ARRAY_LEN(types) == TAR_NUM_TYPES, "types[]");
-	if (e->type >= TAR_NUM_TYPES || !tar_path_normalize(BB_SPAN_STR(e->path), path) ||
+	/* what only layers have is never written */
+	if (e->type >= BB_ARRAY_LEN(types) || !tar_path_normalize(BB_SPAN_STR(e->path), path) ||
 	    (e->type == TAR_TYPE_SYMLINK && !e->target[0]) ||
 	    (e->type != TAR_TYPE_FILE && e->size) || e->mtime == INT64_MIN)
 		return 0;
