@@ -4,14 +4,19 @@
 # OUT/root.erofs, OUT/roots.pem and OUT/root.facts. As root, or as a user with subordinate ids
 # (uidmap). clean.sh OUT removes what an interrupted run left.
 #
-# Other recipes source it with `npm` (a package), `npm_native` (its package for this machine, at the
-# version V) and `npm_program` (the program in it) set: what is published there is put in as well.
+# Other recipes source it with `more` (Debian packages) set, or with `npm` (a package), `npm_native` (its
+# package for this machine, at the version V) and `npm_program` (the program in it): what is published
+# there is put in as well.
+#
+# Packages are kept in $BB_DOWNLOADS as they come, so that a build that was interrupted, or the next
+# recipe, does not fetch them again; apt takes from there what the signed index still names.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/debian.sh"
 out=$1
 packages=curl,git,ca-certificates,python3,bind9-dnsutils,iproute2,nftables,ripgrep,openssh-client
-packages=$packages,procps,less,sudo,jq,unzip,xz-utils,file,nano
+packages=$packages,procps,less,sudo,jq,unzip,xz-utils,file,nano${more:+,$more}
+downloads=${BB_DOWNLOADS:-$out}/debs
 die() { printf 'base: %s\n' "$*" >&2; exit 1; }
 
 # mmdebstrap's namespace does not hold the caller's id, so its directory must not lie in a private
@@ -25,6 +30,17 @@ trap 'exit 143' INT TERM HUP
 
 mode=root
 [ "$(id -u)" = 0 ] || mode=unshare
+mkdir -p "$downloads"
+find "$downloads" -mtime +30 -type f -delete
+# What apt has fetched lies in the new root until it is installed. A name appears there when it is whole
+keep_debs() {
+	for deb in "$tmp"/mmdebstrap.*/var/cache/apt/archives/*.deb; do
+		[ ! -f "$deb" ] || [ -e "$downloads/${deb##*/}" ] || {
+			cp "$deb" "$downloads/.new" && mv "$downloads/.new" "$downloads/${deb##*/}"
+		} 2>/dev/null || :
+	done
+}
+(while sleep 1 && [ -e "$out/tmpdir" ]; do keep_debs; done) >/dev/null 2>&1 &
 printf 'base: installing packages (%s)\n' "$suite"
 # The hooks run on the host with the new root as $1
 cd /
@@ -33,6 +49,9 @@ TMPDIR=$tmp mmdebstrap --quiet --mode=$mode --variant=minbase --format=tar --inc
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	--dpkgopt='path-exclude=/usr/share/info/*' \
+	--skip=download/empty --skip=essential/unlink \
+	--setup-hook='mkdir -p "$1/var/cache/apt/archives"' \
+	--setup-hook="sync-in '$downloads' /var/cache/apt/archives" \
 	--customize-hook='chroot "$1" groupadd -g 1000 node' \
 	--customize-hook='chroot "$1" useradd -u 1000 -g 1000 -m -s /bin/bash node' \
 	--customize-hook='mkdir -p "$1/workspace" && chroot "$1" chown node:node /workspace' \

@@ -49,9 +49,19 @@ line=$( (newest main "$mirror"; newest security "$security") | sort -V | tail -n
 version=${line%% *} rest=${line#* }
 url=${rest% *} sum=${rest##* }
 
-say "kernel: downloading $version"
-fetch "$url" "$tmp/kernel.deb"
-has_sum "$sum" "$tmp/kernel.deb" || die "$url does not match the signed index"
+# What was fetched before, in whole or in part, is not fetched again: its sum is what counts
+deb=${BB_DOWNLOADS:-$tmp}/kernel-$sum.deb
+find "${BB_DOWNLOADS:-$tmp}" -maxdepth 1 -name 'kernel-*' ! -name "kernel-$sum*" -type f -delete
+if [ ! -e "$deb" ] || ! has_sum "$sum" "$deb"; then
+	say "kernel: downloading $version"
+	curl -fsS --retry 3 --connect-timeout 20 -C - -o "$deb.part" "$url" || {
+		rm -f "$deb.part"
+		fetch "$url" "$deb.part"
+	}
+	has_sum "$sum" "$deb.part" || { rm -f "$deb.part"; die "$url does not match the signed index"; }
+	mv "$deb.part" "$deb"
+fi
+ln -s "$deb" "$tmp/kernel.deb"
 mkdir -p "$tmp/root"
 dpkg-deb -x "$tmp/kernel.deb" "$tmp/root" 2>/dev/null ||
 	(cd "$tmp" && ar x kernel.deb && tar -C root -xf data.tar.xz) || die "cannot unpack $url"

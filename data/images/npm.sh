@@ -20,12 +20,22 @@ tarball=$(field tarball <"$out/npm.json")
 integrity=$(field integrity <"$out/npm.json")
 case $integrity in sha512-*) ;; *) die "$native: no SHA-512 in the registry" ;; esac
 case $tarball in "$registry"/*) ;; *) die "$native: its archive lies outside the registry: $tarball" ;; esac
-curl -fsS --retry 3 -m 1200 -o "$out/npm.tgz" "$tarball" || die "$tarball cannot be fetched"
 want=$(printf %s "${integrity#sha512-}" | base64 -d | od -An -v -tx1 | tr -d ' \n')
-got=$(sha512sum "$out/npm.tgz" | cut -d' ' -f1)
-[ "$want" = "$got" ] || die "$native: the archive is not what the registry describes"
+is_wanted() { [ -f "$1" ] && [ "$want" = "$(sha512sum "$1" | cut -d' ' -f1)" ]; }
+# Kept, in whole or in part, for the next try
+kept=${BB_DOWNLOADS:-$out} tgz=npm-$recipe-$(printf %.32s "$want").tgz
+find "$kept" -maxdepth 1 -name "npm-$recipe-*" ! -name "$tgz*" -type f -delete
+tgz=$kept/$tgz
+if ! is_wanted "$tgz"; then
+	curl -fsS --retry 3 -m 1200 -C - -o "$tgz.part" "$tarball" || {
+		rm -f "$tgz.part"
+		curl -fsS --retry 3 -m 1200 -o "$tgz.part" "$tarball" || die "$tarball cannot be fetched"
+	}
+	is_wanted "$tgz.part" || { rm -f "$tgz.part"; die "$native: the archive is not what the registry describes"; }
+	mv "$tgz.part" "$tgz"
+fi
 mkdir "$out/npm"
-tar -C "$out/npm" -xzf "$out/npm.tgz" --no-same-owner || die "$native cannot be unpacked"
+tar -C "$out/npm" -xzf "$tgz" --no-same-owner || die "$native cannot be unpacked"
 [ -x "$out/npm/package/$npm_program" ] || die "$native has no $npm_program"
 printf '%s %s\n' "$npm" "$version" >"$out/npm/package/VERSION"
-rm -f "$out/npm.tgz" "$out/npm.json"
+rm -f "$out/npm.json"
