@@ -3,13 +3,15 @@
 #define BB_IMAGE_IMAGE_H
 #include "base/buf.h"
 #include "state/paths.h"
+#include <jansson.h>
 
 /**
  * DOC: image - what bottles boot: kernel, modules, read-only root, and the disk they write to
  *
  * Layer:     image
  * Used by:   cli (image ls|build, doctor), bottled
- * Trust:     built from signed Debian archives by the operator; read-only afterwards
+ * Trust:     built from signed Debian archives by the operator, or imported: then by a process in a
+ *            jail (proc/unpacker), whose result is checked; read-only afterwards
  * Ownership: struct image holds paths only
  *
  * Store: <cache>/images/<digest>/ holds vmlinux, modules.cpio, root.erofs, roots.pem and
@@ -23,12 +25,15 @@ struct image {
 	char name[IMAGE_NAME_MAX];
 	char digest[65];
 	char kernel_release[128];
-	char built[32]; /* RFC 3339, UTC */
+	char built[32];   /* RFC 3339, UTC */
+	char origin[256]; /* what it was made of */
+	char stamp[96];   /* of that, to see whether it has changed; or "" */
 	uint64_t bytes;
 	char kernel_path[PATHS_MAX];
 	char modules_path[PATHS_MAX];
 	char root_path[PATHS_MAX];
 	char roots_path[PATHS_MAX]; /* PEM: the image's own certificate roots */
+	char manifest_path[PATHS_MAX];
 };
 
 /** struct image_extra_file - One file that bottled adds to the initramfs */
@@ -56,8 +61,11 @@ BB_MUST_USE int image_list(void (*fn)(const struct image *image, const struct bb
 /** image_progress_fn - One line about what the build does */
 typedef void (*image_progress_fn)(const char *line, void *arg);
 
+/** image_is_recipe() - Is it the name of one that image_build() knows? */
+bool image_is_recipe(const char *name);
+
 /**
- * image_build() - Build a recipe ("base", "claude", "codex") and give it its name
+ * image_build() - Build a recipe ("base", "claude", "codex", "dev") and give it its name
  * @mirror:	Debian mirror, or NULL for the default
  * @fn:		progress, also "waiting for another build"
  *
@@ -67,6 +75,50 @@ typedef void (*image_progress_fn)(const char *line, void *arg);
  */
 BB_MUST_USE int image_build(const char *name, const char *mirror, image_progress_fn fn, void *arg,
 			    struct image *ret, struct bb_err *err);
+
+/**
+ * image_import() - Make an image of an archive: OCI layout (tar or directory) or `docker save`
+ * @path:	the archive
+ * @name:	to give it; not a recipe's
+ * @origin, @stamp: recorded; NULL: @path, and none
+ *
+ * The archive is decoded in a process that can open nothing (proc/unpacker). The kernel is that of
+ * the newest image that is there; without one it is fetched.
+ *
+ * Return: 0 with @ret; -errno with an @err that names the archive; then the store is as before
+ */
+BB_MUST_USE int image_import(const char *path, const char *name, const char *origin,
+			     const char *stamp, image_progress_fn fn, void *arg, struct image *ret,
+			     struct bb_err *err);
+
+/**
+ * image_build_dockerfile() - Have buildah, podman or docker build it, then import the result
+ * @path:	of the Dockerfile; its directory is the context
+ *
+ * Return: as image_import(); -ENOENT when none of the three is there
+ */
+BB_MUST_USE int image_build_dockerfile(const char *path, const char *name, const char *stamp,
+				       image_progress_fn fn, void *arg, struct image *ret,
+				       struct bb_err *err);
+
+/** image_is_path() - Does this name a file, not an image? "/…", "./…", "../…" */
+bool image_is_path(const char *text);
+/** image_path_name() - The name that an image has which was made of this file, without being given
+ * one: "path-" and twelve digits of a digest. Return: 0 or -errno with @err */
+BB_MUST_USE int image_path_name(const char *path, char ret[static IMAGE_NAME_MAX],
+				struct bb_err *err);
+/**
+ * image_from_path() - An archive or Dockerfile as an image; made only when the file has changed
+ * @name:	NULL: image_path_name()
+ * @again:	also when it has not
+ */
+BB_MUST_USE int image_from_path(const char *path, const char *name, bool again,
+				image_progress_fn fn, void *arg, struct image *ret,
+				struct bb_err *err);
+
+/** image_env() - Environment that an imported image asks for; owned object, {} without one, NULL
+ * without memory */
+json_t *image_env(const struct image *image);
 
 /**
  * image_remove() - Take its name away, and its files where no other name is left

@@ -62,6 +62,22 @@ static int check_files(const char *dir, const json_t *files, struct image *ret, 
 	return 0;
 }
 
+static void copy_text(const json_t *json, const char *key, char *ret, size_t size)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	(void)snprintf(ret, size, "%s", text ? text : "");
+}
+
+json_t *image_env(const struct image *image)
+{
+	json_error_t je;
+	json_auto_t *json = json_load_file(image->manifest_path, 0, &je);
+	json_t *env = json_object_get(json, "env");
+
+	return json_is_object(env) ? json_incref(env) : json_object();
+}
+
 static int read_manifest(const char *dir, struct image *ret, struct bb_err *err)
 {
 	bb_auto_buf struct bb_buf text;
@@ -91,6 +107,9 @@ static int read_manifest(const char *dir, struct image *ret, struct bb_err *err)
 	(void)snprintf(ret->digest, sizeof(ret->digest), "%s", digest);
 	(void)snprintf(ret->kernel_release, sizeof(ret->kernel_release), "%s", release);
 	(void)snprintf(ret->built, sizeof(ret->built), "%s", built);
+	(void)snprintf(ret->manifest_path, sizeof(ret->manifest_path), "%s", path);
+	copy_text(json, "origin", ret->origin, sizeof(ret->origin));
+	copy_text(json, "stamp", ret->stamp, sizeof(ret->stamp));
 	return check_files(dir, files, ret, err);
 }
 

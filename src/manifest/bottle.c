@@ -172,6 +172,26 @@ static void parse_resources(const struct tree *n, struct bottle *b, struct diag 
 		b->pids = (uint32_t)v;
 }
 
+/*
+ * A name, or a file: "/…", "./…", "../…", the last two beside the manifest. A Dockerfile is always
+ * a file.
+ */
+static void take_image(const struct tree *n, const char *key, bool is_file, struct bottle *b)
+{
+	const char *text = n->text, *slash = strrchr(n->at.file, '/');
+	bool relative = text[0] == '.' && (text[1] == '/' || strncmp(text, "../", 3) == 0);
+
+	free(b->image);
+	b->image = NULL;
+	if (slash && text[0] != '/' && (relative || is_file)) {
+		if (asprintf(&b->image, "%.*s/%s", (int)(slash - n->at.file), n->at.file, text) < 0)
+			b->image = NULL;
+	} else {
+		b->image = strdup(text);
+	}
+	note_source(b, key, n);
+}
+
 static void parse_provider(const struct tree *n, struct bottle *b, struct diag *diag)
 {
 	static const char *const keys[] = { "template",    "dockerfile",
@@ -192,9 +212,10 @@ static void parse_provider(const struct tree *n, struct bottle *b, struct diag *
 			note_source(b, "agent_provider.template", k);
 		}
 	}
-	if ((k = tree_get(n, "dockerfile"))) {
-		(void)schema_text(k, "dockerfile", diag);
-		schema_not_built(b, k, "agent_provider.dockerfile");
+	if ((k = tree_get(n, "dockerfile")) && schema_text(k, "dockerfile", diag)) {
+		if (b->image)
+			diag_add(diag, k->at, "image and dockerfile: give one of them");
+		take_image(k, "agent_provider.dockerfile", true, b);
 	}
 	if ((k = tree_get(n, "auth_token")) && schema_variable(k, "auth_token", diag)) {
 		free(b->auth_token);
@@ -323,13 +344,8 @@ void bottle_parse(const struct tree *root, const char *file, struct bottle *ret,
 		parse_extends(k, extends, diag);
 	if ((k = tree_get(root, "env")))
 		parse_env(k, ret, diag);
-	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag)) {
-		ret->image = strdup(k->text);
-		note_source(ret, "image", k);
-		if (strcmp(k->text, "base") != 0 && strcmp(k->text, "claude") != 0 &&
-		    strcmp(k->text, "codex") != 0)
-			schema_not_built(ret, k, "an image other than base, claude and codex");
-	}
+	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag))
+		take_image(k, "image", false, ret);
 	if ((k = tree_get(root, "agent_provider")))
 		parse_provider(k, ret, diag);
 	if ((k = tree_get(root, "resources")))

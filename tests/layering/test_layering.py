@@ -6,7 +6,7 @@ import re
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LAYERS = ["base", "wire", "coding", "content", "policy", "scan", "manifest", "ipc", "jail", "state", "workspace", "image", "vmm", "backend", "proc",
+LAYERS = ["base", "wire", "coding", "content", "policy", "scan", "manifest", "ipc", "jail", "state", "workspace", "oci", "image", "vmm", "backend", "proc",
           "guest"]
 BANNED = ("strcpy strcat sprintf vsprintf gets strncpy strncat atoi atol alloca system popen mktemp tmpnam "
           "gethostbyname inet_addr").split()

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ROLES = ("bottled", "gate", "egress", "dialer", "keyd", "recorder", "porter")
+ROLES = ("bottled", "gate", "egress", "dialer", "keyd", "recorder", "porter", "unpacker")
 USER = "bbtest"
 # make check-kvm: the accelerator that every bottle must have, and how much slower everything is there
 ACCEL, SLOW = os.environ.get("BB_ACCEL", ""), int(os.environ.get("BB_SLOW", "1"))

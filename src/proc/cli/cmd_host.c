@@ -1,85 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image, doctor, help: this host and this program */
+/* doctor, help: this host and this program */
 #include "backend/docker/docker.h"
 #include "image/image.h"
 #include "jail/jail.h"
 #include "proc/cli/commands.h"
 #include "vmm/accel.h"
 #include "vmm/vmm.h"
-#include <errno.h>
 #include <stdio.h>
-#include <time.h>
-
-static void on_progress(const char *line, void *arg)
-{
-	const time_t *start = arg;
-
-	(void)fprintf(stderr, "[%3lds] %s\n", (long)(time(NULL) - *start), line);
-}
-
-static int image_build_cmd(const struct cli_args *args)
-{
-	const char *name = args->n_operands > 1 ? args->operands[1] : "base";
-	struct bb_err err = { 0 };
-	time_t start = time(NULL);
-	struct image image;
-
-	if (!cli_has(args, OPT_REBUILD) && image_open(name, &image, &err) == 0) {
-		(void)fprintf(stderr, "%s is there, built %s; --rebuild makes it anew\n", name,
-			      image.built);
-		(void)printf("%s %s\n", image.name, image.digest);
-		return CLI_OK;
-	}
-	err = (struct bb_err){ 0 };
-	if (image_build(name, cli_opt(args, OPT_MIRROR), on_progress, &start, &image, &err) < 0)
-		return cli_error(err.code == -EINTR ? CLI_INTERRUPTED : CLI_FAILED, "%s", err.msg);
-	(void)printf("%s %s\n", image.name, image.digest);
-	return CLI_OK;
-}
-
-static void on_image(const struct image *image, const struct bb_err *broken, void *arg)
-{
-	(void)arg;
-	if (broken)
-		(void)printf("%-16s %s\n", image->name, broken->msg);
-	else
-		(void)printf("%-16s %.12s  %s  %5llu MiB  kernel %s\n", image->name, image->digest,
-			     image->built, (unsigned long long)(image->bytes >> 20),
-			     image->kernel_release);
-}
-
-static int image_rm_cmd(const struct cli_args *args)
-{
-	int code = CLI_OK;
-
-	if (args->n_operands < 2)
-		return cli_error(CLI_USAGE, "image rm: which?");
-	for (size_t i = 1; i < args->n_operands; i++) {
-		struct bb_err err = { 0 };
-
-		if (image_remove(args->operands[i], &err) < 0)
-			code = cli_error(CLI_FAILED, "%s", err.msg);
-		else
-			(void)printf("%s\n", args->operands[i]);
-	}
-	return code;
-}
-
-int cmd_image(const struct cli_args *args)
-{
-	struct bb_err err = { 0 };
-
-	if (strcmp(args->operands[0], "build") == 0)
-		return image_build_cmd(args);
-	if (strcmp(args->operands[0], "rm") == 0)
-		return image_rm_cmd(args);
-	if (strcmp(args->operands[0], "ls") != 0)
-		return cli_error(CLI_USAGE, "image: ls, build or rm, not '%.40s'",
-				 args->operands[0]);
-	if (image_list(on_image, NULL, &err) < 0)
-		return cli_error(CLI_FAILED, "%s", err.msg);
-	return CLI_OK;
-}
 
 static void doctor_line(bool ok, const char *what, const char *text)
 {

@@ -24,7 +24,9 @@ const struct cli_opt cli_opts[] = {
 				"with --yes: also what programs on this host run by themselves",
 				false },
 	[OPT_HOST_LOG] = { "host", NULL, "what the host processes said", false },
-	[OPT_IMAGE] = { "image", "NAME", "image to boot (default: base, or the provider's)",
+	[OPT_IMAGE] = { "image", "NAME",
+			"image to boot: a name, or the path of an archive or "
+			"Dockerfile (default: base, or the provider's)",
 			false },
 	[OPT_INCLUDE_SECRETS] = { "include-secrets", NULL,
 				  "with --cwd: copy files that look like secrets, too", false },
@@ -34,6 +36,7 @@ const struct cli_opt cli_opts[] = {
 	[OPT_MAN] = { "man", NULL, "the manual page, troff", false },
 	[OPT_METHOD] = { "method", "METHOD", "request method (default: GET)", false },
 	[OPT_MIRROR] = { "mirror", "URL", "Debian mirror to build from", false },
+	[OPT_NAME] = { "name", "NAME", "name of the new image", false },
 	[OPT_NO_TTY] = { "no-tty", NULL, "pipes, even on a terminal", false },
 	[OPT_OLDER_THAN] = { "older-than", "DAYS", "ended bottles made before (default: 30)",
 			     false },
@@ -106,14 +109,20 @@ const struct cli_cmd cli_cmds[] = {
 	  "name.\n"
 	  "ls lists commits, rm removes them.",
 	  OPTS(OPT_JSON), 0, -1, -1, cmd_commit },
-	{ "image", "ls | build [NAME] | rm NAME…", "what bottles boot",
+	{ "image", "ls | build [NAME | ./Dockerfile] | import ARCHIVE | rm NAME…",
+	  "what bottles boot",
 	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and a Debian\n"
-	  "root with the tools that coding agents use (\"base\"), with Claude Code (\"claude\") "
-	  "or\n"
-	  "Codex (\"codex\") from the npm registry as well. An image that is there\n"
-	  "in full is left as it is. rm removes images; a bottle that was kept needs its own to go "
-	  "on.",
-	  OPTS(OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
+	  "root with the tools that coding agents use (\"base\"), with compilers and node "
+	  "(\"dev\"), with\n"
+	  "Claude Code (\"claude\") or Codex (\"codex\") from the npm registry. An image that "
+	  "is there\n"
+	  "in full is left as it is. With the path of a Dockerfile (./Dockerfile) buildah, "
+	  "podman\n"
+	  "or docker builds it. import takes an OCI layout, as a tar file or a directory, or what "
+	  "`docker\n"
+	  "save` writes. Both take --name. rm removes images; a bottle that was kept needs its own "
+	  "to go on.",
+	  OPTS(OPT_NAME, OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
 	  "Says what is missing to run bottles and which accelerator would be used, and why.",
 	  NO_OPTS, 0, 0, -1, cmd_doctor },

@@ -4,6 +4,7 @@
 #include "image/image.h"
 #include "ipc/sock.h"
 #include "proc/cli/commits.h"
+#include "proc/cli/images.h"
 #include "proc/cli/session.h"
 #include <errno.h>
 #include <poll.h>
@@ -68,6 +69,18 @@ static int wait_up(int control, struct bb_err *err)
 	}
 }
 
+/* What the image asks for, under what the bottle says. An engine's own image has its own */
+static json_t *launch_env(const struct plan *p)
+{
+	struct bb_err none = { 0 };
+	struct image image;
+	json_t *env = image_open(p->image, &image, &none) == 0 ? image_env(&image) : json_object();
+
+	if (env)
+		(void)json_object_update(env, p->env);
+	return env ? env : json_incref(p->env);
+}
+
 int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], struct bb_err *err)
 {
 	char state_dir[PATHS_MAX], runtime_dir[PATHS_MAX];
@@ -88,8 +101,15 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 				       .ephemeral = p->ephemeral,
 				       .keep_disk = p->keep_disk,
 				       .jail_strict = p->jail_strict };
+	json_auto_t *env = NULL;
 	int control, r;
 
+	r = images_prepare(&p->image, err);
+	if (r < 0)
+		return r;
+	start.image = p->image;
+	env = launch_env(p);
+	start.env = env;
 	r = p->resume ? state_bottle_open(&p->paths, p->resume, true, &b, err)
 		      : state_bottle_create(&p->paths, p->name, &b, err);
 	if (r == 0 && !p->quiet)

@@ -37,6 +37,7 @@ enum cli_opt_id {
 	OPT_MAN,
 	OPT_METHOD,
 	OPT_MIRROR,
+	OPT_NAME,
 	OPT_NO_TTY,
 	OPT_OLDER_THAN,
 	OPT_ONLY,

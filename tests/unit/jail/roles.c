@@ -9,6 +9,7 @@
 #include "proc/gate/rules.h"
 #include "proc/porter/rules.h"
 #include "proc/recorder/rules.h"
+#include "proc/unpacker/rules.h"
 #include "tests/unit/jail/alone.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +36,8 @@ static const struct {
 	{ "recorder", { &jail_common, &recorder_rules } },
 	{ "porter (command)", { &jail_common } },
 	{ "porter (copy)", { &jail_common, &porter_copy_rules } },
+	{ "unpacker", { &jail_common, &unpacker_rules } },
+	{ "unpacker (directory)", { &jail_common, &unpacker_rules, &unpacker_dir_rules } },
 };
 
 /* ---- the lists ---- */
@@ -196,6 +199,8 @@ static const struct {
 	{ "recorder", { "ftruncate", "pwrite64" } },
 	{ "porter (copy)",
 	  { "openat2", "unlinkat", "mkdirat", "symlinkat", "readlinkat", "getdents64" } },
+	{ "unpacker", { "ftruncate", "pwrite64" } },
+	{ "unpacker (directory)", { "openat2", "ftruncate", "pwrite64" } },
 };
 
 static bool may(const char *role, const char *what)

@@ -221,6 +221,36 @@ static void forward_is_compiled(void **state)
 	bottle_release(&b);
 }
 
+static void images_are_names_or_files(void **state)
+{
+	static const struct {
+		const char *text, *image; /* image below bottles/ with '@' */
+	} cases[] = {
+		{ "image: mine", "mine" },
+		{ "image: registry.test/x:1", "registry.test/x:1" },
+		{ "image: /a/b.tar", "/a/b.tar" },
+		{ "image: ./Dockerfile", "@/./Dockerfile" },
+		{ "image: ../saved.tar", "@/../saved.tar" },
+		{ "agent_provider: {dockerfile: Dockerfile}", "@/Dockerfile" },
+		{ "agent_provider: {dockerfile: /d/Dockerfile}", "/d/Dockerfile" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		bool beside = cases[i].image[0] == '@';
+		char text[200], want[400];
+		struct bottle b;
+
+		(void)snprintf(text, sizeof(text), "---\n%s\n---\n", cases[i].text);
+		(void)snprintf(want, sizeof(want), "%s%s%s", beside ? home : "",
+			       beside ? "/bottles" : "", cases[i].image + beside);
+		put("bottles/image.md", text);
+		assert_int_equal(load("image", &b), 0);
+		assert_string_equal(b.image, want);
+		bottle_release(&b);
+	}
+}
+
 static void agents_widen_nothing(void **state)
 {
 	struct manifest_dirs dirs = { home, "/nonexistent" };
@@ -283,6 +313,7 @@ int main(void)
 		cmocka_unit_test(cycles_and_missing_parents_die),
 		cmocka_unit_test(not_built_is_noted),
 		cmocka_unit_test(forward_is_compiled),
+		cmocka_unit_test(images_are_names_or_files),
 		cmocka_unit_test(agents_widen_nothing),
 	};
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image ls, build, import, rm: what bottles boot */
+#include "image/image.h"
+#include "proc/cli/commands.h"
+#include "proc/cli/images.h"
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static void on_progress(const char *line, void *arg)
+{
+	const time_t *start = arg;
+
+	(void)fprintf(stderr, "[%3lds] %s\n", (long)(time(NULL) - *start), line);
+}
+
+static int done(int r, const struct image *image, const struct bb_err *err)
+{
+	if (r < 0)
+		return cli_error(r == -EINTR ? CLI_INTERRUPTED : CLI_FAILED, "%s", err->msg);
+	(void)printf("%s %s\n", image->name, image->digest);
+	return CLI_OK;
+}
+
+static int build_recipe(const struct cli_args *args, const char *name)
+{
+	time_t start = time(NULL);
+	struct bb_err err = { 0 };
+	struct image image;
+
+	if (cli_has(args, OPT_NAME))
+		return cli_error(CLI_USAGE, "image build: --name is for Dockerfiles");
+	if (!cli_has(args, OPT_REBUILD) && image_open(name, &image, &err) == 0) {
+		(void)fprintf(stderr, "%s is there, built %s; --rebuild makes it anew\n", name,
+			      image.built);
+		return done(0, &image, &err);
+	}
+	err = (struct bb_err){ 0 };
+	return done(image_build(name, cli_opt(args, OPT_MIRROR), on_progress, &start, &image, &err),
+		    &image, &err);
+}
+
+static int image_build_cmd(const struct cli_args *args)
+{
+	const char *what = args->n_operands > 1 ? args->operands[1] : "base";
+	time_t start = time(NULL);
+	struct bb_err err = { 0 };
+	struct image image;
+
+	if (!image_is_path(what))
+		return build_recipe(args, what);
+	return done(image_from_path(what, cli_opt(args, OPT_NAME), true, on_progress, &start,
+				    &image, &err),
+		    &image, &err);
+}
+
+/* "dir/My_Image-1.2.tar.gz" → "my_image-1.2" */
+static void name_of_file(const char *path, char ret[static IMAGE_NAME_MAX])
+{
+	static const char *const endings[] = { ".gz", ".tgz", ".zst", ".tar", ".oci" };
+	char text[IMAGE_NAME_MAX];
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	for (size_t at = n; at-- > 0;) {
+		if (path[at] == '/') {
+			path += at + 1;
+			n -= at + 1;
+			break;
+		}
+	}
+	(void)snprintf(text, sizeof(text), "%.*s", (int)n, path);
+	for (size_t i = 0; i < BB_ARRAY_LEN(endings); i++) {
+		size_t have = strlen(text), len = strlen(endings[i]);
+
+		if (have > len && strcmp(text + have - len, endings[i]) == 0)
+			text[have - len] = '\0';
+	}
+	for (char *c = text; *c; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	memcpy(ret, text, IMAGE_NAME_MAX);
+}
+
+static int image_import_cmd(const struct cli_args *args)
+{
+	char name[IMAGE_NAME_MAX];
+	time_t start = time(NULL);
+	struct bb_err err = { 0 };
+	struct image image;
+
+	if (args->n_operands != 2)
+		return cli_error(CLI_USAGE, "image import: one archive, or the directory of an OCI "
+					    "layout");
+	name_of_file(args->operands[1], name);
+	if (cli_has(args, OPT_NAME))
+		(void)snprintf(name, sizeof(name), "%s", cli_opt(args, OPT_NAME));
+	return done(image_import(args->operands[1], name, NULL, NULL, on_progress, &start, &image,
+				 &err),
+		    &image, &err);
+}
+
+int images_prepare(char **image, struct bb_err *err)
+{
+	time_t start = time(NULL);
+	struct image made;
+	char *name;
+	int r;
+
+	if (!image_is_path(*image))
+		return 0;
+	r = image_from_path(*image, NULL, false, on_progress, &start, &made, err);
+	if (r < 0)
+		return r;
+	name = strdup(made.name);
+	if (!name)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	free(*image);
+	*image = name;
+	return 0;
+}
+
+/* "2026-11-28T03:40:00Z" → "5 minutes" */
+static void age_of(const char *built, char *ret, size_t size)
+{
+	struct tm tm = { 0 };
+	long age;
+
+	if (!strptime(built, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
+		(void)snprintf(ret, size, "?");
+		return;
+	}
+	age = (long)(time(NULL) - timegm(&tm));
+	if (age < 120)
+		(void)snprintf(ret, size, "%ld seconds", age < 0 ? 0 : age);
+	else if (age < 120 * 60)
+		(void)snprintf(ret, size, "%ld minutes", age / 60);
+	else if (age < 48 * 3600)
+		(void)snprintf(ret, size, "%ld hours", age / 3600);
+	else
+		(void)snprintf(ret, size, "%ld days", age / 86400);
+}
+
+static void on_image(const struct image *image, const struct bb_err *broken, void *arg)
+{
+	char age[64];
+
+	(void)arg;
+	if (broken) {
+		(void)printf("%-17s %s\n", image->name, broken->msg);
+		return;
+	}
+	age_of(image->built, age, sizeof(age));
+	(void)printf("%-17s %.12s %5llu MiB  %-11s  kernel %s  %s\n", image->name, image->digest,
+		     (unsigned long long)(image->bytes >> 20), age, image->kernel_release,
+		     image->origin[0] ? image->origin : "recipe");
+}
+
+static int image_rm_cmd(const struct cli_args *args)
+{
+	int code = CLI_OK;
+
+	if (args->n_operands < 2)
+		return cli_error(CLI_USAGE, "image rm: which?");
+	for (size_t i = 1; i < args->n_operands; i++) {
+		struct bb_err err = { 0 };
+
+		if (image_remove(args->operands[i], &err) < 0)
+			code = cli_error(CLI_FAILED, "%s", err.msg);
+		else
+			(void)printf("%s\n", args->operands[i]);
+	}
+	return code;
+}
+
+int cmd_image(const struct cli_args *args)
+{
+	struct bb_err err = { 0 };
+
+	if (strcmp(args->operands[0], "build") == 0)
+		return image_build_cmd(args);
+	if (strcmp(args->operands[0], "import") == 0)
+		return image_import_cmd(args);
+	if (strcmp(args->operands[0], "rm") == 0)
+		return image_rm_cmd(args);
+	if (strcmp(args->operands[0], "ls") != 0)
+		return cli_error(CLI_USAGE, "image: ls, build, import or rm, not '%.40s'",
+				 args->operands[0]);
+	if (image_list(on_image, NULL, &err) < 0)
+		return cli_error(CLI_FAILED, "%s", err.msg);
+	return CLI_OK;
+}
