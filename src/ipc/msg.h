@@ -65,10 +65,11 @@ enum ipc_fd_kind {
 enum ipc_blob_kind {
 	IPC_BLOB_POLICY = 0, /* JSON, ipc/policy_json.h */
 	IPC_BLOB_CA_STORE,   /* PEM: roots that upstream certificates are verified against */
-	IPC_BLOB_HOSTS,      /* the host's hosts file, for dialer */
+	IPC_BLOB_HOSTS,      /* the host's hosts file, for dialer; again when it changes */
 	IPC_BLOB_BOTTLE,     /* JSON: how to run it, from cli to bottled (backend/smolmachines) */
 	IPC_BLOB_SECRETS,    /* JSON, docs/protocol/secrets.md: for egress only */
 	IPC_BLOB_RULES,      /* compiled vendor rules (scan/vendor.h), for egress */
+	IPC_BLOB_RESOLV,     /* the host's resolv.conf, the same way */
 
 	IPC_NUM_BLOB_KINDS,
 };

@@ -17,6 +17,7 @@ static const struct jail_rule common_rules[] = {
 	/* octets through fds we have */
 	JAIL_ALLOW(read),
 	JAIL_ALLOW(readv),
+	JAIL_ALLOW(pread64), /* blobs that come later: their offset is shared */
 	JAIL_ALLOW(write),
 	JAIL_ALLOW(writev),
 	JAIL_ALLOW(recvmsg),

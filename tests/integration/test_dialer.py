@@ -189,7 +189,7 @@ def index(name):
 
 
 class Dialer:
-    def __init__(self, net, policy=True, **change):
+    def __init__(self, net, policy=True, resolv=None, **change):
         ours, theirs = bbipc.pair()
         self.proc = subprocess.Popen(
             net.inside(net.host, [EXE]), pass_fds=[3],
@@ -205,15 +205,18 @@ class Dialer:
         compiled = {"identity": "net-00000", "alias": "127.83.7.1", "generation": 1,
                     "log_level": 1, "transparent": False, "dns_forward": True, "routes": ROUTES, "tcp": TCP,
                     "resolvers": ["203.0.113.53"], **change}
-        for kind, data in (("POLICY", json.dumps(compiled).encode()), ("HOSTS", HOSTS)):
-            if kind == "POLICY" and not policy:
-                continue
-            fd = bbipc.memfd(kind, data)
-            bbipc.send(ours, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
-            os.close(fd)
+        for kind, data in (("POLICY", policy and json.dumps(compiled).encode()), ("HOSTS", HOSTS),
+                           ("RESOLV", resolv)):
+            if data:
+                self.blob(kind, data)
         bbipc.send(ours, "START")
         ours.settimeout(15)
         self.first = bbipc.recv(ours)
+
+    def blob(self, kind, data):
+        fd = bbipc.memfd(kind, data)
+        bbipc.send(self.bottled, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
+        os.close(fd)
 
     def ask(self, role, kind, **values):
         self.flow += 1
@@ -547,6 +550,50 @@ def test_forward_timeout_and_bound(hostile):
         assert name == "DNS_ANSWER" and values["rcode"] == 2
     assert 3.9 < time.monotonic() - start < 6
     assert hostile.dns("a.test", A)[3] == ["203.0.113.10"]
+
+
+def test_limit_per_name(dialer):
+    flows = [dialer.ask("EGRESS", "DIAL_NAME", name="dropped.test", port=443, rule=index("dropped.test"))
+             for _ in range(128)]
+    v = check_fail(dialer.name("dropped.test"), LIMIT, "limit")
+    assert b"dropped.test" in v["text"]
+    assert dialer.name("a.test")[2] == "203.0.113.10 443"
+    bbipc.send(dialer.peers["EGRESS"], "DIAL_CANCEL", flows[0])
+    again = dialer.ask("EGRESS", "DIAL_NAME", name="dropped.test", port=443, rule=index("dropped.test"))
+    assert dialer.name("both.test")[0] == "DIAL_OK"      # nothing came for @again: it is under way
+    for f in flows[1:] + [again]:
+        bbipc.send(dialer.peers["EGRESS"], "DIAL_CANCEL", f)
+
+
+def test_network_changes(net):
+    """Another resolv.conf and hosts file while lookups are under way, as when a VPN comes up."""
+    d = Dialer(net, resolvers=[], resolv=b"nameserver %s\n" % DROPPED.encode())
+    start = time.monotonic()
+    flow = d.ask("EGRESS", "DIAL_NAME", name="both.test", port=443, rule=index("both.test"))
+    query = d.ask("GATE", "DNS_ASK", name="a.test", qtype=A)
+    time.sleep(0.3)
+    d.blob("RESOLV", b"# VPN\nsearch corp.test\noptions ndots:5\nnameserver 203.0.113.53\n")
+    assert d.answer("EGRESS", flow)[2] == "2001:db8:5::10 443"
+    assert time.monotonic() - start < 1.5
+    assert d.dns("a.test", A, query) == (0, 60, [], ["203.0.113.10"])   # its second try
+    assert d.name("inhosts.test")[2] == "203.0.113.10 443"
+    d.blob("HOSTS", b"203.0.113.77 missing.test\n")
+    assert d.name("missing.test")[2] == "203.0.113.77 443"
+    check_fail(d.name("inhosts.test"), UNREACHABLE, "upstream_resolve")
+    d.blob("RESOLV", b"nameserver %s\nnameserver 203.0.113.53\n" % DROPPED.encode())
+    assert d.name("a.test")[2] == "203.0.113.10 443"                     # the second of two
+    d.blob("RESOLV", b"")
+    check_fail(d.name("a.test"), UNREACHABLE, "upstream_resolve")
+    assert d.dns("a.test", A)[0] == 2
+    assert ".corp.test" not in net.queried()                             # no search list
+    assert d.close() == 0
+
+
+def test_configured_resolvers_stay(net, dialer):
+    dialer.blob("RESOLV", b"nameserver %s\n" % DROPPED.encode())
+    start = time.monotonic()
+    assert dialer.name("a.test")[2] == "203.0.113.10 443"
+    assert time.monotonic() - start < 1.5
 
 
 def test_locked_in(dialer):

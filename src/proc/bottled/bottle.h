@@ -90,6 +90,12 @@ struct bottle {
 	int vmm_fds[VMM_FD_END];
 	char *root_pem; /* from keyd, once per boot attempt */
 	struct event *timer;
+	struct event *network_event; /* looks at the files of @network */
+	struct network_file {
+		int64_t mtime_ns;
+		uint64_t size;
+		uint64_t inode;
+	} network[2];
 	struct event *control_event;
 	struct event *signal_events[3];
 	int control_fd;
@@ -99,6 +105,12 @@ struct bottle {
 	uint8_t exit_code; /* for the CLI, when it did not end in order */
 	struct bb_err why; /* code 0: it ended in order */
 };
+
+/* network.c: the host's hosts file and resolv.conf, for dialer */
+/** network_start() - Hand them over, and again whenever they have changed */
+BB_MUST_USE int network_start(struct bottle *b, struct bb_err *err);
+/** network_release() - NULL-safe, at the end */
+void network_release(struct bottle *b);
 
 /* children.c */
 /** children_start() - Make the pairs, start all standing roles and hand them what they need */

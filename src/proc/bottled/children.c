@@ -295,25 +295,14 @@ static int ca_store_memfd(const struct bottle *b, struct bb_err *err)
 	return bb_memfd_sealed("ca-store", bb_buf_span(&pem), err);
 }
 
-static int hosts_memfd(struct bb_err *err)
-{
-	bb_auto_buf struct bb_buf hosts;
-	struct bb_err ignored = { 0 };
-
-	bb_buf_init(&hosts, 1u << 20);
-	if (bb_read_file("/etc/hosts", &hosts, &ignored) < 0)
-		hosts.len = 0; /* no hosts file, or one larger than 1 MiB: no names from it */
-	return bb_memfd_sealed("hosts", bb_buf_span(&hosts), err);
-}
-
 static int give_blobs(struct bottle *b, struct bb_err *err)
 {
 	static const enum ipc_role deciders[] = { IPC_ROLE_KEYD, IPC_ROLE_DIALER, IPC_ROLE_EGRESS,
 						  IPC_ROLE_GATE, IPC_ROLE_RECORDER };
-	bb_auto_close int ca = ca_store_memfd(b, err), hosts = ca < 0 ? -1 : hosts_memfd(err);
+	bb_auto_close int ca = ca_store_memfd(b, err);
 	int r;
 
-	if (ca < 0 || hosts < 0)
+	if (ca < 0)
 		return err->code;
 	for (size_t i = 0; i < BB_ARRAY_LEN(deciders); i++) {
 		r = give(b, deciders[i], IPC_BLOB, IPC_BLOB_POLICY, b->spec.policy_fd, err);
@@ -328,7 +317,7 @@ static int give_blobs(struct bottle *b, struct bb_err *err)
 	if (r == 0 && b->spec.rules_fd >= 0)
 		r = give(b, IPC_ROLE_EGRESS, IPC_BLOB, IPC_BLOB_RULES, b->spec.rules_fd, err);
 	if (r == 0)
-		r = give(b, IPC_ROLE_DIALER, IPC_BLOB, IPC_BLOB_HOSTS, hosts, err);
+		r = network_start(b, err);
 	if (r == 0)
 		r = give(b, IPC_ROLE_RECORDER, IPC_FD, IPC_FD_AUDIT_DIR, b->state_dir, err);
 	return r;

@@ -166,6 +166,7 @@ static void finish(struct bottle *b, const struct bb_err *err)
 	}
 	b->phase = BOTTLE_ENDING;
 	porters_release(b);
+	network_release(b);
 	children_release(b);
 	probes_release(b);
 	if (b->state_dir >= 0 && b->started_ms &&

@@ -71,28 +71,6 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 	return paths_get(&p->paths, err);
 }
 
-/* The host's resolvers, when config.yaml names none */
-static void host_resolvers(struct policy *policy)
-{
-	bb_auto_buf struct bb_buf text;
-	struct bb_err ignored = { 0 };
-	char *save = NULL, *line;
-
-	bb_buf_init(&text, 1u << 16);
-	if (policy->n_resolvers || bb_read_file("/etc/resolv.conf", &text, &ignored) < 0 ||
-	    !bb_buf_str(&text))
-		return;
-	for (line = strtok_r((char *)text.p, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char addr[64];
-
-		if (sscanf(line, " nameserver %63s", addr) == 1 &&
-		    policy->n_resolvers < POLICY_RESOLVERS_MAX &&
-		    ip_addr_parse(addr, &policy->resolvers[policy->n_resolvers]))
-			policy->n_resolvers++;
-	}
-}
-
 /* What names the policy, for the metadata */
 static int keep_options(const struct cli_args *args, const char *agent, struct plan *p,
 			struct bb_err *err)
@@ -253,7 +231,6 @@ static int make(const struct cli_args *args, const char *home, const char *name,
 		return r;
 	}
 	p.home = NULL;
-	host_resolvers(&p.policy);
 	standing_warnings(&p);
 	*ret = p;
 	return 0;

@@ -345,11 +345,24 @@ static void on_lookup4(const struct ip_addr *addrs, size_t n, const char *why, v
 	on_lookup(arg, V4, addrs, n, why);
 }
 
+/* Return: false when the dial is over */
+static bool look_up(struct dial *d, const char *name, bool v6, bool v4)
+{
+	struct resolver *res = d->dl->resolver;
+
+	if (v6)
+		d->lookups[V6] = resolver_ask(res, name, 6, on_lookup6, d);
+	if (v4)
+		d->lookups[V4] = resolver_ask(res, name, 4, on_lookup4, d);
+	if ((!v6 || d->lookups[V6]) && (!v4 || d->lookups[V4]))
+		return true;
+	return fail(d, FLOW_STATUS_LIMIT, REASON_LIMIT, ENOMEM, "out of memory");
+}
+
 /* Where the dial leads: the literal, the hosts file's addresses, or what a resolver says */
 static void resolve(struct dial *d, const char *name)
 {
 	struct ip_addr found[2 * RESOLVER_ADDRS];
-	struct resolver *res = d->dl->resolver;
 	size_t n = ip_addr_parse(name, &found[0]);
 
 	if (n == 0)
@@ -360,10 +373,7 @@ static void resolve(struct dial *d, const char *name)
 			(void)check_over(d);
 		return;
 	}
-	d->lookups[V6] = resolver_ask(res, name, 6, on_lookup6, d);
-	d->lookups[V4] = resolver_ask(res, name, 4, on_lookup4, d);
-	if (!d->lookups[V6] || !d->lookups[V4])
-		(void)fail(d, FLOW_STATUS_LIMIT, REASON_LIMIT, ENOMEM, "out of memory");
+	(void)look_up(d, name, true, true);
 }
 
 /* Is it a dial of the policy? For egress by its route, for gate by its tcp rule */
@@ -399,6 +409,19 @@ static struct dial *find(struct dialer *dl, const struct ipc_peer *peer, uint64_
 			return d;
 	}
 	return NULL;
+}
+
+/* One slow host must not take the connects of all others */
+static bool name_is_busy(const struct dial *d)
+{
+	const struct dial *other;
+	size_t n = 0;
+
+	LIST_FOREACH(other, &d->dl->dials, link)
+	{
+		n += strcmp(other->host, d->host) == 0;
+	}
+	return d->host[0] && n > DIALER_NAME_MAX;
 }
 
 /* Return: NULL without memory */
@@ -469,6 +492,9 @@ void dial_request(struct dialer *dl, struct ipc_peer *peer, const struct ipc_msg
 	}
 	if (r != REASON_OK)
 		(void)fail(d, FLOW_STATUS_DENIED, r, 0, "not a destination");
+	else if (name_is_busy(d))
+		(void)fail(d, FLOW_STATUS_LIMIT, REASON_LIMIT, 0,
+			   "%s: too many connects under way to this name", d->host);
 	else
 		begin(d, msg, &addr);
 }
@@ -479,6 +505,24 @@ void dial_cancel(struct dialer *dl, const struct ipc_peer *peer, uint64_t flow)
 
 	if (d)
 		dial_free(d);
+}
+
+/* Cancel now, ask when the resolver has its new servers: see network.c */
+void dial_network_changed(struct dialer *dl)
+{
+	struct dial *d, *next;
+
+	for (d = LIST_FIRST(&dl->dials); d; d = next) {
+		const char *name =
+			d->route && d->route->upstream.host[0] ? d->route->upstream.host : d->host;
+		bool v6 = d->lookups[V6], v4 = d->lookups[V4];
+
+		next = LIST_NEXT(d, link);
+		resolver_cancel(d->lookups[V6]);
+		resolver_cancel(d->lookups[V4]);
+		d->lookups[V6] = d->lookups[V4] = NULL;
+		(void)look_up(d, name, v6, v4);
+	}
 }
 
 void dial_cancel_all(struct dialer *dl)

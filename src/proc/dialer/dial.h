@@ -18,6 +18,9 @@ void dial_request(struct dialer *dl, struct ipc_peer *peer, const struct ipc_msg
 /** dial_cancel() - DIAL_CANCEL: nobody waits for it any more; unknown flows are ignored */
 void dial_cancel(struct dialer *dl, const struct ipc_peer *peer, uint64_t flow);
 
+/** dial_network_changed() - Other resolvers: lookups under way begin again with them */
+void dial_network_changed(struct dialer *dl);
+
 /** dial_cancel_all() - At the end */
 void dial_cancel_all(struct dialer *dl);
 #endif

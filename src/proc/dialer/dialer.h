@@ -16,8 +16,9 @@
  * Used by:   egress (a request's host) and gate (tcp rules), over ipc
  * Trust:     both may have been taken over by the guest: every request is judged again here, by
  *            the policy, and so is every address that a name resolves to
- * Limits:    DIALER_DIALS_MAX under way; each at most DIALER_DEADLINE_MS
- * Source:    docs/protocol/ipc.md; RFC 8305 (happy eyeballs, the light way)
+ * Limits:    DIALER_DIALS_MAX under way, DIALER_NAME_MAX to one name; each at most
+ *            DIALER_DEADLINE_MS and 2 * RESOLVER_ADDRS attempts
+ * Source:    docs/protocol/ipc.md; RFC 8305 (happy eyeballs)
  *
  * One request, DIAL_NAME or DIAL_ADDR, becomes a dial (dial.h): is it in the policy? → hosts file
  * or AAAA and A queries → each address judged (floor, private ranges, the host's own) → connects,
@@ -25,6 +26,7 @@
  * socket goes back with DIAL_OK, the rest is closed. DIAL_FAIL says why not.
  */
 #define DIALER_DIALS_MAX   512
+#define DIALER_NAME_MAX    128 /* of them to one name */
 #define DIALER_DEADLINE_MS 10000
 #define DIALER_STAGGER_MS  250
 #define DIALER_V6_WAIT_MS  50 /* for AAAA after A has come */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/io.h"
 #include "base/log.h"
 #include "ipc/boot.h"
 #include "ipc/policy_json.h"
 #include "proc/dialer/dial.h"
 #include "proc/dialer/forward.h"
+#include "proc/dialer/network.h"
 #include "proc/dialer/rules.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,14 +15,18 @@
  * Start-up: policy, hosts file, resolvers, the host's own addresses; then lock. From then on this
  * process can open IPv4 and IPv6 sockets and no file, no AF_UNIX and no further netlink socket.
  */
-#define HOSTS_FILE_MAX  (1u << 20)
-#define RESOLV_CONF_MAX (64u << 10)
 
 /* The permit table has already dropped whatever is not this peer's to send */
 static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct dialer *dl = arg;
+	struct bb_err err = { 0 };
 
+	if (peer == dl->bottled && msg->type == IPC_BLOB) {
+		if (network_take(dl, (enum ipc_blob_kind)msg->u.kind.kind, msg->fd, &err) < 0)
+			bb_log("%s", err.msg);
+		return;
+	}
 	if (peer != dl->gate && peer != dl->egress)
 		return;
 	if (msg->type == IPC_DIAL_CANCEL)
@@ -69,36 +73,6 @@ static int connect_peer(struct dialer *dl, struct ipc_boot *boot, enum ipc_role 
 	return *ret ? 0 : bb_err_set(err, -ENOMEM, "out of memory");
 }
 
-static int load_hosts(struct dialer *dl, int fd, struct bb_err *err)
-{
-	bb_auto_buf struct bb_buf text;
-	int r;
-
-	bb_buf_init(&text, HOSTS_FILE_MAX);
-	if (fd < 0)
-		return 0;
-	r = bb_memfd_read(fd, &text);
-	if (r == 0)
-		r = hosts_parse(&dl->hosts, bb_buf_span(&text));
-	return r < 0 ? bb_err_set(err, r, "hosts file: %s", strerror(-r)) : 0;
-}
-
-/* The policy's resolvers; where it names none, those of this host */
-static int load_resolver(struct dialer *dl, struct bb_err *err)
-{
-	size_t n = dl->policy.n_resolvers;
-	bb_auto_buf struct bb_buf text;
-	struct bb_err none = { 0 };
-
-	bb_buf_init(&text, RESOLV_CONF_MAX);
-	memcpy(dl->servers, dl->policy.resolvers, n * sizeof(dl->servers[0]));
-	if (n == 0 && bb_read_file("/etc/resolv.conf", &text, &none) == 0)
-		n = resolver_servers(bb_buf_span(&text), dl->servers, BB_ARRAY_LEN(dl->servers));
-	dl->n_servers = n;
-	dl->resolver = resolver_new(dl->base, dl->servers, n, err);
-	return dl->resolver ? 0 : err->code;
-}
-
 static int follow_own(struct dialer *dl, struct bb_err *err)
 {
 	int r = own_init(&dl->own, err);
@@ -122,11 +96,12 @@ static int set_up(struct dialer *dl, struct ipc_boot *boot, struct bb_err *err)
 	dl->base = event_base_new();
 	if (!dl->base)
 		return bb_err_set(err, -ENOMEM, "out of memory");
-	r = load_hosts(dl, boot->blobs[IPC_BLOB_HOSTS], err);
+	r = network_take(dl, IPC_BLOB_HOSTS, boot->blobs[IPC_BLOB_HOSTS], err);
+	if (r == 0)
+		r = network_take(dl, IPC_BLOB_RESOLV, boot->blobs[IPC_BLOB_RESOLV], err);
 	bb_closep(&boot->blobs[IPC_BLOB_POLICY]);
 	bb_closep(&boot->blobs[IPC_BLOB_HOSTS]);
-	if (r == 0)
-		r = load_resolver(dl, err);
+	bb_closep(&boot->blobs[IPC_BLOB_RESOLV]);
 	if (r == 0)
 		r = follow_own(dl, err);
 	if (r == 0)

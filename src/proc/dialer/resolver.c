@@ -157,6 +157,20 @@ fail:
 	return NULL;
 }
 
+int resolver_set_servers(struct resolver *res, const struct ip_addr *servers, size_t n,
+			 struct bb_err *err)
+{
+	int r;
+
+	ares_cancel(res->channel); /* with queries under way c-ares takes no new servers */
+	r = set_servers(res, servers, n);
+	arm_timer(res);
+	if (r == ARES_SUCCESS)
+		return 0;
+	res->has_servers = false;
+	return bb_err_set(err, -ENOMEM, "resolver: %s", ares_strerror(r));
+}
+
 void resolver_free(struct resolver *res)
 {
 	struct watch *w;

@@ -33,6 +33,17 @@ typedef void (*resolver_fn)(const struct ip_addr *addrs, size_t n, const char *w
 BB_MUST_USE struct resolver *resolver_new(struct event_base *base, const struct ip_addr *servers,
 					  size_t n_servers, struct bb_err *err);
 
+/**
+ * resolver_set_servers() - Ask these from now on
+ *
+ * Lookups under way end with a reason, by their callback: who wants them again cancels and asks
+ * again.
+ *
+ * Return: 0 or -errno with @err: then nothing resolves
+ */
+BB_MUST_USE int resolver_set_servers(struct resolver *res, const struct ip_addr *servers, size_t n,
+				     struct bb_err *err);
+
 /** resolver_free() - Also ends its lookups, without a word to them; NULL is fine */
 void resolver_free(struct resolver *res);
 
