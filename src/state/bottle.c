@@ -7,9 +7,11 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define SUFFIX_LEN 5
 #define TRIES      16
+#define LOCK_TRIES 50 /* 20 ms apart */
 #define TREE_DEPTH 80 /* of a scratch directory: deeper than any copy */
 
 void state_bottle_release(struct state_bottle *b)
@@ -236,6 +238,21 @@ int state_lock(int state_fd, struct bb_err *err)
 			  strerror(errno));
 }
 
+/* One that is ending has said so already, and holds on for as long as its processes take to go */
+static int lock_soon(int state_fd, struct bb_err *err)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int r = -EBUSY;
+
+	for (unsigned int i = 0; i < LOCK_TRIES && r == -EBUSY; i++) {
+		if (i)
+			(void)nanosleep(&pause, NULL);
+		*err = (struct bb_err){ 0 };
+		r = state_lock(state_fd, err);
+	}
+	return r;
+}
+
 int state_bottle_remove(const struct paths *paths, const char *identity, struct bb_err *err)
 {
 	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
@@ -247,7 +264,7 @@ int state_bottle_remove(const struct paths *paths, const char *identity, struct 
 	pidfd = b.runtime_fd < 0 ? -1 : state_pid_open(b.runtime_fd, NULL);
 	if (pidfd >= 0)
 		return bb_err_set(err, -EBUSY, "%s is running", identity);
-	r = state_lock(b.state_fd, err);
+	r = lock_soon(b.state_fd, err);
 	if (r < 0)
 		return bb_err_wrap(err, "%s", identity);
 	state_runtime_remove(paths, identity);
