@@ -99,6 +99,24 @@ static int make_dir(int base, const char *identity, int *ret, struct bb_err *err
 	return *ret < 0 ? *ret : 0;
 }
 
+/* The one with the lock first: `cleanup` must not find the other without it */
+static int make_both(int state, int runtime, struct state_bottle *b, struct bb_err *err)
+{
+	int r = make_dir(runtime, b->identity, &b->runtime_fd, err);
+
+	if (r < 0)
+		return r;
+	r = state_lock(b->runtime_fd, err);
+	if (r == 0)
+		r = make_dir(state, b->identity, &b->state_fd, err);
+	if (r < 0) {
+		(void)unlinkat(runtime, b->identity, AT_REMOVEDIR);
+		bb_closep(&b->runtime_fd);
+		b->runtime_fd = -1;
+	}
+	return r;
+}
+
 int state_bottle_create(const struct paths *paths, const char *name, struct state_bottle *ret,
 			struct bb_err *err)
 {
@@ -114,18 +132,12 @@ int state_bottle_create(const struct paths *paths, const char *name, struct stat
 	for (unsigned int i = 0; i < TRIES && r == -EEXIST; i++) {
 		r = random_suffix(b.identity + n + 1, err);
 		if (r == 0)
-			r = make_dir(state, b.identity, &b.state_fd, err);
+			r = make_both(state, runtime, &b, err);
 	}
-	if (r == 0)
-		b.runtime_fd = paths_open_private_at(runtime, b.identity, true, err);
 	if (r == -EEXIST)
 		return bb_err_set(err, r, "no free identity for %s", name);
 	if (r < 0)
 		return r;
-	if (b.runtime_fd < 0) {
-		(void)unlinkat(state, b.identity, AT_REMOVEDIR);
-		return err->code;
-	}
 	*ret = b;
 	b.state_fd = -1;
 	b.runtime_fd = -1;
@@ -265,6 +277,8 @@ int state_bottle_remove(const struct paths *paths, const char *identity, struct 
 	if (pidfd >= 0)
 		return bb_err_set(err, -EBUSY, "%s is running", identity);
 	r = lock_soon(b.state_fd, err);
+	if (r == 0 && b.runtime_fd >= 0)
+		r = state_lock(b.runtime_fd, err); /* else it is being started */
 	if (r < 0)
 		return bb_err_wrap(err, "%s", identity);
 	state_runtime_remove(paths, identity);

@@ -47,7 +47,8 @@ void state_alias(const char *identity, struct ip_addr *ret);
  * @name:	of the bottle or agent, or "run"; characters outside [a-z0-9-] become '-', and what
  *		is too long is cut
  *
- * Return: 0 with @ret owned; -errno with @err
+ * @ret->runtime_fd holds a lock (state_lock()), which keeps `cleanup` away until bottled has its
+ *own. Return: 0 with @ret owned; -errno with @err
  */
 BB_MUST_USE int state_bottle_create(const struct paths *paths, const char *name,
 				    struct state_bottle *ret, struct bb_err *err);

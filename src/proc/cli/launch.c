@@ -112,6 +112,8 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 	start.env = env;
 	r = p->resume ? state_bottle_open(&p->paths, p->resume, true, &b, err)
 		      : state_bottle_create(&p->paths, p->name, &b, err);
+	if (r == 0 && p->resume)
+		r = state_lock(b.runtime_fd, err);
 	if (r == 0 && !p->quiet)
 		r = write_metadata(p, &b, err);
 	if (r == 0 && p->from)

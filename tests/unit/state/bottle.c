@@ -82,6 +82,16 @@ static void aliases(void **state)
 	assert_true(ip_addr_eq(&a, &b));
 }
 
+/* While it is being started nobody removes it */
+static void let_go(struct state_bottle *b)
+{
+	struct bb_err err = { 0 };
+
+	assert_int_equal(state_bottle_remove(&paths, b->identity, &err), -EBUSY);
+	bb_closep(&b->runtime_fd);
+	b->runtime_fd = -1;
+}
+
 static void names_become_labels(void **state)
 {
 	static const struct {
@@ -105,6 +115,7 @@ static void names_become_labels(void **state)
 		assert_true(state_identity_is_valid(b.identity));
 		assert_memory_equal(b.identity, cases[i].prefix, strlen(cases[i].prefix));
 		assert_int_equal(strlen(b.identity), strlen(cases[i].prefix) + 5);
+		let_go(&b);
 		assert_int_equal(state_bottle_remove(&paths, b.identity, &err), 0);
 	}
 }
@@ -141,6 +152,7 @@ static void metadata(void **state)
 	assert_int_equal(symlinkat("/etc/passwd", b.state_fd, "metadata.json"), 0);
 	assert_true(state_meta_read(b.state_fd, &back, &err) < 0);
 	err = (struct bb_err){ 0 };
+	let_go(&b);
 	assert_int_equal(state_bottle_remove(&paths, b.identity, &err), 0);
 }
 
@@ -182,6 +194,7 @@ static void liveness(void **state)
 	assert_int_equal(state_pid_open(b.runtime_fd, NULL), -ESRCH);
 	assert_int_equal(state_file_write(b.runtime_fd, "pid", BB_SPAN_STR("junk"), &err), 0);
 	assert_int_equal(state_pid_open(b.runtime_fd, NULL), -ESRCH);
+	let_go(&b);
 	assert_int_equal(state_bottle_remove(&paths, b.identity, &err), 0);
 }
 
