@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#define PROBE_MS       5000
+#define PROBE_MS       60000 /* a crowded host; an answer takes milliseconds */
 #define DNS_TRY_MS     1200
 #define RCODE_NXDOMAIN 3
 

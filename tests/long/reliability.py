@@ -18,6 +18,9 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+import product  # noqa: E402
+
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 BB = BUILD + "/bot-bottle"
 BOOTS, BOTTLES, CYCLES = (int(os.environ.get(k, d)) for k, d in (("BB_BOOTS", "50"), ("BB_BOTTLES", "16"), ("BB_CYCLES", "1000")))
@@ -103,7 +106,12 @@ def sixteen_bottles():
             if p.poll() is None:
                 p.terminate()
             p.communicate(timeout=60 * SLOW)
-    left = [pid for b in up for pid in b["pids"].values() if os.path.exists("/proc/%d" % pid)]
+    end = time.time() + 5 * SLOW
+    while True:
+        left = [pid for b in up for pid in b["pids"].values() if product.alive(pid)]
+        if not left or time.time() > end:
+            break
+        time.sleep(0.1)
     check(left == [] and not [b for b in bottles() if b["status"] == "up"], "left running: %s" % left)
     print("sixteen_bottles: %d of %d up at once in %.0f s, %.0f MiB PSS in all; none reached another; stopped in %.1f s" % (
         BOTTLES, BOTTLES, started, pss / 1024, time.time() - t))

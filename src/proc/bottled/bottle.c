@@ -14,8 +14,8 @@
  * A machine that works past its time is slow, one that does nothing hangs. On a crowded host it
  * gets more: boot_seconds of processors' time, and the second boot so many times that.
  */
-#define BOOT_STEP_S     2
-#define BOOT_STEP_NS    (BOOT_STEP_S * 50000000ull) /* 5 % of a processor: it works */
+#define BOOT_STEP_S     10
+#define BOOT_STEP_NS    (BOOT_STEP_S * 20000000ull) /* 2 % of a processor: it works */
 #define BOOT_LAST_TIMES 3
 #define BOOT_MAX_TIMES  12 /* of the clock */
 
