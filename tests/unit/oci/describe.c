@@ -32,7 +32,7 @@ static void index_names_manifests(void **state)
 	assert_int_equal(index.v[1].kind, DESCRIBE_OTHER);
 	assert_false(index.v[2].other_platform);
 	assert_int_equal(index.v[2].size, 7);
-	assert_string_equal(index.v[2].digest, D1 + 7);
+	assert_string_equal(index.v[2].digest, &D1[7]);
 	assert_string_equal(index.v[2].name, "v1");
 }
 
