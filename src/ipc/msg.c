@@ -112,6 +112,12 @@ static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_COPY_DONE] = { "COPY_DONE", false,
 			    FIELDS(AT(F_U16, copy_done.err), AT(F_U64, copy_done.bytes),
 				   SPAN(copy_done.text, IPC_TEXT_MAX)) },
+	[IPC_RELOAD] = { "RELOAD", false, NULL },
+	[IPC_SWITCH] = { "SWITCH", false, NULL },
+	[IPC_FORGET] = { "FORGET", false, NULL },
+	[IPC_RELOADED] = { "RELOADED", false,
+			   FIELDS(AT(F_U8, reloaded.ok), SPAN(reloaded.text, IPC_TEXT_MAX)) },
+	[IPC_POLICY_ASK] = { "POLICY_ASK", false, NULL },
 };
 
 const char *const ipc_role_str[] = {

@@ -159,6 +159,15 @@ enum ipc_type {
 	IPC_COPY_OUT,  /* + fd: the directory of the host to copy into */
 	IPC_COPY_DONE,
 
+	/* another policy while the bottle runs (ipc/reload.h): bottled → role, cli → bottled */
+	IPC_RELOAD, /* look at the BLOBs that came before this; change nothing */
+	IPC_SWITCH, /* decide by them from now on */
+	IPC_FORGET, /* let go of them */
+	/* the answer to RELOAD and SWITCH */
+	IPC_RELOADED,
+	/* cli → bottled: the policy in force, answered with a BLOB */
+	IPC_POLICY_ASK,
+
 	IPC_NUM_TYPES,
 };
 
@@ -195,6 +204,10 @@ struct ipc_guest_hello {
 struct ipc_guest_probe {
 	uint8_t ok;
 	struct bb_span text;
+};
+struct ipc_reloaded {
+	uint8_t ok;
+	struct bb_span text; /* why not */
 };
 struct ipc_flow_refused {
 	uint8_t reason;
@@ -298,6 +311,7 @@ struct ipc_msg {
 		struct ipc_probe_result probe_result;
 		struct ipc_guest_hello guest_hello;
 		struct ipc_guest_probe guest_probe;
+		struct ipc_reloaded reloaded;
 		struct ipc_flow_refused flow_refused;
 		struct ipc_dial_name dial_name;
 		struct ipc_dial_ok dial_ok;

@@ -22,7 +22,7 @@ static json_t *cidr_to_json(const struct cidr *c)
 	return json_sprintf("%s/%d", text, c->bits);
 }
 
-static json_t *route_to_json(const struct policy_route *r)
+json_t *policy_route_to_json(const struct policy_route *r)
 {
 	json_t *ports = json_array(), *addresses = json_array(), *upstream = json_null();
 
@@ -38,7 +38,7 @@ static json_t *route_to_json(const struct policy_route *r)
 			 content_to_json(r->content));
 }
 
-static json_t *tcp_to_json(const struct policy_tcp *t)
+json_t *policy_tcp_to_json(const struct policy_tcp *t)
 {
 	if (t->host[0])
 		return json_pack("{s:s, s:i}", "host", t->host, "port", t->port);
@@ -50,9 +50,9 @@ json_t *policy_to_json(const struct policy *p)
 	json_t *routes = json_array(), *tcp = json_array(), *resolvers = json_array();
 
 	for (size_t i = 0; i < p->n_routes; i++)
-		(void)json_array_append_new(routes, route_to_json(&p->routes[i]));
+		(void)json_array_append_new(routes, policy_route_to_json(&p->routes[i]));
 	for (size_t i = 0; i < p->n_tcp; i++)
-		(void)json_array_append_new(tcp, tcp_to_json(&p->tcp[i]));
+		(void)json_array_append_new(tcp, policy_tcp_to_json(&p->tcp[i]));
 	for (size_t i = 0; i < p->n_resolvers; i++)
 		(void)json_array_append_new(resolvers, addr_to_json(&p->resolvers[i]));
 	return json_pack("{s:s, s:o, s:I, s:b, s:b, s:i, s:o, s:o, s:o}", "identity", p->identity,

@@ -16,6 +16,11 @@
 /** policy_to_json() - New reference, or NULL without memory */
 BB_MUST_USE json_t *policy_to_json(const struct policy *p);
 
+/** policy_route_to_json() - One route. New reference, or NULL without memory */
+BB_MUST_USE json_t *policy_route_to_json(const struct policy_route *r);
+/** policy_tcp_to_json() - One tcp rule. New reference, or NULL without memory */
+BB_MUST_USE json_t *policy_tcp_to_json(const struct policy_tcp *t);
+
 /**
  * policy_from_json() - Read it back; every key is required, unknown keys are an error
  *

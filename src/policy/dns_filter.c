@@ -87,22 +87,48 @@ static void enter_listed(struct dns_filter *f, const char *name, uint8_t flags)
 	BB_BUG_ON(!enter(f, name, hash_name(f, name), flags));
 }
 
+/* The listed names of @policy. @fn: what to do with each. Return: false as soon as it does */
+static bool each_listed(struct dns_filter *f, const struct policy *policy,
+			bool (*fn)(struct dns_filter *f, const char *name, uint8_t flags))
+{
+	for (size_t i = 0; i < policy->n_routes; i++) {
+		const struct policy_route *r = &policy->routes[i];
+
+		if (r->host[0] &&
+		    !fn(f, r->host, r->wildcard ? DNS_FILTER_WILDCARD : DNS_FILTER_EXACT))
+			return false;
+	}
+	for (size_t i = 0; i < policy->n_tcp; i++) {
+		if (policy->tcp[i].host[0] &&
+		    !fn(f, policy->tcp[i].host, DNS_FILTER_EXACT | DNS_FILTER_TCP))
+			return false;
+	}
+	return true;
+}
+
+static bool reserve(struct dns_filter *f, const char *name, uint8_t flags)
+{
+	(void)flags;
+	return enter(f, name, hash_name(f, name), 0) != NULL;
+}
+
+static bool list(struct dns_filter *f, const char *name, uint8_t flags)
+{
+	enter_listed(f, name, flags);
+	return true;
+}
+
+bool dns_filter_reserve(struct dns_filter *f, const struct policy *policy)
+{
+	return each_listed(f, policy, reserve);
+}
+
 void dns_filter_init(struct dns_filter *f, const struct policy *policy, uint64_t key)
 {
 	BB_BUG_ON(policy->n_routes > POLICY_ROUTES_MAX || policy->n_tcp > POLICY_TCP_MAX);
 	f->key = key;
 	f->forward = policy->dns_forward;
-	for (size_t i = 0; i < policy->n_routes; i++) {
-		const struct policy_route *r = &policy->routes[i];
-
-		if (r->host[0])
-			enter_listed(f, r->host,
-				     r->wildcard ? DNS_FILTER_WILDCARD : DNS_FILTER_EXACT);
-	}
-	for (size_t i = 0; i < policy->n_tcp; i++) {
-		if (policy->tcp[i].host[0])
-			enter_listed(f, policy->tcp[i].host, DNS_FILTER_EXACT | DNS_FILTER_TCP);
-	}
+	(void)each_listed(f, policy, list);
 }
 
 /* Is one of the name's parents a wildcard's base? @ret_hash is that of the whole name */
@@ -121,6 +147,20 @@ static bool below_wildcard(struct dns_filter *f, const char *name, uint64_t *ret
 	}
 	*ret_hash = h;
 	return below;
+}
+
+void dns_filter_relist(struct dns_filter *f, const struct policy *policy)
+{
+	uint64_t hash;
+
+	f->forward = policy->dns_forward;
+	for (uint32_t i = 0; i < f->n; i++)
+		f->names[i].flags &= DNS_FILTER_SEEN;
+	(void)each_listed(f, policy, list);
+	for (uint32_t i = 0; i < f->n; i++) {
+		if (!below_wildcard(f, f->names[i].name, &hash))
+			f->names[i].flags &= (uint8_t)~DNS_FILTER_SEEN;
+	}
 }
 
 static bool may_enter(struct dns_filter *f, uint64_t now_ms)

@@ -109,6 +109,20 @@ struct dns_outcome {
 void dns_filter_init(struct dns_filter *f, const struct policy *policy, uint64_t key);
 
 /**
+ * dns_filter_reserve() - Make room for the names of a policy that is to come; lists none of them
+ *
+ * Return: false when the table is full: names are never removed
+ */
+BB_MUST_USE bool dns_filter_reserve(struct dns_filter *f, const struct policy *policy);
+
+/**
+ * dns_filter_relist() - From now on the names of @policy are listed and no others
+ *
+ * Addresses stay with their names. Call dns_filter_reserve() before (BB_BUG_ON).
+ */
+void dns_filter_relist(struct dns_filter *f, const struct policy *policy);
+
+/**
  * dns_filter_judge() - Decide one question
  * @name:	As dns_name_read() leaves it
  * @now_ms:	Any clock that never goes back

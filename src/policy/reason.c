@@ -56,6 +56,7 @@ const char *const policy_reason_str[] = {
 	[REASON_CODING] = "coding",
 	[REASON_BUDGET] = "budget",
 	[REASON_SUPERVISE] = "supervise",
+	[REASON_RELOAD] = "policy_reloaded",
 };
 static_assert(BB_ARRAY_LEN(policy_reason_str) == POLICY_NUM_REASONS,
 	      "policy_reason_str[] doesn't match enum policy_reason");

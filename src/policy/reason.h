@@ -76,6 +76,7 @@ enum policy_reason {
 	REASON_CODING,        /* a coding that cannot be undone, so not be searched */
 	REASON_BUDGET,        /* more bytes or requests than the route's limits */
 	REASON_SUPERVISE,     /* held for the operator, who has not been asked yet */
+	REASON_RELOAD,        /* what admitted it is not in the policy any more */
 
 	POLICY_NUM_REASONS,
 };

@@ -54,6 +54,8 @@ FIELDS = {
                ("bytes_in", "q"), ("addr", "a"), ("host", "s"), ("method", "s"), ("path", "s"),
                ("rule", "s"), ("text", "s")],
     "RECORD_ACK": [("seq", "q")],
+    "RELOAD": [], "SWITCH": [], "FORGET": [], "RELOADED": [("ok", "b"), ("text", "s")],
+    "POLICY_ASK": [], "BOTTLE_FAILED": [("code", "b"), ("text", "s")],
 }
 _INTS = {"b": "<B", "w": "<H", "d": "<I", "q": "<Q"}
 

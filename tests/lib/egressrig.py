@@ -162,6 +162,27 @@ class Rig:
             bottled.close()
             proc.wait(timeout=10)
 
+    # ---- bottled ----
+    def stage(self, routes, tokens=None, generation=2):
+        """RELOAD: what the guard says of the policy, "" when it would take it."""
+        secrets = self.secrets if tokens is None else {
+            "tokens": [dict(zip(("name", "value", "placeholder"), t)) for t in tokens], "known": []}
+        for kind, data in (("POLICY", dict(policy(routes), generation=generation)), ("SECRETS", secrets)):
+            fd = bbipc.memfd(kind, json.dumps(data).encode())
+            bbipc.send(self.bottled, "BLOB", fd=fd, kind=bbipc.BLOBS[kind])
+            os.close(fd)
+        bbipc.send(self.bottled, "RELOAD")
+        return self._reloaded()
+
+    def _reloaded(self):
+        name, _flow, values, _fd = bbipc.recv(self.bottled)
+        assert name == "RELOADED"
+        return "" if values["ok"] else values["text"].decode()
+
+    def switch(self):
+        bbipc.send(self.bottled, "SWITCH")
+        assert self._reloaded() == ""
+
     # ---- gate ----
     def flow(self, sock, name="", port=9099):
         with self.lock:

@@ -2,6 +2,7 @@
 #ifndef BB_PROC_DIALER_DIALER_H
 #define BB_PROC_DIALER_DIALER_H
 #include "ipc/peer.h"
+#include "ipc/reload.h"
 #include "policy/policy.h"
 #include "policy/reason.h"
 #include "proc/dialer/hosts.h"
@@ -37,6 +38,7 @@ struct lookup;
 struct dialer {
 	struct event_base *base;
 	struct policy policy;
+	struct staged staged;
 	struct hosts hosts;
 	struct own own;
 	struct event *own_event;

@@ -16,17 +16,60 @@
  * process can open IPv4 and IPv6 sockets and no file, no AF_UNIX and no further netlink socket.
  */
 
+/* Requests wait, unread, while bottled changes the policy of the others */
+static void hold(struct dialer *dl, bool on)
+{
+	ipc_peer_pause(dl->gate, on);
+	ipc_peer_pause(dl->egress, on);
+}
+
+/*
+ * Ours is the last SWITCH. Each dial under way was asked for under the old policy: gate and egress
+ * have given it up, or have asked once more, and that is among what waits to be read. The policy's
+ * resolvers are those of the start.
+ */
+static void switch_policy(struct dialer *dl)
+{
+	dial_cancel_all(dl);
+	policy_release(&dl->policy);
+	dl->policy = staged_take(&dl->staged);
+	staged_forget(&dl->staged);
+	hold(dl, false);
+	reload_answer(dl->bottled, NULL);
+}
+
+static void on_bottled(struct dialer *dl, struct ipc_msg *msg)
+{
+	struct bb_err err = { 0 };
+
+	if (msg->type == IPC_BLOB && msg->u.kind.kind == IPC_BLOB_POLICY) {
+		staged_blob(&dl->staged, msg);
+	} else if (msg->type == IPC_BLOB) { /* the host's network is another */
+		if (network_take(dl, (enum ipc_blob_kind)msg->u.kind.kind, msg->fd, &err) < 0)
+			bb_log("%s", err.msg);
+	} else if (msg->type == IPC_RELOAD) {
+		hold(dl, true);
+		reload_answer(dl->bottled,
+			      staged_read(&dl->staged, &dl->policy, &err) < 0 ? &err : NULL);
+	} else if (msg->type == IPC_FORGET) {
+		staged_forget(&dl->staged);
+		hold(dl, false);
+	} else if (msg->type == IPC_SWITCH && dl->staged.ready) {
+		switch_policy(dl);
+	} else {
+		bb_log("%s at the wrong time", ipc_type_name(msg->type));
+		dl->failed = true;
+		(void)event_base_loopbreak(dl->base);
+	}
+}
+
 /* The permit table has already dropped whatever is not this peer's to send */
 static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct dialer *dl = arg;
-	struct bb_err err = { 0 };
 
-	if (peer == dl->bottled && msg->type == IPC_BLOB) {
-		if (network_take(dl, (enum ipc_blob_kind)msg->u.kind.kind, msg->fd, &err) < 0)
-			bb_log("%s", err.msg);
-		return;
-	}
+	if (peer == dl->bottled)
+		on_bottled(dl, msg);
 	if (peer != dl->gate && peer != dl->egress)
 		return;
 	if (msg->type == IPC_DIAL_CANCEL)
@@ -145,13 +188,14 @@ static void release(struct dialer *dl)
 	own_release(&dl->own);
 	hosts_release(&dl->hosts);
 	policy_release(&dl->policy);
+	staged_forget(&dl->staged);
 	event_base_free(dl->base);
 }
 
 int main(void)
 {
 	static const int keep[] = { IPC_BOOT_FD };
-	struct dialer dl = { .own = { .fd = -1 } };
+	struct dialer dl = { .own = { .fd = -1 }, .staged = STAGED_NONE };
 	struct bb_err err = { 0 };
 
 	bb_log_init("dialer");

@@ -2,6 +2,7 @@
 #ifndef BB_EGRESS_EGRESS_H
 #define BB_EGRESS_EGRESS_H
 #include "ipc/peer.h"
+#include "ipc/reload.h"
 #include "policy/authority.h"
 #include "policy/judge_content.h"
 #include "proc/egress/leaf.h"
@@ -74,9 +75,27 @@ struct route_use {
 	uint64_t opaque; /* octets of it that nobody could search */
 };
 
+/**
+ * struct renewal - A policy that is to come, with all that it needs
+ * @more:	The secrets that came with it
+ * @secrets:	Those and the old ones; empty when there is nothing new
+ * @searcher:	... and what looks for them
+ * @used:	One per route of the new policy
+ * @map:	For each route of the old one, where it is in the new one, or SIZE_MAX
+ */
+struct renewal {
+	struct staged staged;
+	struct secrets more;
+	struct secrets secrets;
+	struct searcher searcher;
+	struct route_use *used;
+	size_t *map;
+};
+
 struct egress {
 	struct event_base *base;
 	struct policy policy;
+	struct renewal renewal;
 	struct ipc_peer *bottled;
 	struct ipc_peer *gate;
 	struct ipc_peer *dialer;
@@ -298,6 +317,8 @@ bool step_handshake(struct conn *c);
 void h2_begin(struct conn *c);
 bool step_h2(struct conn *c);
 void h2_timeout(struct conn *c);
+/** h2_goaway() - In CONN_H2: say that it ends, and end it */
+void h2_goaway(struct conn *c);
 
 /* h2_upstream.c: upstream connections that belong to no conn */
 
@@ -319,6 +340,12 @@ void upstream_led(struct conn *c);
 void upstream_keep(struct conn *c);
 /** upstream_sweep() - Close what has been idle for long; now and then */
 void upstream_sweep(struct egress *eg);
+/** upstream_rejudge() - @keep says whether one for (@name, connected to @addr) may stay, and sets
+ * its route; the others are closed */
+void upstream_rejudge(struct egress *eg,
+		      bool (*keep)(void *arg, const struct authority *name,
+				   const struct ip_addr *addr, size_t *route),
+		      void *arg);
 
 /* request.c: heads */
 bool step_head(struct conn *c);
@@ -386,6 +413,8 @@ void exchange_begin(struct conn *c);
 void exchange_watch_idle(struct conn *c);
 /** exchange_cancel_dial() - Nobody waits for dialer's answer any more; without one: nothing */
 void exchange_cancel_dial(struct conn *c);
+/** exchange_redial() - In CONN_DIAL: ask dialer once more, under the policy of now */
+void exchange_redial(struct conn *c);
 bool step_follow(struct conn *c);
 void exchange_on_dial(struct conn *c, struct ipc_msg *msg);
 /** exchange_timeout() - In CONN_DIAL, CONN_UP_TLS or CONN_EXCHANGE */
@@ -412,6 +441,11 @@ bool response_pump(struct conn *c);
  */
 void reply_error(struct conn *c, unsigned int status, enum policy_reason reason, const char *text);
 bool step_linger(struct conn *c);
+
+/* reload.c: another policy while requests are under way */
+
+/** reload_on_msg() - BLOB, RELOAD, SWITCH, FORGET of bottled */
+void reload_on_msg(struct egress *eg, struct ipc_msg *msg);
 
 /* audit.c: records */
 

@@ -49,6 +49,12 @@ static void dial(struct conn *c)
 		reply_error(c, 503, REASON_LIMIT, "out of memory");
 }
 
+void exchange_redial(struct conn *c)
+{
+	exchange_cancel_dial(c);
+	dial(c);
+}
+
 /* The Host field: the port only where it is not the scheme's own */
 static int write_head(struct conn *c)
 {

@@ -121,6 +121,14 @@ bool step_h2(struct conn *c)
 	return any;
 }
 
+void h2_goaway(struct conn *c)
+{
+	if (nghttp2_session_terminate_session(c->mux->session, NGHTTP2_NO_ERROR) == 0)
+		conn_deadline(c, EGRESS_LINGER_MS);
+	else
+		c->state = CONN_DEAD;
+}
+
 void h2_timeout(struct conn *c)
 {
 	struct mux *m = c->mux;
@@ -130,9 +138,8 @@ void h2_timeout(struct conn *c)
 		return;
 	}
 	/* Once more through conn_run(), which sees its end when that is sent, or here again */
-	if (nghttp2_session_want_read(m->session) &&
-	    nghttp2_session_terminate_session(m->session, NGHTTP2_NO_ERROR) == 0)
-		conn_deadline(c, EGRESS_LINGER_MS);
+	if (nghttp2_session_want_read(m->session))
+		h2_goaway(c);
 	else
 		c->state = CONN_DEAD;
 }

@@ -357,3 +357,20 @@ void upstream_sweep(struct egress *eg)
 			upstream_free(u);
 	}
 }
+
+void upstream_rejudge(struct egress *eg,
+		      bool (*keep)(void *arg, const struct authority *name,
+				   const struct ip_addr *addr, size_t *route),
+		      void *arg)
+{
+	struct upstream *u, *next;
+
+	for (u = LIST_FIRST(&eg->upstreams); u; u = next) {
+		next = LIST_NEXT(u, link);
+		if (keep(arg, &u->name, &u->addr, &u->route))
+			continue;
+		if (u->mux)
+			mux_fail(u->mux); /* its conns have been ended before */
+		upstream_free(u);
+	}
+}

@@ -225,12 +225,28 @@ static void on_leaf(struct leaf_store *st, const struct ipc_msg *msg)
 	answer_all(l, ctx);
 }
 
+static void drop_all(struct leaf_store *st)
+{
+	struct leaf *l;
+
+	TAILQ_FOREACH(l, &st->leafs, link)
+	{
+		SSL_CTX_free(l->ctx);
+		l->ctx = NULL;
+	}
+}
+
+void leaf_store_renew(struct leaf_store *st, uint32_t generation)
+{
+	st->generation = generation;
+	drop_all(st);
+}
+
 /* A new intermediate: everything signed by the old one goes */
 static void on_intermediate(struct leaf_store *st, struct bb_span der)
 {
 	const uint8_t *p = der.p;
 	X509 *x = d2i_X509(NULL, &p, (long)der.len);
-	struct leaf *l;
 
 	if (!x || p != der.p + der.len) {
 		X509_free(x);
@@ -239,11 +255,7 @@ static void on_intermediate(struct leaf_store *st, struct bb_span der)
 	}
 	X509_free(st->chain);
 	st->chain = x;
-	TAILQ_FOREACH(l, &st->leafs, link)
-	{
-		SSL_CTX_free(l->ctx);
-		l->ctx = NULL;
-	}
+	drop_all(st);
 }
 
 void leaf_on_msg(struct leaf_store *st, const struct ipc_msg *msg)

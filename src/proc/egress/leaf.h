@@ -54,4 +54,7 @@ void leaf_cancel(struct leaf_wait *wait);
 
 /** leaf_on_msg() - INTERMEDIATE, LEAF or LEAF_REFUSED from keyd */
 void leaf_on_msg(struct leaf_store *st, const struct ipc_msg *msg);
+
+/** leaf_store_renew() - Another policy is in force: no certificate and no ticket outlives it */
+void leaf_store_renew(struct leaf_store *st, uint32_t generation);
 #endif

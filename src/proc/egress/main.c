@@ -69,6 +69,8 @@ static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		leaf_on_msg(eg->leafs, msg);
 	else if (peer == eg->recorder)
 		on_record_ack(eg, msg);
+	else
+		reload_on_msg(eg, msg);
 }
 
 /* Without any one of its peers the guard is of no use: bottled ends the bottle when we go */
@@ -188,7 +190,9 @@ static int start(struct egress *eg, struct bb_err *err)
 
 int main(void)
 {
-	static struct egress eg; /* holds the scratch buffer: too large for the stack */
+	static struct egress eg = {
+		.renewal = { .staged = STAGED_NONE }
+	}; /* holds the scratch buffer: too large for the stack */
 	static const int keep[] = { IPC_BOOT_FD };
 	struct bb_err err = { 0 };
 

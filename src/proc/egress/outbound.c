@@ -73,21 +73,75 @@ static int wanted_init(struct wanted *w, const struct secrets *secrets, bool can
 	return known_db_new(list, n, &w->db, err);
 }
 
-int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_fd,
-		  struct bb_err *err)
+/* All but the rules */
+static int take_secrets(struct searcher *s, const struct secrets *secrets, struct bb_err *err)
 {
 	int r = wanted_init(&s->all, secrets, false, err);
 
 	if (r == 0)
 		r = wanted_init(&s->canary, secrets, true, err);
+	s->across = calloc(1, sizeof(*s->across));
+	return r == 0 && !s->across ? bb_err_set(err, -ENOMEM, "scanner: no memory") : r;
+}
+
+static int open_whole(struct searcher *s, struct bb_err *err)
+{
+	if (scan_open(s->vendors, s->all.db, &s->whole) < 0 ||
+	    scan_open(s->vendors, s->canary.db, &s->whole_canary) < 0)
+		return bb_err_set(err, -ENOMEM, "scanner: no memory");
+	return 0;
+}
+
+int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_fd,
+		  struct bb_err *err)
+{
+	int r = take_secrets(s, secrets, err);
+
 	if (r == 0)
 		r = load_rules(s, rules_fd, err);
 	s->decoders.max = DECODERS_MAX;
-	s->across = calloc(1, sizeof(*s->across));
-	if (r == 0 && (!s->across || scan_open(s->vendors, s->all.db, &s->whole) < 0 ||
-		       scan_open(s->vendors, s->canary.db, &s->whole_canary) < 0))
-		r = bb_err_set(err, -ENOMEM, "scanner: no memory");
-	return r;
+	return r == 0 ? open_whole(s, err) : r;
+}
+
+int searcher_renew(const struct searcher *s, const struct secrets *secrets, struct searcher *ret,
+		   struct bb_err *err)
+{
+	struct searcher next = { .vendors = s->vendors };
+	int r = take_secrets(&next, secrets, err);
+
+	if (r == 0)
+		r = open_whole(&next, err);
+	if (r < 0) {
+		searcher_drop(&next);
+		return r;
+	}
+	*ret = next;
+	return 0;
+}
+
+void searcher_drop(struct searcher *next)
+{
+	scan_close(next->whole);
+	scan_close(next->whole_canary);
+	known_db_free(next->all.db);
+	known_db_free(next->canary.db);
+	free(next->all.names);
+	free(next->canary.names);
+	free(next->across);
+	*next = (struct searcher){ 0 };
+}
+
+void searcher_replace(struct searcher *s, struct searcher *next)
+{
+	struct searcher old = *s;
+
+	s->all = next->all;
+	s->canary = next->canary;
+	s->whole = next->whole;
+	s->whole_canary = next->whole_canary;
+	s->across = next->across;
+	searcher_drop(&old);
+	*next = (struct searcher){ 0 };
 }
 
 /* ---- what is found ---- */

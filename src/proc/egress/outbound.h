@@ -61,6 +61,19 @@ struct searcher {
 BB_MUST_USE int searcher_init(struct searcher *s, const struct secrets *secrets, int rules_fd,
 			      struct bb_err *err);
 
+/**
+ * searcher_renew() - The same rules, and other secrets
+ * @ret:	owned until searcher_replace() or searcher_drop()
+ *
+ * Return: 0 or -errno with @err
+ */
+BB_MUST_USE int searcher_renew(const struct searcher *s, const struct secrets *secrets,
+			       struct searcher *ret, struct bb_err *err);
+/** searcher_replace() - Take over what @next looks for. No search of @s may be open */
+void searcher_replace(struct searcher *s, struct searcher *next);
+/** searcher_drop() - Free what searcher_renew() made */
+void searcher_drop(struct searcher *next);
+
 /** outbound_judge_head() - Step 7 for the head */
 struct judgement outbound_judge_head(const struct conn *c, struct request *rq);
 /** outbound_show() - Text of a request for a record: secrets in it masked, and credentials in a

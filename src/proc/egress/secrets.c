@@ -161,6 +161,71 @@ int secrets_load(int fd, struct secrets *ret, struct bb_err *err)
 	return r;
 }
 
+void secrets_release(struct secrets *s)
+{
+	for (size_t i = 0; s->arena && i < s->n_known; i++)
+		free(s->known[i].to);
+	free(s->tokens);
+	free(s->known);
+	if (s->arena) {
+		explicit_bzero(s->arena, s->arena_size);
+		(void)munmap(s->arena, s->arena_size);
+	}
+	*s = (struct secrets){ 0 };
+}
+
+/* The host variable may be unset where `reload` is called: the value of the start stays */
+static bool is_other(const struct secret_token *was, const struct secret_token *is)
+{
+	return is->value[0] && strcmp(was->value, is->value) != 0;
+}
+
+/* Return: was it something new? */
+static bool merge_token(struct secrets *s, const struct secret_token *t)
+{
+	struct secret_token *was = NULL;
+
+	for (size_t i = 0; i < s->n_tokens && !was; i++)
+		was = strcmp(s->tokens[i].name, t->name) == 0 ? &s->tokens[i] : NULL;
+	if (!was) {
+		s->tokens[s->n_tokens++] = *t;
+		return true;
+	}
+	if (!is_other(was, t))
+		return false;
+	if (was->value[0])
+		s->known[s->n_known++] =
+			(struct secret_known){ .name = was->name, .value = was->value };
+	was->value = t->value;
+	return true;
+}
+
+int secrets_merge(const struct secrets *old, const struct secrets *more, struct secrets *ret,
+		  struct bb_err *err)
+{
+	struct secrets s = { 0 };
+	bool any = false;
+
+	s.tokens = calloc(old->n_tokens + more->n_tokens + 1, sizeof(*s.tokens));
+	s.known = calloc(old->n_known + more->n_tokens + 1, sizeof(*s.known));
+	if (!s.tokens || !s.known) {
+		secrets_release(&s);
+		return bb_err_set(err, -ENOMEM, "secrets: no memory");
+	}
+	for (size_t i = 0; i < old->n_tokens; i++)
+		s.tokens[s.n_tokens++] = old->tokens[i];
+	for (size_t i = 0; i < old->n_known; i++)
+		s.known[s.n_known++] = old->known[i];
+	for (size_t i = 0; i < more->n_tokens; i++)
+		any |= merge_token(&s, &more->tokens[i]);
+	if (!any || s.n_tokens > SECRETS_MAX || s.n_known > SECRETS_MAX) {
+		secrets_release(&s);
+		return any ? bb_err_set(err, -E2BIG, "more secrets than a bottle can have") : 0;
+	}
+	*ret = s;
+	return 1;
+}
+
 const struct secret_token *secrets_token(const struct secrets *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_tokens; i++) {

@@ -47,6 +47,20 @@ struct secrets {
 /** secrets_load() - From the sealed memfd, borrowed. Return: 0 or -errno with @err */
 BB_MUST_USE int secrets_load(int fd, struct secrets *ret, struct bb_err *err);
 
+/**
+ * secrets_merge() - What has been known, and what the operator says now
+ * @ret:	everything of @old under the placeholders that the guest has; tokens that are new;
+ *for a token with another value that value, and the former one as a secret to look for
+ *
+ * Return: 1 with @ret, which borrows texts of both and owns its two lists; 0 when @more says
+ *nothing new; -E2BIG or -ENOMEM with @err
+ */
+BB_MUST_USE int secrets_merge(const struct secrets *old, const struct secrets *more,
+			      struct secrets *ret, struct bb_err *err);
+
+/** secrets_release() - Wipe the texts, free the lists; nothing may borrow from it */
+void secrets_release(struct secrets *s);
+
 /** secret_may_go_to() - Does the manifest let it go to @host? */
 bool secret_may_go_to(const struct secret_known *k, const char *host);
 /** secrets_token() - By the name of its variable, or NULL */

@@ -59,7 +59,7 @@ struct session {
 	uint16_t port;
 	SSL_SESSION *session;
 };
-static struct session sessions[SESSIONS]; /* one guard, one policy, one thread */
+static struct session sessions[SESSIONS]; /* one guard, one thread */
 
 static struct session *session_slot(const char *name, uint16_t port)
 {
@@ -93,6 +93,14 @@ static void resume(SSL *ssl, const char *name, uint16_t port)
 
 	if (s->session && s->port == port && strcmp(s->name, name) == 0)
 		(void)SSL_set_session(ssl, s->session);
+}
+
+void tls_sessions_forget(void)
+{
+	for (size_t i = 0; i < SESSIONS; i++) {
+		SSL_SESSION_free(sessions[i].session);
+		sessions[i] = (struct session){ 0 };
+	}
 }
 
 SSL_CTX *tls_upstream_new(struct bb_span roots, struct bb_err *err)

@@ -64,4 +64,7 @@ BB_MUST_USE EVP_PKEY *tls_key_new(struct bb_err *err);
  * Return: octets (free with free()), or NULL with @err
  */
 BB_MUST_USE uint8_t *tls_csr_new(EVP_PKEY *key, size_t *ret_len, struct bb_err *err);
+
+/** tls_sessions_forget() - The next handshake with each upstream is a whole one */
+void tls_sessions_forget(void);
 #endif

@@ -141,6 +141,11 @@ static void close_both(struct conn *c, uint16_t code, enum policy_reason reason,
 	conn_deadline(c, EGRESS_LINGER_MS);
 }
 
+void websocket_leave(struct conn *c, enum policy_reason reason, const char *text)
+{
+	close_both(c, CLOSE_GONE, reason, text);
+}
+
 static void out_of_memory(struct conn *c)
 {
 	conn_abort(c, REASON_LIMIT, "out of memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef BB_EGRESS_WEBSOCKET_H
 #define BB_EGRESS_WEBSOCKET_H
+#include "policy/reason.h"
 #include "proc/egress/mask.h"
 #include "wire/http1.h"
 #include "wire/websocket.h"
@@ -38,4 +39,6 @@ void websocket_edit(struct request *rq);
 /** websocket_begin() - The upstream has answered 101 */
 void websocket_begin(struct conn *c, const struct http1_response *h);
 bool step_websocket(struct conn *c);
+/** websocket_leave() - In CONN_WEBSOCKET: close both sides with 1001, going away */
+void websocket_leave(struct conn *c, enum policy_reason reason, const char *text);
 #endif

@@ -4,6 +4,7 @@
 #include "policy/reason.h"
 #include "proc/gate/gate.h"
 #include "proc/gate/shovel.h"
+#include <errno.h>
 #include <event2/buffer.h>
 
 /* A stream that waits for the guest to accept it */
@@ -136,4 +137,37 @@ void control_probe_dns(struct gate *g, const struct ipc_msg *msg)
 		answer.u.probe_result.reason = (uint8_t)o.decision.reason;
 	}
 	(void)ipc_peer_send(g->bottled, &answer);
+}
+
+/*
+ * What could fail for want of room is done at RELOAD, where nothing has changed yet. SWITCH cannot
+ * fail; without a policy that was found good it is not bottled who asks.
+ */
+void control_reload(struct gate *g, struct ipc_msg *msg)
+{
+	struct bb_err err = { 0 };
+	struct policy old = g->policy;
+
+	if (msg->type == IPC_BLOB) {
+		staged_blob(&g->staged, msg);
+	} else if (msg->type == IPC_FORGET) {
+		staged_forget(&g->staged);
+	} else if (msg->type == IPC_RELOAD) {
+		if (staged_read(&g->staged, &g->policy, &err) == 0 &&
+		    !dns_filter_reserve(g->filter, &g->staged.next)) {
+			g->staged.ready = false;
+			(void)bb_err_set(&err, -ENOSPC,
+					 "gate knows as many names as it can; end the bottle");
+		}
+		reload_answer(g->bottled, err.code ? &err : NULL);
+	} else if (!g->staged.ready) {
+		gate_stop(g, "SWITCH without a policy");
+	} else {
+		g->policy = staged_take(&g->staged);
+		staged_forget(&g->staged);
+		dns_filter_relist(g->filter, &g->policy);
+		flow_rejudge_all(g);
+		policy_release(&old);
+		reload_answer(g->bottled, NULL);
+	}
 }

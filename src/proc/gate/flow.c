@@ -26,7 +26,9 @@ struct flow {
 	bool eof;
 	struct flow_header asked;
 	struct policy_flow judged;
-	int fd; /* our end of a service's socketpair */
+	struct ip_addr dialled; /* what dialer connected to */
+	struct shovel *shovel;  /* while FLOW_OPEN */
+	int fd;                 /* our end of a service's socketpair */
 	uint64_t start_ms;
 	struct event *deadline;
 };
@@ -138,7 +140,8 @@ static void flow_open(struct flow *f, int fd)
 	(void)event_del(f->deadline);
 	s->grow = true;
 	s->idle_ms = GATE_IDLE_MS;
-	if (!shovel_new(f->gate->base, s, fd, f->early, f->eof, on_shovel_done, f)) {
+	f->shovel = shovel_new(f->gate->base, s, fd, f->early, f->eof, on_shovel_done, f);
+	if (!f->shovel) {
 		stream_reset(s);
 		flow_free(f);
 		return;
@@ -380,6 +383,7 @@ void flow_on_msg(struct gate *g, struct ipc_msg *msg)
 		flow_deny(f, FLOW_STATUS_LIMIT);
 		break;
 	case IPC_DIAL_OK:
+		f->dialled = msg->u.dial_ok.addr;
 		if (f->judged.target != POLICY_TARGET_EGRESS)
 			flow_open(f, BB_TAKE_FD(msg->fd));
 		break;
@@ -388,5 +392,67 @@ void flow_on_msg(struct gate *g, struct ipc_msg *msg)
 		break;
 	default:
 		break;
+	}
+}
+
+/* Judged once more. Return: does what was decided still hold? If not it stays, for the record */
+static bool still_allowed(struct flow *f)
+{
+	struct ip_addr addr = { .family = f->asked.family };
+	struct policy_flow was = f->judged;
+	struct gate *g = f->gate;
+
+	memcpy(addr.a, f->asked.addr, sizeof(addr.a));
+	policy_judge_flow(&g->policy, g->filter, &addr, f->asked.port, &f->judged);
+	if (f->judged.verdict != POLICY_ALLOW || f->judged.target != was.target) {
+		f->judged = was;
+		return false;
+	}
+	return was.target == POLICY_TARGET_EGRESS || !f->dialled.family ||
+	       policy_judge_resolved(&g->policy, NULL, &f->dialled, f->asked.port) == REASON_OK;
+}
+
+/* Dialer drops what it was asked under the old policy; the answer to that names another flow */
+static void ask_again(struct flow *f)
+{
+	cancel_dial(f);
+	LIST_REMOVE(f, link);
+	f->id = ++f->gate->next_id;
+	LIST_INSERT_HEAD(bucket_of(f->gate, f->id), f, link);
+	flow_ask(f);
+}
+
+static void rejudge(struct flow *f)
+{
+	bool service = f->judged.target == POLICY_TARGET_EGRESS, allowed = still_allowed(f);
+
+	if (allowed && f->state == FLOW_ASK && !service) {
+		ask_again(f);
+		return;
+	}
+	/* egress has been told before us, and ends what it serves with a word to the guest */
+	if (allowed || (service && f->gate->policy.transparent))
+		return;
+	f->judged.verdict = POLICY_DENY;
+	f->judged.reason = REASON_RELOAD;
+	if (f->state == FLOW_OPEN) {
+		shovel_abort(f->shovel);
+		return;
+	}
+	cancel_dial(f);
+	flow_deny(f, FLOW_STATUS_DENIED);
+}
+
+void flow_rejudge_all(struct gate *g)
+{
+	uint64_t last = g->next_id; /* those that are asked for again have come after it */
+	struct flow *f, *next;
+
+	for (size_t i = 0; i < GATE_FLOW_BUCKETS; i++) {
+		for (f = LIST_FIRST(&g->flows[i]); f; f = next) {
+			next = LIST_NEXT(f, link);
+			if (f->state != FLOW_HEADER && f->id <= last)
+				rejudge(f);
+		}
 	}
 }

@@ -2,6 +2,7 @@
 #ifndef BB_PROC_GATE_GATE_H
 #define BB_PROC_GATE_GATE_H
 #include "ipc/peer.h"
+#include "ipc/reload.h"
 #include "policy/flow.h"
 #include "proc/gate/vsock_conn.h"
 #include <sys/queue.h>
@@ -52,6 +53,7 @@ struct gate {
 	struct vsock *vsock;   /* of a virtual machine, or NULL */
 	struct listen *listen; /* of a container, or NULL */
 	struct policy policy;
+	struct staged staged;
 	struct dns_filter *filter;
 	struct ipc_peer *bottled, *egress, *dialer, *recorder;
 	struct event *tick;
@@ -96,7 +98,8 @@ void listen_want(struct listen *l, int porter);
 bool flow_accept(struct gate *g, struct stream *s);
 /** flow_on_msg() - FLOW_READY, FLOW_REFUSED, DIAL_OK, DIAL_FAIL, RECORD_ACK */
 void flow_on_msg(struct gate *g, struct ipc_msg *msg);
-void flow_release_all(struct gate *g);
+/** flow_rejudge_all() - The policy is another: end what it denies, ask dialer again for the rest */
+void flow_rejudge_all(struct gate *g);
 
 /* dns_service.c: vsock port 6002 */
 bool dns_service_accept(struct gate *g, struct stream *s);
@@ -108,4 +111,6 @@ bool guest_log_accept(struct gate *g, struct stream *s);
 void control_stream_open(struct gate *g, struct ipc_msg *msg);
 void control_probe_flow(struct gate *g, const struct ipc_msg *msg);
 void control_probe_dns(struct gate *g, const struct ipc_msg *msg);
+/** control_reload() - BLOB, RELOAD, SWITCH, FORGET */
+void control_reload(struct gate *g, struct ipc_msg *msg);
 #endif

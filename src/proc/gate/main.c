@@ -99,6 +99,12 @@ static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	case IPC_PROBE_DNS:
 		control_probe_dns(g, msg);
 		break;
+	case IPC_BLOB:
+	case IPC_RELOAD:
+	case IPC_SWITCH:
+	case IPC_FORGET:
+		control_reload(g, msg);
+		break;
 	case IPC_FLOW_READY:
 	case IPC_FLOW_REFUSED:
 	case IPC_DIAL_OK:
@@ -211,7 +217,7 @@ int main(void)
 {
 	static const int keep[] = { IPC_BOOT_FD };
 	const struct jail_table tables[] = { jail_common, gate_rules, gate_listen_rules };
-	static struct gate g;
+	static struct gate g = { .staged = STAGED_NONE };
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;
 

@@ -241,3 +241,8 @@ struct shovel *shovel_new(struct event_base *base, struct stream *s, int fd, str
 	event_active(sh->ev, EV_READ | EV_WRITE, 1);
 	return sh;
 }
+
+void shovel_abort(struct shovel *sh)
+{
+	finish(sh, false);
+}

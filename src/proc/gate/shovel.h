@@ -44,4 +44,7 @@ typedef void (*shovel_done_fn)(const struct shovel_result *r, void *arg);
 BB_MUST_USE struct shovel *shovel_new(struct event_base *base, struct stream *s, int fd,
 				      struct evbuffer *early, bool eof, shovel_done_fn done,
 				      void *arg);
+
+/** shovel_abort() - End it now, with a reset on both sides; calls @done */
+void shovel_abort(struct shovel *sh);
 #endif

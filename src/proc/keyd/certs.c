@@ -22,6 +22,7 @@ struct certs {
 	X509 *root;
 	EVP_PKEY *key; /* of the intermediate */
 	X509 *intermediate;
+	X509 *staged; /* of the policy that is to come, or NULL */
 };
 
 static int ssl_err(struct bb_err *err, const char *what)
@@ -195,20 +196,22 @@ static time_t until(const X509 *issuer, time_t now)
 	return now + CERTS_LEAF_DAYS * DAY < end ? now + CERTS_LEAF_DAYS * DAY : end;
 }
 
-int certs_renew(struct certs *c, time_t now, struct bb_err *err)
+/* Return: 0 with @ret owned, or -errno with @err */
+static int make_intermediate(const struct certs *c, const struct policy *policy, time_t now,
+			     X509 **ret, struct bb_err *err)
 {
 	struct draft d = { .cert = X509_new(), .issuer = c->root, .issuer_key = c->root_key };
 	char unit[32];
 	int r = 0, len;
 
-	(void)snprintf(unit, sizeof(unit), "generation %u", (unsigned int)c->policy->generation);
+	(void)snprintf(unit, sizeof(unit), "generation %u", (unsigned int)policy->generation);
 	if (!d.cert || X509_set_version(d.cert, X509_VERSION_3) != 1 || !set_serial(d.cert) ||
-	    !set_subject(d.cert, "bot-bottle", unit, c->policy->identity) ||
+	    !set_subject(d.cert, "bot-bottle", unit, policy->identity) ||
 	    !set_times(d.cert, date_of(X509_get0_notBefore(c->root)), until(c->root, now)) ||
 	    X509_set_pubkey(d.cert, c->key) != 1 ||
 	    !add_ext(&d, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
 	    !add_ext(&d, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-	    !add_ext(&d, NID_ext_key_usage, "serverAuth") || !add_constraints(d.cert, c->policy) ||
+	    !add_ext(&d, NID_ext_key_usage, "serverAuth") || !add_constraints(d.cert, policy) ||
 	    !sign(&d))
 		r = ssl_err(err, "intermediate certificate");
 	len = r < 0 ? 0 : i2d_X509(d.cert, NULL);
@@ -218,9 +221,46 @@ int certs_renew(struct certs *c, time_t now, struct bb_err *err)
 		X509_free(d.cert);
 		return r;
 	}
-	X509_free(c->intermediate);
-	c->intermediate = d.cert;
+	*ret = d.cert;
 	return 0;
+}
+
+int certs_renew(struct certs *c, time_t now, struct bb_err *err)
+{
+	X509 *next;
+	int r = make_intermediate(c, c->policy, now, &next, err);
+
+	if (r < 0)
+		return r;
+	X509_free(c->intermediate);
+	c->intermediate = next;
+	return 0;
+}
+
+int certs_stage(struct certs *c, const struct policy *policy, time_t now, struct bb_err *err)
+{
+	certs_unstage(c);
+	return make_intermediate(c, policy, now, &c->staged, err);
+}
+
+bool certs_is_staged(const struct certs *c)
+{
+	return c->staged != NULL;
+}
+
+void certs_unstage(struct certs *c)
+{
+	X509_free(c->staged);
+	c->staged = NULL;
+}
+
+void certs_switch(struct certs *c, const struct policy *policy)
+{
+	BB_BUG_ON(!c->staged);
+	X509_free(c->intermediate);
+	c->intermediate = c->staged;
+	c->staged = NULL;
+	c->policy = policy;
 }
 
 int certs_new(const struct policy *policy, time_t now, struct certs **ret, struct bb_err *err)
@@ -251,6 +291,7 @@ void certs_free(struct certs *c)
 {
 	if (!c)
 		return;
+	X509_free(c->staged);
 	X509_free(c->intermediate);
 	X509_free(c->root);
 	EVP_PKEY_free(c->key);

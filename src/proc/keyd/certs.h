@@ -46,6 +46,22 @@ void certs_free(struct certs *certs);
  */
 BB_MUST_USE int certs_renew(struct certs *certs, time_t now, struct bb_err *err);
 
+/**
+ * certs_stage() - Make the intermediate of a policy that is to come; nothing else changes
+ *
+ * Key and root stay, so the guest trusts it without being told.
+ *
+ * Return: 0 or -errno with @err: too many names, or no memory; none is staged then
+ */
+BB_MUST_USE int certs_stage(struct certs *certs, const struct policy *policy, time_t now,
+			    struct bb_err *err);
+/** certs_is_staged() - Has certs_stage() been called, and neither of the two below since? */
+bool certs_is_staged(const struct certs *certs);
+/** certs_unstage() - It does not come */
+void certs_unstage(struct certs *certs);
+/** certs_switch() - From now on @policy (the staged one; borrowed) says what is signed */
+void certs_switch(struct certs *certs, const struct policy *policy);
+
 /** certs_root_pem() - Append the root as PEM. Return: 0 or -errno with @err */
 BB_MUST_USE int certs_root_pem(const struct certs *certs, struct bb_buf *out, struct bb_err *err);
 

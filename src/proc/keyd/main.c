@@ -11,6 +11,7 @@
 #include "ipc/boot.h"
 #include "ipc/peer.h"
 #include "ipc/policy_json.h"
+#include "ipc/reload.h"
 #include "jail/jail.h"
 #include "policy/reason.h"
 #include "proc/keyd/certs.h"
@@ -25,6 +26,7 @@
 
 struct keyd {
 	struct policy policy;
+	struct staged staged;
 	struct certs *certs;
 	time_t renewed;
 	struct event_base *base;
@@ -88,16 +90,6 @@ static void sign_leaf(struct keyd *k, const struct ipc_msg *ask)
 	(void)ipc_peer_send(k->egress, &msg);
 }
 
-static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
-{
-	struct keyd *k = arg;
-
-	if (peer == k->egress && msg->type == IPC_SIGN_LEAF)
-		sign_leaf(k, msg);
-	else
-		stop(k, "a message that belongs to start-up");
-}
-
 static int send_intermediate(struct keyd *k, struct bb_err *err)
 {
 	struct ipc_msg msg = { .type = IPC_INTERMEDIATE, .fd = -1 };
@@ -110,6 +102,46 @@ static int send_intermediate(struct keyd *k, struct bb_err *err)
 		return r;
 	msg.u.cert.cert = bb_buf_span(&der);
 	return ipc_peer_send(k->egress, &msg);
+}
+
+/* The new intermediate is made at RELOAD, where it may still turn out to be too large */
+static void on_bottled(struct keyd *k, struct ipc_msg *msg)
+{
+	struct bb_err err = { 0 };
+
+	if (msg->type == IPC_BLOB) {
+		staged_blob(&k->staged, msg);
+	} else if (msg->type == IPC_FORGET) {
+		certs_unstage(k->certs);
+		staged_forget(&k->staged);
+	} else if (msg->type == IPC_RELOAD) {
+		certs_unstage(k->certs);
+		if (staged_read(&k->staged, &k->policy, &err) == 0)
+			(void)!certs_stage(k->certs, &k->staged.next, time(NULL), &err);
+		reload_answer(k->bottled, err.code ? &err : NULL);
+	} else if (msg->type == IPC_SWITCH && certs_is_staged(k->certs)) {
+		policy_release(&k->policy);
+		k->policy = staged_take(&k->staged);
+		staged_forget(&k->staged);
+		certs_switch(k->certs, &k->policy);
+		k->renewed = time(NULL);
+		if (send_intermediate(k, &err) < 0)
+			stop(k, "the intermediate could not be sent");
+		else
+			reload_answer(k->bottled, NULL);
+	} else {
+		stop(k, "a message that belongs to start-up");
+	}
+}
+
+static void on_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
+{
+	struct keyd *k = arg;
+
+	if (peer == k->egress && msg->type == IPC_SIGN_LEAF)
+		sign_leaf(k, msg);
+	else
+		on_bottled(k, msg);
 }
 
 static int send_root(struct keyd *k, struct bb_err *err)
@@ -205,6 +237,7 @@ static void release(struct keyd *k)
 		event_base_free(k->base);
 	certs_free(k->certs);
 	policy_release(&k->policy);
+	staged_forget(&k->staged);
 }
 
 int main(void)
@@ -212,7 +245,7 @@ int main(void)
 	static const int keep[] = { IPC_BOOT_FD };
 	struct bb_err err = { 0 };
 	struct ipc_boot boot;
-	static struct keyd k; /* reachable until the end */
+	static struct keyd k = { .staged = STAGED_NONE }; /* reachable until the end */
 
 	bb_log_init("keyd");
 	ipc_boot_init(&boot);

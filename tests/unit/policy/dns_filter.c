@@ -298,6 +298,75 @@ static void answers_messages(void **state)
 	free(f);
 }
 
+static bool same_address(struct dns_filter *f, const char *name, const struct ip_addr *addr)
+{
+	struct dns_decision d = judge(f, name, 1);
+
+	return d.action == DNS_ACTION_ADDRESS && ip_addr_eq(&d.addr, addr);
+}
+
+/* Another policy: names come and go, and each keeps its address */
+static void relists(void **state)
+{
+	static struct policy_route other[] = {
+		{ .host = "new.test", .n_ports = 1, .ports = { 443 } },
+		{ .host = "both.test", .n_ports = 1, .ports = { 443 } },
+		{ .host = "seen.test", .wildcard = true, .n_ports = 1, .ports = { 443 } },
+	};
+	static const struct policy next = { .n_routes = BB_ARRAY_LEN(other), .routes = other };
+	struct dns_filter *f = filter_new(&policy, 7);
+	struct ip_addr api = judge(f, "api.example.test", 1).addr;
+	struct ip_addr both = judge(f, "both.test", 1).addr;
+	struct ip_addr wild = judge(f, "a.wild.test", 1).addr, fresh;
+
+	(void)state;
+	assert_true(dns_filter_reserve(f, &next));
+	assert_int_equal(judge(f, "new.test", 1).action, DNS_ACTION_NXDOMAIN);
+	assert_int_equal(judge(f, "x.seen.test", 1).action, DNS_ACTION_NXDOMAIN);
+	dns_filter_relist(f, &next);
+	assert_int_equal(judge(f, "api.example.test", 1).action, DNS_ACTION_NXDOMAIN);
+	assert_int_equal(judge(f, "a.wild.test", 1).action, DNS_ACTION_NXDOMAIN);
+	assert_int_equal(judge(f, "x.both.test", 1).action, DNS_ACTION_NXDOMAIN);
+	assert_int_equal(judge(f, "db.example.test", 28).action, DNS_ACTION_NXDOMAIN);
+	assert_null(dns_filter_name_of(f, &api));
+	assert_null(dns_filter_name_of(f, &wild));
+	assert_true(same_address(f, "both.test", &both));
+	assert_int_equal(judge(f, "x.seen.test", 1).action, DNS_ACTION_ADDRESS);
+	fresh = judge(f, "new.test", 1).addr;
+	assert_false(ip_addr_eq(&fresh, &api) || ip_addr_eq(&fresh, &wild));
+	/* and back: the guest may have kept the addresses */
+	assert_true(dns_filter_reserve(f, &policy));
+	dns_filter_relist(f, &policy);
+	assert_true(same_address(f, "api.example.test", &api));
+	assert_true(same_address(f, "a.wild.test", &wild));
+	assert_null(dns_filter_name_of(f, &fresh));
+	free(f);
+}
+
+/* A full table refuses a policy with another name, before anything has changed */
+static void no_room_for_another_name(void **state)
+{
+	static struct policy_route more[] = {
+		{ .host = "one-too-many.test", .n_ports = 1, .ports = { 443 } },
+	};
+	static const struct policy next = { .n_routes = 1, .routes = more };
+	struct dns_filter *f = filter_new(&policy, 7);
+	char name[64];
+	uint64_t now = 0;
+
+	(void)state;
+	for (unsigned int i = 0; f->n < DNS_FILTER_NAMES; i++) {
+		struct dns_decision d;
+
+		(void)snprintf(name, sizeof(name), "n%u.wild.test", i);
+		dns_filter_judge(f, name, 1, now += 1000, &d);
+	}
+	assert_false(dns_filter_reserve(f, &next));
+	assert_true(dns_filter_reserve(f, &policy));
+	assert_int_equal(judge(f, "api.example.test", 1).action, DNS_ACTION_ADDRESS);
+	free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +378,8 @@ int main(void)
 		cmocka_unit_test(largest_policy),
 		cmocka_unit_test(forward_mode),
 		cmocka_unit_test(answers_messages),
+		cmocka_unit_test(relists),
+		cmocka_unit_test(no_room_for_another_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

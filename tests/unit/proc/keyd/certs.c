@@ -412,16 +412,65 @@ static void dates(void **state)
 	certs_free(c);
 }
 
+/* Another policy: nothing changes before the switch, root and key never */
+static void another_generation(void **state)
+{
+	struct policy_route before[] = { { .host = "old.test", .n_ports = 1, .ports = { 443 } } };
+	struct policy_route after[] = { { .host = "new.test", .n_ports = 1, .ports = { 443 } } };
+	const struct policy one = {
+		.identity = "demo-a1b2c", .generation = 1, .n_routes = 1, .routes = before
+	};
+	const struct policy two = {
+		.identity = "demo-a1b2c", .generation = 2, .n_routes = 1, .routes = after
+	};
+	bb_auto_buf struct bb_buf first, same, second, root, root_after, leaf;
+	struct certs *c = NULL;
+	struct bb_err err = { 0 };
+
+	(void)state;
+	bb_buf_init(&first, 65536);
+	bb_buf_init(&same, 65536);
+	bb_buf_init(&second, 65536);
+	bb_buf_init(&root, 65536);
+	bb_buf_init(&root_after, 65536);
+	bb_buf_init(&leaf, 65536);
+	assert_int_equal(certs_new(&one, time(NULL), &c, &err), 0);
+	assert_int_equal(certs_intermediate(c, &first, &err), 0);
+	assert_int_equal(certs_root_pem(c, &root, &err), 0);
+	assert_false(certs_is_staged(c));
+	assert_int_equal(certs_stage(c, &two, time(NULL), &err), 0);
+	assert_int_equal(certs_intermediate(c, &same, &err), 0);
+	assert_true(bb_span_eq(bb_buf_span(&first), bb_buf_span(&same)));
+	assert_int_equal(certs_leaf(c, BB_SPAN_STR("new.test"), (struct bb_span){ 0 }, time(NULL),
+				    &leaf, &err),
+			 -EPERM);
+	certs_unstage(c);
+	assert_false(certs_is_staged(c));
+	assert_int_equal(certs_stage(c, &two, time(NULL), &err), 0);
+	certs_switch(c, &two);
+	assert_false(certs_is_staged(c));
+	assert_int_equal(certs_intermediate(c, &second, &err), 0);
+	assert_false(bb_span_eq(bb_buf_span(&first), bb_buf_span(&second)));
+	assert_int_equal(certs_root_pem(c, &root_after, &err), 0);
+	assert_true(bb_span_eq(bb_buf_span(&root), bb_buf_span(&root_after)));
+	err = (struct bb_err){ 0 };
+	assert_int_equal(certs_leaf(c, BB_SPAN_STR("old.test"), (struct bb_span){ 0 }, time(NULL),
+				    &leaf, &err),
+			 -EPERM);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(certs_leaf(c, BB_SPAN_STR("new.test"), (struct bb_span){ 0 }, time(NULL),
+				    &leaf, &err),
+			 -EINVAL);
+	certs_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(others_verify),
-		cmocka_unit_test(leaf_is_as_promised),
-		cmocka_unit_test(only_listed_names),
-		cmocka_unit_test(hostile_requests),
-		cmocka_unit_test(points_off_the_curve),
-		cmocka_unit_test(constraints_hold),
-		cmocka_unit_test(dates),
+		cmocka_unit_test(another_generation),  cmocka_unit_test(others_verify),
+		cmocka_unit_test(leaf_is_as_promised), cmocka_unit_test(only_listed_names),
+		cmocka_unit_test(hostile_requests),    cmocka_unit_test(points_off_the_curve),
+		cmocka_unit_test(constraints_hold),    cmocka_unit_test(dates),
 	};
 
 	return cmocka_run_group_tests(tests, make_tmp, drop_tmp);
