@@ -156,6 +156,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			boot_again(b);
 		break;
 	case BOTTLE_UP:
+		reload_timeout(b);
+		break;
 	case BOTTLE_ENDING:
 	case BOTTLE_NUM_PHASES:
 		break;

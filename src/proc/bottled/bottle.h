@@ -3,6 +3,7 @@
 #define BB_PROC_BOTTLED_BOTTLE_H
 #include "base/buf.h"
 #include "ipc/peer.h"
+#include "ipc/reload.h"
 #include "proc/bottled/spec.h"
 #include "vmm/vmm.h"
 #include <sys/types.h>
@@ -67,6 +68,35 @@ struct porter {
 struct client {
 	struct bottle *bottle;
 	struct ipc_peer *peer;
+	struct staged staged; /* what it has sent, before its RELOAD */
+};
+
+/** enum reload_step - What is under way; reload.c says why in this order */
+enum reload_step {
+	RELOAD_NONE = 0,
+	RELOAD_LOOK, /* all four look at it; nothing has changed */
+	RELOAD_KEYD, /* from here on a failure ends the bottle */
+	RELOAD_EGRESS,
+	RELOAD_GATE,
+	RELOAD_PROBE,  /* the host probe again */
+	RELOAD_RECORD, /* before and after are on record */
+	RELOAD_DIALER,
+
+	RELOAD_NUM_STEPS,
+};
+
+/**
+ * struct reload - Another policy on its way
+ * @missing:	Answers to RELOAD that have not come
+ * @client:	Who asked for it, NULL when it has gone
+ * @old:	The policy before, until the records are written
+ */
+struct reload {
+	enum reload_step step;
+	size_t missing;
+	struct client *client;
+	struct staged staged;
+	struct policy old;
 };
 
 struct bottle {
@@ -100,6 +130,7 @@ struct bottle {
 	struct event *signal_events[3];
 	int control_fd;
 	struct probe_list *probes;
+	struct reload reload;
 	uint64_t started_ms;
 	uint64_t next_use;
 	uint8_t exit_code; /* for the CLI, when it did not end in order */
@@ -146,6 +177,21 @@ BB_MUST_USE int probes_start(struct bottle *b, struct bb_err *err);
 /** probes_result() - One answer. Return: 1 when all have come, 0 when some are missing, -errno */
 BB_MUST_USE int probes_result(struct bottle *b, const struct ipc_msg *msg, struct bb_err *err);
 void probes_release(struct bottle *b);
+
+/* reload.c */
+/** reload_begin() - RELOAD of a client, behind its BLOBs; one RELOADED answers it */
+void reload_begin(struct client *c);
+/** reload_on_answer() - RELOADED of a role */
+void reload_on_answer(struct bottle *b, enum ipc_role role, bool ok, struct bb_span text);
+/** reload_on_probe() - What probes_result() said while the bottle is up */
+void reload_on_probe(struct bottle *b, int result, const struct bb_err *why);
+/** reload_on_ack() - RECORD_ACK of recorder */
+void reload_on_ack(struct bottle *b, uint64_t seq);
+/** reload_timeout() - The bottle's timer, while it is up */
+void reload_timeout(struct bottle *b);
+/** reload_client_gone() - Its answer is not waited for any more */
+void reload_client_gone(struct client *c);
+void reload_release(struct bottle *b);
 
 /* control.c */
 /** control_listen() - The bottle's control socket in its runtime directory */

@@ -155,7 +155,9 @@ static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		break;
 	case IPC_PROBE_RESULT:
 		r = probes_result(b, msg, &err);
-		if (r < 0)
+		if (b->phase == BOTTLE_UP)
+			reload_on_probe(b, r, &err);
+		else if (r < 0)
 			bottle_fail(b, 125, &err);
 		else if (r > 0)
 			bottle_advance(b);
@@ -169,7 +171,13 @@ static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	case IPC_GUEST_PROBE:
 		bottle_guest_probe(b, msg->u.guest_probe.ok != 0, msg->u.guest_probe.text);
 		break;
-	default: /* RECORD_ACK: life records do not ask */
+	case IPC_RELOADED:
+		reload_on_answer(b, c->role, msg->u.reloaded.ok != 0, msg->u.reloaded.text);
+		break;
+	case IPC_RECORD_ACK:
+		reload_on_ack(b, msg->u.record_ack.seq);
+		break;
+	default:
 		break;
 	}
 }

@@ -63,15 +63,24 @@ static void on_status(struct client *c)
 						  json_integer(b->children[role].pid));
 	}
 	(void)json_object_set_new(pids, "bottled", json_integer(getpid()));
-	status = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:b, s:b, s:b}, s:o}", "identity",
-			   b->spec.policy.identity, "status", bottle_phase_str[b->phase], "accel",
-			   vmm_accel_str[b->accel.accel], "accel_why", b->accel.why, "started_ms",
-			   (json_int_t)b->started_ms, "memory_bytes",
-			   (json_int_t)b->spec.memory_bytes, "jail", "seccomp", 1, "namespaces",
-			   b->namespaces, "landlock", b->landlock > 0, "pids", pids);
+	status = json_pack(
+		"{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:{s:b, s:b, s:b}, s:o}", "identity",
+		b->spec.policy.identity, "status", bottle_phase_str[b->phase], "generation",
+		(json_int_t)b->spec.policy.generation, "accel", vmm_accel_str[b->accel.accel],
+		"accel_why", b->accel.why, "started_ms", (json_int_t)b->started_ms, "memory_bytes",
+		(json_int_t)b->spec.memory_bytes, "jail", "seccomp", 1, "namespaces", b->namespaces,
+		"landlock", b->landlock > 0, "pids", pids);
 	text = status ? json_dumps(status, JSON_COMPACT) : NULL;
 	if (text)
 		reply_text(c, IPC_STATUS_REPLY, text, strlen(text));
+}
+
+static void on_policy_ask(struct client *c)
+{
+	struct ipc_msg msg = { .type = IPC_BLOB, .fd = c->bottle->spec.policy_fd };
+
+	msg.u.kind.kind = IPC_BLOB_POLICY;
+	(void)ipc_peer_send(c->peer, &msg);
 }
 
 static void on_client_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
@@ -89,7 +98,16 @@ static void on_client_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	case IPC_STOP:
 		bottle_end(c->bottle, "stop");
 		break;
-	default: /* BLOB and START come only before the loop */
+	case IPC_POLICY_ASK:
+		on_policy_ask(c);
+		break;
+	case IPC_BLOB:
+		staged_blob(&c->staged, msg);
+		break;
+	case IPC_RELOAD:
+		reload_begin(c);
+		break;
+	default: /* START comes only before the loop */
 		break;
 	}
 }
@@ -103,6 +121,7 @@ static void on_client_dead(struct ipc_peer *peer, int why, const char *text, voi
 		bb_log("cli: %s", text);
 	ipc_peer_free(peer);
 	c->peer = NULL;
+	reload_client_gone(c);
 	if (c == &b->clients[0] && (b->spec.ephemeral || b->phase != BOTTLE_UP))
 		bottle_end(b, "cli_gone");
 }
@@ -112,6 +131,7 @@ static int client_add(struct bottle *b, size_t slot, int fd)
 	struct client *c = &b->clients[slot];
 
 	c->bottle = b;
+	c->staged = (struct staged)STAGED_NONE;
 	c->peer = ipc_peer_new(b->base, IPC_ROLE_BOTTLED, IPC_ROLE_CLI, fd, on_client_msg,
 			       on_client_dead, c);
 	return c->peer ? 0 : -ENOMEM;
@@ -203,6 +223,8 @@ void control_release(struct bottle *b)
 	for (size_t i = 0; i < BOTTLE_CLIENTS_MAX; i++) {
 		ipc_peer_free(b->clients[i].peer);
 		b->clients[i].peer = NULL;
+		if (b->clients[i].bottle)
+			staged_forget(&b->clients[i].staged);
 	}
 	if (b->control_event)
 		event_free(b->control_event);

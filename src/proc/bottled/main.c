@@ -169,6 +169,7 @@ static void finish(struct bottle *b, const struct bb_err *err)
 	network_release(b);
 	children_release(b);
 	probes_release(b);
+	reload_release(b);
 	if (b->state_dir >= 0 && b->started_ms &&
 	    audit_head_sign(b->state_dir, b->spec.policy.identity, bb_wall_ms(), &unsigned_why) < 0)
 		bb_log("%s", unsigned_why.msg);
@@ -203,6 +204,7 @@ int main(void)
 	(void)fcntl(CLI_FD, F_SETFD, FD_CLOEXEC);
 	raise_nofile();
 	b.spec.policy_fd = -1;
+	b.reload.staged = (struct staged)STAGED_NONE;
 	for (int i = 0; i < VMM_FD_END; i++)
 		b.vmm_fds[i] = -1;
 	for (int i = 0; i < IPC_NUM_ROLES; i++)

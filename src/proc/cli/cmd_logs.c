@@ -4,6 +4,7 @@
 #include "state/audit_read.h"
 #include "state/bottle.h"
 #include <errno.h>
+#include <signal.h>
 #include <time.h>
 
 #define FOLLOW_MS 200
@@ -27,6 +28,13 @@ static bool still_runs(const struct state_bottle *b)
 	return pidfd >= 0;
 }
 
+/* Between two records nothing is lost by it */
+static void on_interrupt(int signo)
+{
+	(void)signo;
+	_exit(CLI_INTERRUPTED);
+}
+
 int cmd_audit(const struct cli_args *args)
 {
 	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
@@ -40,6 +48,8 @@ int cmd_audit(const struct cli_args *args)
 		return cmd_audit_verify(args);
 	if (args->n_operands > 1)
 		return cli_error(CLI_USAGE, "audit: one bottle, or: audit verify [ID]");
+	if (follow)
+		(void)signal(SIGINT, on_interrupt);
 	if (open_bottle(args, &b, &err) < 0 || audit_open(b.state_fd, &reader, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
 	for (;;) {

@@ -130,43 +130,6 @@ int cmd_start(const struct cli_args *args)
 	return code;
 }
 
-static enum cli_opt_id option_named(const char *name)
-{
-	for (size_t i = 0; i < OPT_NUM_IDS; i++) {
-		if (strcmp(cli_opts[i].name, name) == 0)
-			return (enum cli_opt_id)i;
-	}
-	return OPT_NUM_IDS;
-}
-
-static void give(struct cli_args *args, enum cli_opt_id id, const char *value)
-{
-	if (id == OPT_NUM_IDS || args->n_opts == CLI_VALUES_MAX || !value)
-		return;
-	args->opts[args->n_opts].id = id;
-	args->opts[args->n_opts++].value = value;
-}
-
-/* The command line that made it, as its metadata has it; @meta keeps the strings */
-static void options_of(const json_t *meta, struct cli_args *ret)
-{
-	const char *digest = json_string_value(json_object_get(meta, "image_digest"));
-	const char *image = json_string_value(json_object_get(meta, "image"));
-	json_t *pair;
-	size_t i;
-
-	json_array_foreach(json_object_get(meta, "options"), i, pair)
-	{
-		const char *name = json_string_value(json_array_get(pair, 0));
-
-		if (name)
-			give(ret, option_named(name), json_string_value(json_array_get(pair, 1)));
-	}
-	give(ret, OPT_BACKEND, json_string_value(json_object_get(meta, "backend")));
-	give(ret, OPT_IMAGE, digest ? digest : image);
-	give(ret, OPT_KEEP, "");
-}
-
 /* The ended bottle that is meant: its metadata, and that it can go on */
 static int find_ended(const char *id, char identity[static STATE_IDENTITY_MAX], json_t **ret_meta,
 		      struct bb_err *err)
@@ -193,25 +156,6 @@ static int find_ended(const char *id, char identity[static STATE_IDENTITY_MAX], 
 	return state_meta_read(b.state_fd, ret_meta, err);
 }
 
-static int plan_resume(const struct cli_args *args, const json_t *meta, const char *identity,
-		       bool provide, struct plan *ret, struct bb_err *err)
-{
-	const char *agent = json_string_value(json_object_get(meta, "agent"));
-	bb_auto_free struct cli_args *again = calloc(1, sizeof(*again));
-	int r;
-
-	if (!again)
-		return bb_err_set(err, -ENOMEM, "no memory");
-	*again = (struct cli_args){ .cmd = args->cmd };
-	options_of(meta, again);
-	r = plan_for_agent(again, agent, provide, ret, err);
-	if (r == 0) {
-		ret->resume = identity;
-		ret->workspace = json_is_true(json_object_get(meta, "workspace"));
-	}
-	return r;
-}
-
 /* resume [ID] [-- CMD…] */
 int cmd_resume(const struct cli_args *args)
 {
@@ -230,8 +174,9 @@ int cmd_resume(const struct cli_args *args)
 	if (find_ended(has_id ? args->operands[0] : NULL, identity, &meta, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
 	provide = n_argv == 0 && json_is_true(json_object_get(meta, "provide"));
-	if (plan_resume(args, meta, identity, provide, &p, &err) < 0)
+	if (plan_again(args->cmd, meta, provide ? PLAN_PROVIDE : PLAN_COMMAND, &p, &err) < 0)
 		return cli_error(CLI_FAILED, "%s: %s", identity, err.msg);
+	p.resume = identity;
 	if (provide)
 		code = run_plan(args, &p, argv, provider_argv(&p, NULL, false, argv), false);
 	else if (n_argv == 0)

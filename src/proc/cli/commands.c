@@ -148,6 +148,14 @@ const struct cli_cmd cli_cmds[] = {
 	  "disk is\n"
 	  "there after --keep, and when the machine, a guard or the host failed.",
 	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES), 0, -1, -1, cmd_resume },
+	{ "reload", "[ID]", "give a running bottle the policy that its manifests say now",
+	  "Reads the manifests again for the bottle ID (the newest without ID), with the bottles "
+	  "and\n"
+	  "allow options it was made with, shows what differs, and asks when that lets more out.\n"
+	  "Connections that the new policy denies are ended. Routes, tcp rules and tokens change;\n"
+	  "image, resources, env, resolvers and egress.log stay until the next start. When it is\n"
+	  "refused nothing has changed; when it fails half-way the bottle ends.",
+	  OPTS(OPT_YES), 0, 1, -1, cmd_reload },
 	{ "check", "[NAME…]", "validate manifests, explain decisions",
 	  "Validates bottles and agents (all of them without NAME), prints each effective policy "
 	  "and\n"

@@ -24,6 +24,7 @@ int cmd_logs(const struct cli_args *args);
 int cmd_scan(const struct cli_args *args);
 int cmd_pull(const struct cli_args *args);
 int cmd_redteam(const struct cli_args *args);
+int cmd_reload(const struct cli_args *args);
 int cmd_resume(const struct cli_args *args);
 int cmd_run(const struct cli_args *args);
 int cmd_start(const struct cli_args *args);

@@ -22,7 +22,7 @@ static int write_metadata(const struct plan *p, const struct state_bottle *b, st
 	struct bb_err none = { 0 };
 	struct image image;
 	json_auto_t *meta = json_pack(
-		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b, s:b, s:b, s:O, s:s?, s:s?, s:s?}",
+		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b, s:b, s:b, s:O, s:s?, s:s?, s:s?, s:o}",
 		"version", 1, "identity", b->identity, "backend", p->backend->name, "bottles",
 		p->bottles, "image", p->image, "cwd",
 		p->origin && *p->origin ? p->origin
@@ -30,7 +30,7 @@ static int write_metadata(const struct plan *p, const struct state_bottle *b, st
 					: "",
 		"created_ms", (json_int_t)bb_wall_ms(), "keep_disk", p->keep_disk, "workspace",
 		p->workspace, "provide", p->provider != NULL, "options", p->options, "agent",
-		p->agent, "label", p->label, "color", p->color);
+		p->agent, "label", p->label, "color", p->color, "settings", plan_settings(p));
 
 	free(cwd);
 	if (!meta)
@@ -179,6 +179,17 @@ json_t *launch_status(int control)
 	if (msg.type != IPC_STATUS_REPLY)
 		return NULL;
 	return json_loadb((const char *)msg.u.text.text.p, msg.u.text.text.len, 0, NULL);
+}
+
+int launch_meta(const char *identity, json_t **ret, struct bb_err *err)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	struct paths paths;
+	int r = paths_get(&paths, err);
+
+	if (r == 0)
+		r = state_bottle_open(&paths, identity, false, &b, err);
+	return r == 0 ? state_meta_read(b.state_fd, ret, err) : r;
 }
 
 int launch_stop(int control, struct bb_err *err)

@@ -36,4 +36,8 @@ void launch_sync(int control);
 
 /** launch_stop() - Ask it to end and wait until it has (5 s). Return: 0 or -errno with @err */
 BB_MUST_USE int launch_stop(int control, struct bb_err *err);
+
+/** launch_meta() - What a bottle was made with. Return: 0 with a new reference, or -errno with @err
+ */
+BB_MUST_USE int launch_meta(const char *identity, json_t **ret, struct bb_err *err);
 #endif

@@ -90,12 +90,13 @@ static int ask(const struct bottle_env *e, char **ret, struct bb_err *err)
 	return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
 }
 
-static int env_value(const struct bottle_env *e, char **ret, struct bb_err *err)
+static int env_value(const struct plan *p, const struct bottle_env *e, char **ret,
+		     struct bb_err *err)
 {
 	const char *host;
 
-	if (e->kind == BOTTLE_ENV_LITERAL) {
-		*ret = strdup(e->value);
+	if (e->kind == BOTTLE_ENV_LITERAL || p->running) {
+		*ret = strdup(p->running ? "" : e->value);
 		return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
 	}
 	if (e->kind == BOTTLE_ENV_ASK) {
@@ -123,11 +124,11 @@ static int resolve_env(const struct bottle *b, struct plan *p, struct bb_err *er
 {
 	for (size_t i = 0; i < b->n_env; i++) {
 		char *value = NULL;
-		int r = env_value(&b->env[i], &value, err);
+		int r = env_value(p, &b->env[i], &value, err);
 
 		if (r < 0)
 			return r;
-		if (is_secret(&b->env[i], value))
+		if (!p->running && is_secret(&b->env[i], value))
 			r = plan_know(p, b->env[i].name, value, b->env[i].to, false, err);
 		if (r == 0 && json_object_set_new(p->env, b->env[i].name, json_string(value)) < 0)
 			r = bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8",

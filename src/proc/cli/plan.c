@@ -212,12 +212,13 @@ static int add_secrets(struct plan *p, bool provide, struct bb_err *err)
 
 /* @home: where bottles are looked for, NULL = the user's */
 static int make(const struct cli_args *args, const char *home, const char *name, const char *agent,
-		bool provide, struct plan *ret, struct bb_err *err)
+		bool provide, bool running, struct plan *ret, struct bb_err *err)
 {
 	struct plan p;
 	int r = plan_init(&p, name, err);
 
 	p.home = home;
+	p.running = running;
 	if (r == 0)
 		r = plan_from_manifests(args, agent, &p, err);
 	if (r == 0)
@@ -238,15 +239,36 @@ static int make(const struct cli_args *args, const char *home, const char *name,
 
 int plan_make(const struct cli_args *args, const char *name, struct plan *ret, struct bb_err *err)
 {
-	return make(args, NULL, name, NULL, false, ret, err);
+	return make(args, NULL, name, NULL, false, false, ret, err);
 }
 
 int plan_for_agent(const struct cli_args *args, const char *agent, bool provide, struct plan *ret,
 		   struct bb_err *err)
 {
+	return plan_for_bottle(args, agent, provide, false, ret, err);
+}
+
+json_t *plan_settings(const struct plan *p)
+{
+	json_t *names = json_array();
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(p->env, key, value)
+	{
+		(void)json_array_append_new(names, json_string(key));
+	}
+	return json_pack("{s:I, s:I, s:i, s:i, s:s, s:o}", "memory", (json_int_t)p->memory_bytes,
+			 "disk", (json_int_t)p->disk_bytes, "cpus", (int)p->cpus, "pids",
+			 (int)p->pids, "accel", p->accel, "env", names);
+}
+
+int plan_for_bottle(const struct cli_args *args, const char *agent, bool provide, bool running,
+		    struct plan *ret, struct bb_err *err)
+{
 	const char *name = agent ? agent : cli_opt(args, OPT_BOTTLE);
 
-	return make(args, NULL, name ? name : "claude", agent, provide, ret, err);
+	return make(args, NULL, name ? name : "claude", agent, provide, running, ret, err);
 }
 
 int plan_of_home(const struct cli_args *args, const char *home, const char *name, struct plan *ret,
@@ -258,5 +280,5 @@ int plan_of_home(const struct cli_args *args, const char *home, const char *name
 		return bb_err_set(err, -E2BIG, "too many options");
 	named.opts[named.n_opts].id = OPT_BOTTLE;
 	named.opts[named.n_opts++].value = name;
-	return make(&named, home, name, NULL, false, ret, err);
+	return make(&named, home, name, NULL, false, false, ret, err);
 }

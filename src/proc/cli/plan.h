@@ -38,6 +38,7 @@ struct plan {
 	bool ephemeral;
 	bool keep_disk;
 	bool jail_strict;
+	bool running;       /* for a bottle that runs: its environment is what it is */
 	bool workspace;     /* the command begins in /workspace */
 	json_t *options;    /* what `resume` has to give again: [["bottle", "demo"], …] */
 	char *agent;        /* as above, or NULL */
@@ -70,6 +71,28 @@ BB_MUST_USE int plan_make(const struct cli_args *args, const char *name, struct 
  */
 BB_MUST_USE int plan_for_agent(const struct cli_args *args, const char *agent, bool provide,
 			       struct plan *ret, struct bb_err *err);
+/** plan_for_bottle() - As plan_for_agent(). @running: the bottle runs, so nothing of env is asked
+ * for or looked up
+ */
+BB_MUST_USE int plan_for_bottle(const struct cli_args *args, const char *agent, bool provide,
+				bool running, struct plan *ret, struct bb_err *err);
+
+enum plan_for {
+	PLAN_COMMAND = 0, /* the next start of an ended bottle, with a command */
+	PLAN_PROVIDE,     /* ... with its provider's program */
+	PLAN_RUNNING,     /* the policy of a running one */
+};
+/**
+ * plan_again() - From the manifests of today, with the options that a bottle was made with
+ * @meta:	its metadata; the plan borrows nothing of it
+ */
+BB_MUST_USE int plan_again(const struct cli_cmd *cmd, const json_t *meta, enum plan_for what,
+			   struct plan *ret, struct bb_err *err);
+/** plan_settings() - What a start fixes, for the metadata: resources, accelerator, names in env.
+ * Return: new reference
+ */
+BB_MUST_USE json_t *plan_settings(const struct plan *p);
+
 /**
  * plan_of_home() - As plan_make(), of the one bottle @name in @home/bottles instead of the user's
  */
