@@ -78,6 +78,49 @@ def test_it_is_a_container(dbottle, engine):
     assert r.out == b"no\nno\nno\nstill here\n", r
 
 
+def test_docker_limits_hold_inside(dbottle, engine):
+    """Asked inside, and of the kernel's own files of the container's control group."""
+    host = json.loads(engine.docker("inspect", dbottle.identity).stdout)[0]["HostConfig"]
+    assert host["Memory"] == host["MemorySwap"] == 512 << 20 and host["NanoCpus"] == 2 * 10**9, host
+    r = dbottle.sh("ulimit -c; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; id -u; grep CapPrm /proc/self/status")
+    assert r.out.decode().split() == ["0", "0", "1000", "CapPrm:", "0" * 16], r
+    # what the image brought is not the user's to change, what is its own is
+    r = dbottle.sh("for f in /etc/passwd /usr/bin/env /etc/resolv.conf /etc/hosts /bottle/config.json /bottle-guest; do "
+                   "(echo x >>$f) 2>/dev/null && echo wrote $f; done; touch /bottle/new 2>/dev/null && echo wrote; "
+                   "mount -t tmpfs none /tmp 2>/dev/null && echo mounted; touch ~/mine && echo mine")
+    assert r.out == b"mine\n", r
+    # more memory than there is: that process is killed, the bottle is not
+    r = dbottle.py("b = bytearray(700 << 20)\nfor i in range(0, len(b), 4096): b[i] = 1\nprint('had it')")
+    assert r.code != 0 and b"had it" not in r.out, r
+    r = dbottle.sh("cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null")
+    assert host["PidsLimit"] > 0 and r.out == b"%d\n" % host["PidsLimit"], r
+    assert dbottle.sh("echo alive").out == b"alive\n"
+
+
+def test_docker_recorded_backend_counts(dproduct, engine):
+    """What goes on with a bottle asks the backend that it was started with, whatever the environment says."""
+    other = {"BOT_BOTTLE_BACKEND": "smolmachines"}
+    b = dproduct.bottle("--bottle", "demo")
+    try:
+        assert dproduct.run("exec", b.identity, "--", "id", "-un", env=other).out == b"node\n"
+        listed = json.loads(dproduct.run("list", "--json", env=other).out)
+        assert [(x["status"], x["backend"]) for x in listed if x["identity"] == b.identity] == [("up", "docker")]
+        assert dproduct.run("cleanup", "--older-than", "0", "--yes", env=other).code == 0
+        assert b.sh("echo alive").out == b"alive\n"
+        assert dproduct.run("stop", b.identity, env=other).code == 0
+        b.proc.wait(20)
+        assert b.identity not in engine.docker("ps", "--all", "--format", "{{.Names}}").stdout
+    finally:
+        b.close()
+
+
+def test_docker_keeps_nothing_and_says_so(dproduct, engine):
+    before = engine.containers(), [b["identity"] for b in dproduct.list()]
+    r = dproduct.run("run", "--keep", "--", "true")
+    assert r.code == 2 and b"--keep" in r.err and b"bot-bottle cp" in r.err and b"smolmachines" in r.err, r
+    assert (engine.containers(), [b["identity"] for b in dproduct.list()]) == before
+
+
 def test_docker_exec_and_copies(dproduct, dbottle, workdir):
     r = dbottle.sh("echo out; echo err >&2; exit 7")
     assert (r.code, r.out, r.err) == (7, b"out\n", b"err\n"), r

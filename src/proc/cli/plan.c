@@ -163,6 +163,13 @@ static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err
 		p->image = strdup(cli_opt(args, OPT_IMAGE));
 	}
 	p->keep_disk = cli_has(args, OPT_KEEP);
+	if (r == 0 && p->keep_disk && p->backend->legacy)
+		r = bb_err_set(
+			err, -EINVAL,
+			"--keep: the %s backend keeps nothing, a container is removed at its "
+			"end; take files out with bot-bottle cp while it runs, or use "
+			"--backend=smolmachines",
+			p->backend->name);
 	p->workspace = cli_has(args, OPT_CWD);
 	if (r == 0)
 		r = take_label(args, p, err);
