@@ -508,7 +508,7 @@ static void read_apart(struct scan_stream *s, enum by by, struct bb_span plain, 
 	struct step *step = &s->steps[by];
 	size_t far, cut;
 
-	if (from)
+	if (from || s->plain.changed) /* what is left out leaves no octet behind */
 		read_piece(s, by, (struct bb_span){ plain.p, from }, false);
 	far = step->same < reach ? reach - (size_t)step->same : 0;
 	cut = plain.len - from > far ? from + far : plain.len;

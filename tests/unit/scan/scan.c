@@ -567,6 +567,49 @@ static void bomb(void **state)
 	known_db_free(db);
 }
 
+/* Something with an escape in it, longer than anything reaches, then @token with @out in it */
+static void split_by(const char *token, const char *out, size_t out_len)
+{
+	n = 0;
+	put_str("%41");
+	for (int i = 0; i < 100; i++)
+		put_str("some words in 1 row, ");
+	put(token, strlen(token) / 2);
+	put(out, out_len);
+	put_str(token + strlen(token) / 2);
+	put_str(" and the rest\n");
+}
+
+/* What is left out at the start of a piece makes the views differ as much as what is put in */
+static void left_out_at_every_cut(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} outs[] = { { "\0", 1 }, { "\xe2\x80\x8b", 3 }, { "\\u200b", 6 }, { "=\n", 2 } };
+	static const char token[] = "glpat-Zx81kQmW0pTr7vLs2NbY";
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct vendor_db *vendors = NULL;
+	struct scan_stream *s = NULL;
+	struct bb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(vendor_db_open(NULL, &vendors, &err), 0);
+	assert_int_equal(scan_open(vendors, db, &s), 0);
+	for (size_t i = 0; i < BB_ARRAY_LEN(outs); i++) {
+		split_by("kX9vQ2mB7rT4", outs[i].text, outs[i].len);
+		for (size_t cut = 2000; cut < n; cut++)
+			assert_true(scan_cut(s, cut).known > 0);
+		split_by(token, outs[i].text, outs[i].len);
+		for (size_t cut = 2000; cut < n; cut++)
+			assert_true(scan_cut(s, cut).vendor > 0);
+	}
+	scan_close(s);
+	vendor_db_free(vendors);
+	known_db_free(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +617,7 @@ int main(void)
 		cmocka_unit_test(twelve_in_a_row),          cmocka_unit_test(where_it_is),
 		cmocka_unit_test(nothing_where_nothing_is), cmocka_unit_test(views_part_and_join),
 		cmocka_unit_test(compressed_unsaid),        cmocka_unit_test(bomb),
+		cmocka_unit_test(left_out_at_every_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
