@@ -16,7 +16,7 @@ static void check(bool ok)
 
 static bool is_in(const char *what, const uint8_t *data, size_t size)
 {
-	return size && memmem(data, size, what, strlen(what));
+	return data && size && memmem(data, size, what, strlen(what));
 }
 
 static void check_none(const struct minted *m)

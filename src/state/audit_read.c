@@ -282,18 +282,16 @@ int audit_print_log(int state_fd, const char *name, FILE *out, struct bb_err *er
  * In lines that the recorder wrote: a quote of anybody else's is escaped in them. Without parsing,
  * because `list` does this for every bottle.
  */
-uint64_t audit_count_denied(int state_fd)
+static uint64_t count_denied_in(int fd)
 {
 	static const char mark[] = "\"verdict\":\"deny\"";
 	static uint8_t chunk[1u << 18];
-	struct bb_err ignored = { 0 };
-	bb_auto_close int fd = open_log(state_fd, AUDIT_NAME, &ignored);
 	const size_t len = sizeof(mark) - 1;
 	size_t have = 0;
 	uint64_t found = 0;
 	ssize_t n;
 
-	while (fd >= 0 && (n = read(fd, chunk + have, sizeof(chunk) - have)) > 0) {
+	while ((n = read(fd, chunk + have, sizeof(chunk) - have)) > 0) {
 		const uint8_t *at = chunk, *end = chunk + have + n, *hit;
 
 		while ((hit = memmem(at, (size_t)(end - at), mark, len))) {
@@ -303,6 +301,23 @@ uint64_t audit_count_denied(int state_fd)
 		/* A mark may be cut here; what was counted is not looked at again */
 		have = (size_t)(end - at) < len - 1 ? (size_t)(end - at) : len - 1;
 		memmove(chunk, end - have, have);
+	}
+	return found;
+}
+
+uint64_t audit_count_denied(int state_fd)
+{
+	struct bb_err ignored = { 0 };
+	unsigned int file = 0;
+	uint64_t found = 0;
+	bool last = false;
+
+	while (!last) {
+		bb_auto_close int fd = audit_file_after(state_fd, &file, &last, &ignored);
+
+		if (fd < 0)
+			break;
+		found += count_denied_in(fd);
 	}
 	return found;
 }

@@ -17,7 +17,7 @@ def test_completion(product, workdir):
     r = product.run("completion", "bash")
     assert r.code == 0, r
     script = r.out.decode()
-    assert complete(product, script, "bot-bottle", "re") == ["resume", "redteam"]
+    assert complete(product, script, "bot-bottle", "re") == ["resume", "reload", "redteam"]
     assert complete(product, script, "bot-bottle", "run", "--allow") == ["--allow-host", "--allow-cidr"]
     assert complete(product, script, "bot-bottle", "run", "--bottle", "de") == ["demo"]
     assert complete(product, script, "bot-bottle", "run", "--backend", "d") == ["docker"]

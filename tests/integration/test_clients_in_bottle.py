@@ -79,7 +79,7 @@ def test_bottle_git(bottle, www):
     assert r.code != 0 and b"403" in r.err, r
     started = time.monotonic()
     r = bottle.sh("cd /tmp; git clone -q https://other.test/project.git no")
-    assert r.code != 0 and b"403" in r.err and time.monotonic() - started < 5, r
+    assert r.code != 0 and b"403" in r.err and time.monotonic() - started < 20, r
 
 
 def test_bottle_apt(bottle, www):
@@ -98,5 +98,5 @@ def test_bottle_apt(bottle, www):
 def test_bottle_denials_are_readable(bottle, command, says):
     started = time.monotonic()
     r = bottle.sh(command)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # of a translated machine, with the start of the program
     assert says in r.err, r

@@ -4,8 +4,8 @@
 
   fifty_boots       50 boots, 50 of them good (BB_BOOTS)
   sixteen_bottles   16 machines of 256 MiB at once: all work, none reaches another, all end (BB_BOTTLES)
-  start_stop        1,000 starts and stops of the host side (BB_CYCLES): descriptors, memory, files and processes
-                    do not grow. The guest is a stand-in here: in the place of QEMU runs a program that speaks
+  start_stop        1,000 starts and stops of the host side (BB_CYCLES): shared memory, processes, mounts and files
+                    that are left do not grow. The guest is a stand-in here: in the place of QEMU runs a program that speaks
                     nothing and ends (so each stop is one by failure), because what is counted are the host's parts, once for each start.
 
 BB_SLOW multiplies the deadlines on a crowded machine."""

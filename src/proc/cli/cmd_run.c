@@ -151,7 +151,8 @@ static int find_ended(const char *id, char identity[static STATE_IDENTITY_MAX], 
 				  identity);
 	if (faccessat(b.state_fd, "disk.ext4", F_OK, 0) < 0)
 		return bb_err_set(err, -ENOENT,
-				  "%s: its disk was removed when it ended; --keep keeps it",
+				  "%s: its disk was removed when it ended; --keep keeps a "
+				  "machine's (a container has none)",
 				  identity);
 	return state_meta_read(b.state_fd, ret_meta, err);
 }

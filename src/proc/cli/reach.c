@@ -66,8 +66,10 @@ static int connect_or_start(const struct cli_args *args, struct reach *r, struct
 		return r->control < 0 ? err->code : 0;
 	}
 	if (faccessat(r->bottle.state_fd, "disk.ext4", F_OK, 0) < 0)
-		return bb_err_set(err, -ENOENT,
-				  "it has ended, and its disk was removed: --keep keeps it");
+		return bb_err_set(
+			err, -ENOENT,
+			"it has ended, and its disk was removed: --keep keeps a machine's (a "
+			"container has none)");
 	return start_quietly(args, r, err);
 }
 

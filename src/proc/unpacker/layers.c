@@ -87,7 +87,7 @@ static int pump(struct archive_file *file, EVP_MD_CTX *blob, struct flow *f)
 	struct coding_list list;
 	struct coding *c = NULL;
 	bool first = true;
-	ssize_t n;
+	ssize_t n = 0;
 
 	while (f->r == 0 && (n = archive_read(file, chunk, sizeof(chunk))) > 0) {
 		if (first && is_coded(chunk, n, &list) &&
