@@ -270,7 +270,8 @@ static bool fence_script(const struct policy *old, const struct policy *new, str
 {
 	/* nft takes `redirect` for a statement, so it cannot name init's chain of that name */
 	static const char begin[] = "p=$(nft list table inet bot-bottle | "
-				    "sed -n 's/.*198\\.18\\..*redirect to :\\([0-9]*\\).*/\\1/p');"
+				    "sed -n 's/.*198\\.18\\..*redirect to :\\([0-9]*\\).*/\\1/p' | "
+				    "head -n 1);"
 				    "nft add chain inet bot-bottle reloaded "
 				    "'{ type nat hook output priority -99; }'||exit 1;";
 	bool any = false;
