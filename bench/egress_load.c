@@ -2,14 +2,15 @@
 /*
  * Load for a proxy that terminates TLS: threads with one connection each, one request at a time.
  *
- * bench-egress_load PORT AUTHORITY NAME THREADS REQUESTS MODE [PATH [OCTETS]]
+ * bench-egress_load PORT AUTHORITY NAME THREADS REQUESTS MODE [PATH [OCTETS BODY]]
  *
  * AUTHORITY: for CONNECT, and Host, or "-" to speak TLS at once; NAME: for SNI. MODE: get, put
- * (with so many octets each), new (a connection for each request), idle (THREADS connections from
- * one thread, a request each, then wait for the end of the standard input). Prints one line of
- * JSON.
+ * (with so many octets each: the file BODY, again and again), new (a connection for each request),
+ * idle (THREADS connections from one thread, a request each, then wait for the end of the standard
+ * input). Prints one line of JSON.
  */
-#include "base/base.h"
+#include "base/buf.h"
+#include "base/io.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#define BODY_MAX (64u << 20)
 
 static struct {
 	uint16_t port;
@@ -28,6 +31,7 @@ static struct {
 	const char *mode;
 	const char *path;
 	size_t octets;
+	struct bb_buf body;
 	SSL_CTX *ctx;
 } o;
 
@@ -165,12 +169,9 @@ static bool ask(struct link *l, uint64_t *bytes)
 	if (!put_all(l, head, (size_t)n))
 		return false;
 	for (size_t left = put ? o.octets : 0; left;) {
-		static char text[65536]; /* filled once, in main() */
-		size_t part = left < sizeof(text) ? left : sizeof(text);
+		size_t part = left < o.body.len ? left : o.body.len;
 
-		if (!text[0])
-			memset(text, 'x', sizeof(text));
-		if (!put_all(l, text, part))
+		if (!put_all(l, (const char *)o.body.p, part))
 			return false;
 		left -= part;
 		*bytes += part;
@@ -237,11 +238,13 @@ static int idle(void)
 int main(int argc, char **argv)
 {
 	struct worker *w, sum = { 0 };
+	struct bb_err err = { 0 };
 	uint64_t t;
 
 	if (argc < 7) {
 		fprintf(stderr,
-			"usage: %s PORT AUTHORITY|- NAME THREADS REQUESTS MODE [PATH [OCTETS]]\n",
+			"usage: %s PORT AUTHORITY|- NAME THREADS REQUESTS MODE [PATH [OCTETS "
+			"BODY]]\n",
 			argv[0]);
 		return 2;
 	}
@@ -252,7 +255,12 @@ int main(int argc, char **argv)
 	o.requests = strtoul(argv[5], NULL, 10);
 	o.mode = argv[6];
 	o.path = argc > 7 ? argv[7] : "/";
-	o.octets = argc > 8 ? strtoul(argv[8], NULL, 10) : 0;
+	o.octets = argc > 9 ? strtoul(argv[8], NULL, 10) : 0;
+	bb_buf_init(&o.body, BODY_MAX);
+	if (argc > 9 && bb_read_file(argv[9], &o.body, &err) < 0) {
+		fprintf(stderr, "%s\n", err.msg);
+		return 1;
+	}
 	o.ctx = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_session_cache_mode(o.ctx, SSL_SESS_CACHE_OFF);
 	if (strcmp(o.mode, "idle") == 0)
@@ -281,5 +289,6 @@ int main(int argc, char **argv)
 	free(sum.us);
 	free(w);
 	SSL_CTX_free(o.ctx);
+	bb_buf_release(&o.body);
 	return 0;
 }

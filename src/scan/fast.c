@@ -7,6 +7,34 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,ssse3,popcnt")))
 #endif
 
+static enum fast_level level; /* set once, before main() */
+
+__attribute__((constructor)) static void find_level(void)
+{
+#if defined(__x86_64__)
+	if (!__builtin_cpu_supports("ssse3") || !__builtin_cpu_supports("popcnt"))
+		return;
+	level = FAST_LEVEL_SSSE3;
+	if (!__builtin_cpu_supports("avx2"))
+		return;
+	level = FAST_LEVEL_AVX2;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") &&
+	    __builtin_cpu_supports("avx512vbmi2"))
+		level = FAST_LEVEL_AVX512;
+#endif
+}
+
+enum fast_level fast_level(void)
+{
+	return level;
+}
+
+void fast_limit(enum fast_level max)
+{
+	level = level < max ? level : max;
+}
+
 static bool is_alnum(uint8_t c)
 {
 	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 26;
@@ -174,6 +202,16 @@ size_t fast_seek_plain(enum fast_class set, size_t run, const uint8_t *in, size_
 	return i;
 }
 
+bool fast_is_odd(uint8_t c, uint8_t *more)
+{
+	if ((c & 0xc0) == 0x80 && *more) {
+		--*more;
+		return false;
+	}
+	*more = c >= 0xc2 && c <= 0xf4 ? (uint8_t)(c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1) : 0;
+	return !*more && c != 0 && !is_text(c);
+}
+
 #if defined(__x86_64__)
 /* 0xff where low <= c <= high, unsigned */
 static __m128i in_range(__m128i c, uint8_t low, uint8_t high)
@@ -187,6 +225,61 @@ static __m128i in_range(__m128i c, uint8_t low, uint8_t high)
 static __m128i is(__m128i v, uint8_t c)
 {
 	return _mm_cmpeq_epi8(v, _mm_set1_epi8((char)c));
+}
+
+/* A bit for each of FAST_ODD_STEP octets that is of a kind */
+struct kinds {
+	uint64_t plain; /* text, NUL */
+	uint64_t follows;
+	uint64_t leads;
+	uint64_t leads_two; /* at least so many */
+	uint64_t leads_three;
+};
+
+static void add_kinds(struct kinds *k, const uint8_t *in, unsigned int at)
+{
+	__m128i c = _mm_loadu_si128((const __m128i *)(const void *)in);
+	__m128i plain = _mm_or_si128(in_range(c, ' ', 0x7e), in_range(c, '\t', '\r'));
+
+	plain = _mm_or_si128(plain, _mm_cmpeq_epi8(c, _mm_setzero_si128()));
+	k->plain |= (uint64_t)(unsigned int)_mm_movemask_epi8(plain) << at;
+	k->follows |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0x80, 0xbf)) << at;
+	k->leads |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0xc2, 0xf4)) << at;
+	k->leads_two |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0xe0, 0xf4)) << at;
+	k->leads_three |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0xf0, 0xf4)) << at;
+}
+
+static unsigned int bit(uint64_t mask, unsigned int i)
+{
+	return mask >> i & 1;
+}
+
+/* What a sequence that begins in the last three octets wants behind them */
+static uint8_t still_wanted(const struct kinds *k)
+{
+	unsigned int last = FAST_ODD_STEP - 1, more = bit(k->leads_three, last - 2);
+
+	more = bit(k->follows, last - 1) ? more : 0;
+	more += bit(k->leads_two, last - 1) + bit(k->leads_three, last - 1);
+	more = bit(k->follows, last) ? more : 0;
+	more += bit(k->leads, last) + bit(k->leads_two, last) + bit(k->leads_three, last);
+	return (uint8_t)more;
+}
+
+size_t fast_odd(const uint8_t *in, uint8_t *more)
+{
+	struct kinds k = { 0 };
+	uint64_t wanted;
+
+	for (unsigned int at = 0; at < FAST_ODD_STEP; at += 16)
+		add_kinds(&k, in + at, at);
+	/* the first, second and third behind what leads, each behind those before it */
+	wanted = k.leads << 1 | (*more >= 1);
+	wanted |= (k.leads_two << 2 | (uint64_t)(*more >= 2) << 1) & k.follows << 1;
+	wanted |= (k.leads_three << 3 | (uint64_t)(*more >= 3) << 2) & k.follows << 2 &
+		  k.follows << 1;
+	*more = still_wanted(&k);
+	return (size_t)__builtin_popcountll(~(k.plain | k.leads | (k.follows & wanted)));
 }
 
 static size_t special_sse2(const uint8_t *in, size_t len)
@@ -265,7 +358,7 @@ AVX2 static size_t special_avx2(const uint8_t *in, size_t len)
 
 size_t fast_special(const uint8_t *in, size_t len)
 {
-	return __builtin_cpu_supports("avx2") ? special_avx2(in, len) : special_sse2(in, len);
+	return level >= FAST_LEVEL_AVX2 ? special_avx2(in, len) : special_sse2(in, len);
 }
 
 /* For each mask of eight octets, the order that brings those to the front; filled once */
@@ -331,9 +424,9 @@ AVX512 static size_t project_avx512(const uint8_t *in, size_t len, uint8_t *out)
 
 size_t fast_project(const uint8_t *in, size_t len, uint8_t *out)
 {
-	if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw"))
+	if (level >= FAST_LEVEL_AVX512)
 		return project_avx512(in, len, out);
-	if (__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt"))
+	if (level >= FAST_LEVEL_SSSE3)
 		return project_ssse3(in, len, out);
 	return fast_project_plain(in, len, out);
 }
@@ -410,22 +503,27 @@ __attribute__((target("ssse3"))) static size_t seek_ssse3(const struct set *s, s
 	return i;
 }
 
-static bool has_ssse3(void)
-{
-	return __builtin_cpu_supports("ssse3");
-}
-
 size_t fast_span(enum fast_class set, const uint8_t *in, size_t len)
 {
-	return has_ssse3() ? span_ssse3(&sets[set], in, len) : fast_span_plain(set, in, len);
+	return level >= FAST_LEVEL_SSSE3 ? span_ssse3(&sets[set], in, len)
+					 : fast_span_plain(set, in, len);
 }
 
 size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len)
 {
-	return has_ssse3() ? seek_ssse3(&sets[set], run, in, len)
-			   : fast_seek_plain(set, run, in, len);
+	return level >= FAST_LEVEL_SSSE3 ? seek_ssse3(&sets[set], run, in, len)
+					 : fast_seek_plain(set, run, in, len);
 }
 #else
+size_t fast_odd(const uint8_t *in, uint8_t *more)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FAST_ODD_STEP; i++)
+		n += fast_is_odd(in[i], more);
+	return n;
+}
+
 size_t fast_span(enum fast_class set, const uint8_t *in, size_t len)
 {
 	return fast_span_plain(set, in, len);

@@ -10,6 +10,20 @@
  * Source:    each has a plain form, which tests/unit/scan/fast.c compares them with
  */
 
+/** enum fast_level - What the processor can; each can what those before it can */
+enum fast_level {
+	FAST_LEVEL_PLAIN = 0,
+	FAST_LEVEL_SSSE3, /* and POPCNT */
+	FAST_LEVEL_AVX2,
+	FAST_LEVEL_AVX512, /* F, BW, DQ, VBMI, VBMI2 */
+
+	FAST_NUM_LEVELS,
+};
+/** fast_level() - Which forms are used */
+enum fast_level fast_level(void);
+/** fast_limit() - No more than that, for tests of what other processors do */
+void fast_limit(enum fast_level max);
+
 /** fast_project() - Copy letters and digits only. @out: @len + 16 octets. Return: how many */
 size_t fast_project(const uint8_t *in, size_t len, uint8_t *out);
 size_t fast_project_plain(const uint8_t *in, size_t len, uint8_t *out);
@@ -46,6 +60,17 @@ size_t fast_span_plain(enum fast_class set, const uint8_t *in, size_t len);
  */
 size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len);
 size_t fast_seek_plain(enum fast_class set, size_t run, const uint8_t *in, size_t len);
+
+#define FAST_ODD_STEP 64
+/**
+ * fast_odd() - How many of FAST_ODD_STEP octets are neither text, NUL nor UTF-8
+ * @more:	octets that the sequence before them still wants, and that the last of them does
+ *
+ * UTF-8: RFC 3629 section 4, without the limits inside a plane.
+ */
+size_t fast_odd(const uint8_t *in, uint8_t *more);
+/** fast_is_odd() - The same of one octet */
+bool fast_is_odd(uint8_t c, uint8_t *more);
 
 /** fast_rows() - Sixteen octets: for the low half of an octet, a bit for each of the eight high
  * halves that make it one of the set */

@@ -127,7 +127,7 @@ AVX2 static size_t decode_avx2(enum fast_class set, const uint8_t *in, size_t le
 size_t fast_decode(enum fast_class set, const uint8_t *in, size_t len, uint8_t *out, size_t *ret_n)
 {
 	*ret_n = 0;
-	if (len < STEP || !__builtin_cpu_supports("avx2"))
+	if (len < STEP || fast_level() < FAST_LEVEL_AVX2)
 		return 0;
 	return decode_avx2(set, in, len, out, ret_n);
 }

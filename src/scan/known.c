@@ -4,6 +4,12 @@
 #include "scan/shape.h"
 #include <errno.h>
 #include <sys/mman.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX512 __attribute__((target("avx512f,avx512dq,avx512vbmi")))
+#define LANES  8
+#endif
 
 #define BLOOM_WORDS     (1u << 14) /* at most: 128 KiB */
 #define BLOOM_LEAST     (1u << 9)
@@ -11,6 +17,7 @@
 #define SAME_GRAM_MAX   8
 #define SPELLINGS_MAX   (KNOWN_SECRETS_MAX * SHAPE_NUM)
 #define TEXT_MAX_OCTETS (64u << 20)
+#define MIX             (-0x61c8864680b583ebll) /* 2^64 over the golden ratio */
 
 struct spelling {
 	uint32_t at; /* in the arena */
@@ -51,7 +58,7 @@ static uint64_t load_gram(const uint8_t *p)
 
 static uint64_t mix(uint64_t v)
 {
-	v *= 0x9e3779b97f4a7c15ull;
+	v *= (uint64_t)MIX;
 	return v ^ (v >> 32);
 }
 
@@ -271,6 +278,66 @@ static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, 
 	return false;
 }
 
+/* First place from @at on, in steps, that may begin a gram of the table; or one behind @last */
+static size_t seek_plain(const struct known_db *db, const uint8_t *text, size_t at, size_t last)
+{
+	while (at <= last && !bloom_has(db, mix(load_gram(text + at))))
+		at += KNOWN_STRIDE;
+	return at;
+}
+
+#if defined(__x86_64__)
+/* As bloom_has(), of eight grams at a time. Return: a bit for each */
+AVX512 static unsigned int bloom_have(const struct known_db *db, __m512i grams)
+{
+	const __m512i one = _mm512_set1_epi64(1), low = _mm512_set1_epi64(63);
+	__m512i h = _mm512_mullo_epi64(grams, _mm512_set1_epi64(MIX)), at, bits, words;
+
+	h = _mm512_xor_si512(h, _mm512_srli_epi64(h, 32));
+	bits = _mm512_or_si512(
+		_mm512_sllv_epi64(one, _mm512_and_si512(h, low)),
+		_mm512_sllv_epi64(one, _mm512_and_si512(_mm512_srli_epi64(h, 6), low)));
+	at = _mm512_and_si512(_mm512_srli_epi64(h, 12),
+			      _mm512_set1_epi64((long long)db->n_bloom - 1));
+	words = _mm512_i64gather_epi64(at, db->bloom, sizeof(*db->bloom));
+	return _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, bits), bits);
+}
+
+/* @len: octets in @text */
+AVX512 static size_t seek_avx512(const struct known_db *db, const uint8_t *text, size_t at,
+				 size_t len, size_t last)
+{
+	uint8_t place[sizeof(__m512i)];
+	__m512i places;
+
+	for (size_t i = 0; i < sizeof(place); i++)
+		place[i] = (uint8_t)(i / KNOWN_GRAM * KNOWN_STRIDE + i % KNOWN_GRAM);
+	places = _mm512_loadu_si512(place);
+	for (; at + sizeof(__m512i) <= len; at += LANES * KNOWN_STRIDE) {
+		__m512i grams = _mm512_permutexvar_epi8(places, _mm512_loadu_si512(text + at));
+		unsigned int found = bloom_have(db, grams);
+
+		if (found)
+			return at + KNOWN_STRIDE * (size_t)__builtin_ctz(found);
+	}
+	return seek_plain(db, text, at, last);
+}
+
+static size_t seek(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
+{
+	size_t last = len - KNOWN_GRAM;
+
+	if (at + sizeof(__m512i) <= len && fast_level() >= FAST_LEVEL_AVX512)
+		return seek_avx512(db, text, at, len, last);
+	return seek_plain(db, text, at, last);
+}
+#else
+static size_t seek(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
+{
+	return seek_plain(db, text, at, len - KNOWN_GRAM);
+}
+#endif
+
 static void remember(struct known_stream *s, const uint8_t *text, size_t len)
 {
 	s->n_history = len < KNOWN_HISTORY ? len : KNOWN_HISTORY;
@@ -292,10 +359,10 @@ bool known_feed(const struct known_db *db, struct known_stream *s, uint8_t *bloc
 	at = base > KNOWN_WINDOW ? base - KNOWN_WINDOW : 0;
 	at += (KNOWN_STRIDE - (first + at) % KNOWN_STRIDE) % KNOWN_STRIDE;
 	for (; at + KNOWN_GRAM <= all && !found; at += KNOWN_STRIDE) {
-		uint64_t h = mix(load_gram(text + at));
-
-		if (bloom_has(db, h))
-			found = look_at(db, text, all, at, h, base, hit, arg);
+		at = seek(db, text, at, all);
+		if (at + KNOWN_GRAM <= all)
+			found = look_at(db, text, all, at, mix(load_gram(text + at)), base, hit,
+					arg);
 	}
 	s->total += len;
 	remember(s, text, all);

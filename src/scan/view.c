@@ -270,6 +270,8 @@ static bool is_nothing(const uint8_t *p, bool quoted)
 {
 	struct meaning m;
 
+	if (p[0] >= 0xc2 && !view_may_fold(p[0], p[1]))
+		return true;
 	return escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
 }
 

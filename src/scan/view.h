@@ -50,6 +50,9 @@ size_t view_plain_end(struct view_plain *v, uint8_t *out);
 /** view_fold() - The ASCII character that a code point looks like; 0 = itself, -1 = nothing */
 int view_fold(uint32_t code);
 
+/** view_may_fold() - Is there a character of UTF-8 that begins so and folds to another? */
+bool view_may_fold(uint8_t lead, uint8_t second);
+
 #define VIEW_RUN_MIN 16
 /** struct view_runs - Start with zeroes; @on: inside a run that is passed on */
 struct view_runs {

@@ -74,16 +74,64 @@ static int fold_math(uint32_t code)
 	return (int)(i < 26 ? 'A' + i : 'a' + i - 26);
 }
 
+/* Code points from @first to @last */
+struct range {
+	uint32_t first;
+	uint32_t last;
+};
+
 /* No width of their own: joiners, marks, variation selectors, direction marks, tags */
+static const struct range invisible[] = {
+	{ 0xad, 0xad },     { 0x300, 0x34f },   { 0x350, 0x36f },     { 0x61c, 0x61c },
+	{ 0x17b4, 0x17b5 }, { 0x180b, 0x180e }, { 0x1ab0, 0x1aff },   { 0x1dc0, 0x1dff },
+	{ 0x200b, 0x200f }, { 0x202a, 0x202e }, { 0x2060, 0x206f },   { 0x20d0, 0x20ff },
+	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, { 0xe0000, 0xe007f }, { 0xe0100, 0xe01ef },
+};
+
 static bool is_invisible(uint32_t code)
 {
-	return code == 0xad || code == 0x34f || code == 0x61c || code == 0x180e || code == 0xfeff ||
-	       (code >= 0x300 && code <= 0x36f) || (code >= 0x17b4 && code <= 0x17b5) ||
-	       (code >= 0x180b && code <= 0x180d) || (code >= 0x1ab0 && code <= 0x1aff) ||
-	       (code >= 0x1dc0 && code <= 0x1dff) || (code >= 0x200b && code <= 0x200f) ||
-	       (code >= 0x202a && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
-	       (code >= 0x20d0 && code <= 0x20ff) || (code >= 0xfe00 && code <= 0xfe0f) ||
-	       (code >= 0xe0100 && code <= 0xe01ef);
+	for (size_t i = 0; i < BB_ARRAY_LEN(invisible); i++) {
+		if (code >= invisible[i].first && code <= invisible[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* ---- which characters are worth a look ---- */
+
+/* By the first octet of their UTF-8, from 0xc2 on: a bit for each second octet */
+static uint64_t seconds[0xf5 - 0xc2];
+
+static void mark(uint32_t code)
+{
+	unsigned int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+	uint32_t lead = code >> 6 * more | (more == 1 ? 0xc0 : more == 2 ? 0xe0 : 0xf0);
+
+	seconds[lead - 0xc2] |= 1ull << (code >> 6 * (more - 1) & 63);
+}
+
+/* Filled once, constant from then on */
+__attribute__((constructor)) static void fill_seconds(void)
+{
+	static const struct range math = { 0x1d400, 0x1d7ff };
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(invisible); i++) {
+		for (uint32_t code = invisible[i].first; code <= invisible[i].last; code++)
+			mark(code);
+	}
+	for (size_t i = 0; i < BB_ARRAY_LEN(runs); i++) {
+		for (uint32_t code = runs[i].first; code <= runs[i].last; code++)
+			mark(code);
+	}
+	for (size_t i = 0; i < BB_ARRAY_LEN(ones); i++)
+		mark(ones[i].code);
+	for (uint32_t code = math.first; code <= math.last; code++)
+		mark(code);
+}
+
+bool view_may_fold(uint8_t lead, uint8_t second)
+{
+	return lead >= 0xc2 && lead < 0xf5 && seconds[lead - 0xc2] >> (second & 63) & 1;
 }
 
 int view_fold(uint32_t code)
@@ -94,7 +142,7 @@ int view_fold(uint32_t code)
 		return 0;
 	if (code >= 0xe0020 && code <= 0xe007e)
 		return (int)(code - 0xe0000); /* tags spell ASCII invisibly */
-	if (is_invisible(code) || (code >= 0xe0000 && code <= 0xe007f))
+	if (is_invisible(code))
 		return -1;
 	for (size_t i = 0; i < BB_ARRAY_LEN(runs); i++) {
 		if (code >= runs[i].first && code <= runs[i].last)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/fast.h"
+#include "scan/view.h"
 #include "tests/unit/unit.h"
 #include <ctype.h>
 
@@ -178,17 +179,64 @@ static void decoding(void **state)
 		assert_memory_equal(out, want, n);
 	}
 #if defined(__x86_64__)
-	assert_int_equal(any, __builtin_cpu_supports("avx2") != 0);
+	assert_int_equal(any, fast_level() >= FAST_LEVEL_AVX2);
 #endif
 }
 
-int main(void)
+/* Sequences, broken ones and noise: the count and the state of one octet after another */
+static void odd_octets(void **state)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_plain),
-					    cmocka_unit_test(spans_and_runs),
-					    cmocka_unit_test(every_octet),
-					    cmocka_unit_test(every_pair),
-					    cmocka_unit_test(decoding) };
+	static const uint8_t alphabet[] = "a\xc3\xa4\xe2\x82\xf0\x9f\x00\x01\xff\xc1\xf5\x7f";
+	uint8_t in[FAST_ODD_STEP];
+	uint64_t seed = 88172645463325252ull;
 
+	(void)state;
+	for (unsigned int round = 0; round < 100000; round++) {
+		uint8_t more = round & 3, want = more;
+		size_t n = 0;
+
+		for (size_t i = 0; i < sizeof(in); i++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			in[i] = round & 4 ? (uint8_t)seed : alphabet[seed % (sizeof(alphabet) - 1)];
+			if (round & 8 && seed >> 60 < 10)
+				in[i] = (uint8_t)(0x80 | (seed >> 8 & 63));
+		}
+		for (size_t i = 0; i < sizeof(in); i++)
+			n += fast_is_odd(in[i], &want);
+		assert_int_equal(fast_odd(in, &more), n);
+		assert_int_equal(more, want);
+	}
+}
+
+static void may_fold(void **state)
+{
+	(void)state;
+	for (uint32_t code = 0x80; code < 0x110000; code++) {
+		unsigned int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+		uint32_t lead = code >> 6 * more | (more == 1 ? 0xc0 : more == 2 ? 0xe0 : 0xf0);
+		uint8_t second = (uint8_t)(0x80 | (code >> 6 * (more - 1) & 63));
+
+		if (view_fold(code) != 0)
+			assert_true(view_may_fold((uint8_t)lead, second));
+	}
+	assert_false(view_may_fold(0xc3, 0xa4));
+	for (unsigned int c = 0; c < 0x100; c++)
+		assert_false((c < 0xc2 || c > 0xf4) && view_may_fold((uint8_t)c, 0x80));
+}
+
+/* With no argument as this processor does it, else as one that can no more than that level */
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(same_as_plain), cmocka_unit_test(spans_and_runs),
+		cmocka_unit_test(every_octet),   cmocka_unit_test(every_pair),
+		cmocka_unit_test(decoding),      cmocka_unit_test(odd_octets),
+		cmocka_unit_test(may_fold)
+	};
+
+	if (argc > 1)
+		fast_limit((enum fast_level)atoi(argv[1]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

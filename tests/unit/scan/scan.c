@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/scan.h"
+#include "scan/fast.h"
 #include "tests/unit/unit.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -610,7 +611,8 @@ static void left_out_at_every_cut(void **state)
 	known_db_free(db);
 }
 
-int main(void)
+/* With an argument as a processor does it that can no more than that level */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_shape_at_every_cut), cmocka_unit_test(one_octet_at_a_time),
@@ -620,5 +622,7 @@ int main(void)
 		cmocka_unit_test(left_out_at_every_cut),
 	};
 
+	if (argc > 1)
+		fast_limit((enum fast_level)atoi(argv[1]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
