@@ -24,6 +24,7 @@
  * @env:	JSON object of the manifest's environment, already resolved (secret)
  * @secrets:	JSON object for the egress guard alone (docs/protocol/secrets.md)
  * @upstream_ca_pem: additional roots for upstream TLS, PEM, or ""
+ * @proxy_auth:	base64 of user:password for the policy's proxy, for dialer alone, or NULL
  * @memory_bytes, @cpus, @disk_bytes, @pids: resources
  * @boot_seconds: how long a machine may compute until its guest says hello
  * @accel:	"auto", "kvm" or "tcg"
@@ -39,6 +40,7 @@ struct backend_start {
 	const json_t *env;
 	const json_t *secrets;
 	const char *upstream_ca_pem;
+	const char *proxy_auth;
 	uint64_t memory_bytes;
 	uint64_t disk_bytes;
 	uint32_t cpus;

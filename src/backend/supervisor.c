@@ -64,6 +64,12 @@ static int secrets_memfd(const struct backend_start *s, struct bb_err *err)
 	return fd;
 }
 
+/* Empty where there is none to give */
+static int proxy_auth_memfd(const struct backend_start *s, struct bb_err *err)
+{
+	return bb_memfd_sealed("proxy-auth", BB_SPAN_STR(s->proxy_auth ? s->proxy_auth : ""), err);
+}
+
 /* The compiled rules, from the cache where it has them: every bottle's guard uses the same */
 static int rules_memfd(struct bb_err *err)
 {
@@ -147,7 +153,8 @@ static int hand_over(int sock, const struct backend_start *s, const char *engine
 		     struct bb_err *err)
 {
 	static const enum ipc_blob_kind kinds[] = { IPC_BLOB_BOTTLE, IPC_BLOB_POLICY,
-						    IPC_BLOB_SECRETS, IPC_BLOB_RULES };
+						    IPC_BLOB_SECRETS, IPC_BLOB_PROXY_AUTH,
+						    IPC_BLOB_RULES };
 	int r = 0;
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(kinds) && r == 0; i++) {
@@ -157,9 +164,11 @@ static int hand_over(int sock, const struct backend_start *s, const char *engine
 			fd = spec_memfd(s, engine, err);
 		else if (kinds[i] == IPC_BLOB_POLICY)
 			fd = policy_to_memfd(s->policy, err);
+		else if (kinds[i] == IPC_BLOB_SECRETS)
+			fd = secrets_memfd(s, err);
 		else
-			fd = kinds[i] == IPC_BLOB_SECRETS ? secrets_memfd(s, err)
-							  : rules_memfd(err);
+			fd = kinds[i] == IPC_BLOB_PROXY_AUTH ? proxy_auth_memfd(s, err)
+							     : rules_memfd(err);
 		r = send_blob(sock, kinds[i], fd, err);
 	}
 	if (r == 0)

@@ -70,6 +70,7 @@ enum ipc_blob_kind {
 	IPC_BLOB_SECRETS,    /* JSON, docs/protocol/secrets.md: for egress only */
 	IPC_BLOB_RULES,      /* compiled vendor rules (scan/vendor.h), for egress */
 	IPC_BLOB_RESOLV,     /* the host's resolv.conf, the same way */
+	IPC_BLOB_PROXY_AUTH, /* base64 of user:password for the proxy, or empty: for dialer only */
 
 	IPC_NUM_BLOB_KINDS,
 };
@@ -218,7 +219,7 @@ struct ipc_dial_name {
 	struct bb_span name;
 };
 struct ipc_dial_ok {
-	struct ip_addr addr;
+	struct ip_addr addr; /* family 0: the upstream proxy has looked it up and checked it */
 	uint16_t port;
 };
 struct ipc_dial_fail {
@@ -252,6 +253,7 @@ struct ipc_record {
 	uint64_t bytes_out;
 	uint64_t bytes_in;
 	struct ip_addr addr; /* family 0 = none */
+	uint8_t proxied;     /* ... because the upstream proxy has chosen and checked it */
 	struct bb_span host;
 	struct bb_span method; /* HTTP method, DNS type name, "tcp", or the life event */
 	struct bb_span path;

@@ -48,6 +48,7 @@ json_t *policy_tcp_to_json(const struct policy_tcp *t)
 json_t *policy_to_json(const struct policy *p)
 {
 	json_t *routes = json_array(), *tcp = json_array(), *resolvers = json_array();
+	json_t *proxy = json_null();
 
 	for (size_t i = 0; i < p->n_routes; i++)
 		(void)json_array_append_new(routes, policy_route_to_json(&p->routes[i]));
@@ -55,10 +56,13 @@ json_t *policy_to_json(const struct policy *p)
 		(void)json_array_append_new(tcp, policy_tcp_to_json(&p->tcp[i]));
 	for (size_t i = 0; i < p->n_resolvers; i++)
 		(void)json_array_append_new(resolvers, addr_to_json(&p->resolvers[i]));
-	return json_pack("{s:s, s:o, s:I, s:b, s:b, s:i, s:o, s:o, s:o}", "identity", p->identity,
-			 "alias", addr_to_json(&p->alias), "generation", (json_int_t)p->generation,
-			 "transparent", p->transparent, "dns_forward", p->dns_forward, "log_level",
-			 p->log_level, "routes", routes, "tcp", tcp, "resolvers", resolvers);
+	if (p->proxy.host[0])
+		proxy = json_pack("{s:s, s:i}", "host", p->proxy.host, "port", p->proxy.port);
+	return json_pack("{s:s, s:o, s:I, s:b, s:b, s:i, s:o, s:o, s:o, s:o}", "identity",
+			 p->identity, "alias", addr_to_json(&p->alias), "generation",
+			 (json_int_t)p->generation, "transparent", p->transparent, "dns_forward",
+			 p->dns_forward, "log_level", p->log_level, "routes", routes, "tcp", tcp,
+			 "resolvers", resolvers, "proxy", proxy);
 }
 
 /* Text of JSON into a fixed buffer */
@@ -182,6 +186,20 @@ static int get_lists(const json_t *json, struct policy *p, struct bb_err *err)
 	return r;
 }
 
+static int get_proxy(const json_t *j, struct policy_proxy *ret, struct bb_err *err)
+{
+	int r;
+
+	if (json_is_null(j))
+		return 0;
+	if (json_object_size(j) != 2)
+		return bb_err_set(err, -EINVAL, "policy: bad proxy");
+	r = get_text(json_object_get(j, "host"), ret->host, sizeof(ret->host), "proxy", err);
+	if (r == 0 && !ret->host[0])
+		r = bb_err_set(err, -EINVAL, "policy: empty proxy");
+	return r == 0 ? get_port(json_object_get(j, "port"), &ret->port, err) : r;
+}
+
 static int get_resolvers(const json_t *j, struct policy *p, struct bb_err *err)
 {
 	int r = 0;
@@ -204,7 +222,7 @@ int policy_from_json(const json_t *json, struct policy *ret, struct bb_err *err)
 	const json_t *forward = json_object_get(json, "dns_forward");
 	int r;
 
-	if (json_object_size(json) != 9 || !json_is_integer(generation) ||
+	if (json_object_size(json) != 10 || !json_is_integer(generation) ||
 	    json_integer_value(generation) < 1 || json_integer_value(generation) > UINT32_MAX ||
 	    !json_is_integer(level) || json_integer_value(level) < 0 ||
 	    json_integer_value(level) > 2 || !json_is_boolean(transparent) ||
@@ -222,6 +240,8 @@ int policy_from_json(const json_t *json, struct policy *ret, struct bb_err *err)
 		r = get_lists(json, &p, err);
 	if (r == 0)
 		r = get_resolvers(json_object_get(json, "resolvers"), &p, err);
+	if (r == 0)
+		r = get_proxy(json_object_get(json, "proxy"), &p.proxy, err);
 	if (r < 0)
 		return r;
 	*ret = p;

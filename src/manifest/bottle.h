@@ -128,6 +128,9 @@ bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_
 		 bool *ret_wildcard, struct diag *diag);
 /** bottle_parse_content() - A route's keys about requests, into @c */
 void bottle_parse_content(const struct tree *n, struct content *c, struct diag *diag);
+/** schema_server() - "http://HOST:PORT", with @tls_ok also https; false after a complaint */
+bool schema_server(const struct tree *n, const char *what, bool tls_ok, struct policy_upstream *ret,
+		   struct diag *diag);
 /** schema_not_built() - Note a key that this build cannot honour */
 void schema_not_built(struct bottle *b, const struct tree *n, const char *key);
 #endif

@@ -11,6 +11,7 @@ void config_release(struct config *c)
 	free(c->image);
 	free(c->mirror);
 	free(c->jail);
+	free(c->proxy_auth);
 	json_decref(c->upstream_ca_files);
 	*c = (struct config){ 0 };
 }
@@ -55,6 +56,29 @@ static void take_ca_files(const struct tree *n, struct config *c, struct diag *d
 	}
 }
 
+static void take_proxy(const struct tree *root, struct config *c, struct diag *diag)
+{
+	const struct tree *k = tree_get(root, "upstream_proxy"),
+			  *auth = tree_get(root, "upstream_proxy_auth");
+	struct policy_upstream at;
+	const char *name;
+
+	if (k && strchr(k->text ? k->text : "", '@')) {
+		diag_add(diag, k->at,
+			 "upstream_proxy: no password in a file; put USER:PASSWORD into a variable "
+			 "of this host and name it: upstream_proxy_auth: VARIABLE");
+	} else if (k && schema_server(k, "upstream_proxy", false, &at, diag)) {
+		memcpy(c->proxy.host, at.host, sizeof(c->proxy.host));
+		c->proxy.port = at.port;
+	}
+	if (!auth)
+		return;
+	name = schema_variable(auth, "upstream_proxy_auth", diag);
+	c->proxy_auth = name ? strdup(name) : NULL;
+	if (!k)
+		diag_add(diag, auth->key_at, "upstream_proxy_auth without upstream_proxy");
+}
+
 static void take_resources(const struct tree *n, struct config *c, struct diag *diag)
 {
 	static const char *const keys[] = { "memory", "cpus", "disk", "pids", NULL };
@@ -78,8 +102,9 @@ static void parse_config(const struct tree *root, struct config *c, struct diag 
 {
 	static const char *const keys[] = { "backend",   "engine",         "debian_mirror",
 					    "resources", "image",          "upstream_ca_files",
-					    "resolvers", "upstream_proxy", "accel",
-					    "jail",      "boot_seconds",   NULL };
+					    "resolvers", "upstream_proxy", "upstream_proxy_auth",
+					    "accel",     "jail",           "boot_seconds",
+					    NULL };
 	static const char *const backends[] = { "smolmachines", "docker", NULL };
 	static const char *const engines[] = { "qemu", "smolvm", NULL };
 	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
@@ -97,8 +122,7 @@ static void parse_config(const struct tree *root, struct config *c, struct diag 
 		diag_add(diag, k->at,
 			 "engine: smolvm is not built yet (it would be installed by: curl "
 			 "-sSL https://smolmachines.com/install.sh | sh); use qemu");
-	if ((k = tree_get(root, "upstream_proxy")))
-		diag_add(diag, k->key_at, "upstream_proxy is not built yet");
+	take_proxy(root, c, diag);
 	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag))
 		c->image = strdup(k->text);
 	if ((k = tree_get(root, "debian_mirror")) && schema_text(k, "debian_mirror", diag))

@@ -13,52 +13,6 @@ static char *source_of(const struct tree *n)
 	return text;
 }
 
-/* "http://host:port" or https */
-static void parse_upstream(const struct tree *n, struct policy_route *route, struct diag *diag)
-{
-	const char *s = schema_text(n, "upstream", diag), *rest;
-	struct policy_upstream up = { 0 };
-	struct authority a = { 0 };
-	struct ip_addr addr;
-	size_t len;
-
-	if (!s)
-		return;
-	up.tls = strncmp(s, "https://", 8) == 0;
-	if (!up.tls && strncmp(s, "http://", 7) != 0) {
-		diag_add(diag, n->at, "upstream: http://HOST:PORT or https://HOST:PORT");
-		return;
-	}
-	rest = s + (up.tls ? 8 : 7);
-	len = strcspn(rest, "/");
-	if (rest[len] && rest[len + 1]) {
-		diag_add(diag, n->at, "upstream: no path; paths come from the request");
-		return;
-	}
-	up.port = up.tls ? 443 : 80;
-	if (authority_parse((struct bb_span){ (const uint8_t *)rest, len }, &a) == REASON_OK) {
-		memcpy(up.host, a.name, sizeof(up.host));
-		up.port = a.port ? a.port : up.port;
-	} else {
-		/* an address literal, [v6] or v4, with an optional port */
-		bool six = rest[0] == '[';
-		size_t host_len = six ? strcspn(rest, "]") - 1 : strcspn(rest, ":/");
-		const char *after = rest + host_len + (six ? 2 : 0);
-		unsigned int port = up.port;
-		char tail = '/';
-
-		(void)snprintf(up.host, sizeof(up.host), "%.*s", (int)host_len, rest + six);
-		if (!ip_addr_parse(up.host, &addr) ||
-		    (*after == ':' && (sscanf(after, ":%5u%c", &port, &tail) < 1 || tail != '/')) ||
-		    port < 1 || port > 65535) {
-			diag_add(diag, n->at, "upstream: '%.100s' has no usable host and port", s);
-			return;
-		}
-		up.port = (uint16_t)port;
-	}
-	route->upstream = up;
-}
-
 static void parse_addresses(const struct tree *n, struct policy_route *route, struct diag *diag)
 {
 	if (!schema_is_seq(n, "addresses", diag))
@@ -124,7 +78,7 @@ static void parse_route(const struct tree *n, struct bottle *b, struct diag *dia
 		r.route.ports[0] = (uint16_t)port;
 	}
 	if ((k = tree_get(n, "upstream")))
-		parse_upstream(k, &r.route, diag);
+		(void)schema_server(k, "upstream", true, &r.route.upstream, diag);
 	if ((k = tree_get(n, "addresses")))
 		parse_addresses(k, &r.route, diag);
 	r.route.content = content_new();

@@ -68,6 +68,8 @@ struct config {
 	json_t *upstream_ca_files; /* array of paths */
 	struct ip_addr resolvers[POLICY_RESOLVERS_MAX];
 	size_t n_resolvers;
+	struct policy_proxy proxy;
+	char *proxy_auth; /* host variable with user:password for it */
 };
 
 /** manifest_config() - A missing file is an empty one. Return: 0; -EINVAL with @diag; -errno */

@@ -244,6 +244,71 @@ bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_
 	return r == REASON_OK;
 }
 
+/* A name or a literal, [v6] or v4, and a port. Return: false when it is neither */
+static bool parse_server(struct bb_span text, struct policy_upstream *up)
+{
+	struct authority a = { 0 };
+	const char *s = (const char *)text.p, *after;
+	struct ip_addr addr;
+	bool six = text.len && s[0] == '[';
+	size_t host_len;
+	uint64_t port;
+
+	if (authority_parse(text, &a) == REASON_OK) {
+		memcpy(up->host, a.name, sizeof(up->host));
+		up->port = a.port ? a.port : up->port;
+		return true;
+	}
+	host_len = six ? strcspn(s, "]/") - 1 : strcspn(s, ":/");
+	after = s + host_len + (six ? 2 : 0);
+	if (host_len >= sizeof(up->host) || after > s + text.len)
+		return false;
+	(void)snprintf(up->host, sizeof(up->host), "%.*s", (int)host_len, s + six);
+	if (!ip_addr_parse(up->host, &addr) || (addr.family == 6) != six)
+		return false;
+	if (after == s + text.len)
+		return true;
+	if (*after != ':' || !parse_decimal(after + 1, text.len - (size_t)(after + 1 - s), &port) ||
+	    port < 1 || port > 65535)
+		return false;
+	up->port = (uint16_t)port;
+	return true;
+}
+
+bool schema_server(const struct tree *n, const char *what, bool tls_ok, struct policy_upstream *ret,
+		   struct diag *diag)
+{
+	const char *s = schema_text(n, what, diag), *rest;
+	struct policy_upstream up = { 0 };
+	size_t len;
+
+	if (!s)
+		return false;
+	up.tls = tls_ok && strncmp(s, "https://", 8) == 0;
+	if (!up.tls && strncmp(s, "http://", 7) != 0) {
+		diag_add(diag, n->at, "%s: http://HOST:PORT%s", what,
+			 tls_ok ? " or https://HOST:PORT" : "; TLS to it is not built");
+		return false;
+	}
+	rest = s + (up.tls ? 8 : 7);
+	len = strcspn(rest, "/");
+	if (rest[len] && rest[len + 1]) {
+		diag_add(diag, n->at, "%s: no path; paths come from the request", what);
+		return false;
+	}
+	up.port = up.tls ? 443 : 80;
+	if (memchr(rest, '@', len)) {
+		diag_add(diag, n->at, "%s: no user and password in it", what);
+		return false;
+	}
+	if (!parse_server((struct bb_span){ (const uint8_t *)rest, len }, &up)) {
+		diag_add(diag, n->at, "%s: '%.100s' has no usable host and port", what, s);
+		return false;
+	}
+	*ret = up;
+	return true;
+}
+
 void schema_not_built(struct bottle *b, const struct tree *n, const char *key)
 {
 	(void)json_array_append_new(b->not_built,

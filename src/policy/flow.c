@@ -134,6 +134,14 @@ enum policy_reason policy_judge_resolved(const struct policy *policy,
 	return REASON_OK;
 }
 
+enum policy_reason policy_judge_proxy(const struct ip_addr *addr)
+{
+	const struct ip_addr canonical = ip_addr_canonical(addr);
+	const struct ip_floor *floor = ip_floor_find(&canonical);
+
+	return floor && !floor->upstream ? REASON_FLOOR : REASON_OK;
+}
+
 enum policy_reason policy_judge_lookup(const struct policy *policy, const char *name,
 				       uint16_t qtype)
 {

@@ -75,6 +75,11 @@ BB_MUST_USE enum policy_reason policy_judge_resolved(const struct policy *policy
 						     const struct policy_route *route,
 						     const struct ip_addr *addr, uint16_t port);
 
+/** policy_judge_proxy() - May @addr be the operator's upstream proxy? Loopback, private ranges and
+ * the host itself may, what is under the floor for `upstream:` may not. Return: REASON_OK or FLOOR
+ */
+enum policy_reason policy_judge_proxy(const struct ip_addr *addr);
+
 /**
  * policy_judge_lookup() - May a name be looked up for the guest (egress.dns: forward)?
  * @name:	As dns_name_read() leaves it

@@ -62,6 +62,19 @@ struct policy_route {
 };
 
 /**
+ * struct policy_proxy - The operator's HTTP proxy, which everything that dialer connects goes
+ * through
+ * @host:	Name or address literal, normalised; "" = there is none
+ * @port:	TCP port
+ *
+ * Only what a route's `upstream:` names is dialled past it.
+ */
+struct policy_proxy {
+	char host[POLICY_NAME_MAX];
+	uint16_t port;
+};
+
+/**
  * struct policy_tcp - One raw TCP rule, uninspected
  * @host:	Normalised exact name, or "" when @cidr decides
  * @cidr:	Range, when @host is ""
@@ -81,6 +94,7 @@ struct policy_tcp {
  * @transparent: Connects to a listed name's synthetic address on 80/443 reach the guard
  * @dns_forward: Addresses of listed names are looked up (egress.dns: forward)
  * @log_level:	egress.log: 0 | 1 | 2
+ * @proxy:	config.yaml's upstream_proxy
  * @resolvers:	Operator's resolvers, else what resolv.conf said; exempt from the floor on port 53
  */
 struct policy {
@@ -94,6 +108,7 @@ struct policy {
 	struct policy_route *routes;
 	size_t n_tcp;
 	struct policy_tcp *tcp;
+	struct policy_proxy proxy;
 	size_t n_resolvers;
 	struct ip_addr resolvers[POLICY_RESOLVERS_MAX];
 };

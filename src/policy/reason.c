@@ -35,6 +35,7 @@ const char *const policy_reason_str[] = {
 	[REASON_UPSTREAM_CONNECT] = "upstream_connect",
 	[REASON_UPSTREAM_TLS] = "upstream_tls",
 	[REASON_UPSTREAM_PROTOCOL] = "upstream_protocol",
+	[REASON_UPSTREAM_PROXY] = "upstream_proxy",
 	[REASON_TIMEOUT] = "timeout",
 	[REASON_CLOSED] = "closed",
 	[REASON_GUEST_TLS] = "guest_tls",

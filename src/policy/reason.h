@@ -51,6 +51,7 @@ enum policy_reason {
 	REASON_UPSTREAM_CONNECT,  /* refused, unreachable or timed out */
 	REASON_UPSTREAM_TLS,      /* certificate or handshake */
 	REASON_UPSTREAM_PROTOCOL, /* response refused by the parser */
+	REASON_UPSTREAM_PROXY,    /* the operator's upstream_proxy: not there, or it refuses */
 	REASON_TIMEOUT,
 	REASON_CLOSED,    /* the peer went away */
 	REASON_GUEST_TLS, /* TLS with the guest failed, SNI included */

@@ -49,6 +49,7 @@ NAMES = {
     "x.wild.test": ["203.0.113.10"],
     "unlisted.test": ["203.0.113.10"],
     "up.target.test": ["10.2.0.5"],
+    "proxy.wild.test": ["203.0.113.60"],
 }
 
 SERVER = """
@@ -168,7 +169,7 @@ def route(host, wildcard=False, upstream=None, addresses=(), ports=(443, 80)):
 
 
 ROUTES = [route(n) for n in NAMES if n not in ("unlisted.test", "db.test", "dbpriv.test",
-                                               "x.wild.test", "corp.test", "up.target.test")]
+                                               "x.wild.test", "corp.test", "up.target.test", "proxy.wild.test")]
 ROUTES += [route("wild.test", wildcard=True), route("corp.test", addresses=["10.1.0.0/16"]),
            route("corp2.test", addresses=["10.1.0.0/16"], ports=(8443,)),
            route("up.test", upstream="127.0.0.1"), route("up2.test", upstream="up.target.test"),
@@ -189,7 +190,7 @@ def index(name):
 
 
 class Dialer:
-    def __init__(self, net, policy=True, resolv=None, **change):
+    def __init__(self, net, policy=True, resolv=None, proxy_auth=None, **change):
         ours, theirs = bbipc.pair()
         self.proc = subprocess.Popen(
             net.inside(net.host, [EXE]), pass_fds=[3],
@@ -204,9 +205,9 @@ class Dialer:
             yours.close()
         compiled = {"identity": "net-00000", "alias": "127.83.7.1", "generation": 1,
                     "log_level": 1, "transparent": False, "dns_forward": True, "routes": ROUTES, "tcp": TCP,
-                    "resolvers": ["203.0.113.53"], **change}
+                    "resolvers": ["203.0.113.53"], "proxy": None, **change}
         for kind, data in (("POLICY", policy and json.dumps(compiled).encode()), ("HOSTS", HOSTS),
-                           ("RESOLV", resolv)):
+                           ("RESOLV", resolv), ("PROXY_AUTH", proxy_auth)):
             if data:
                 self.blob(kind, data)
         bbipc.send(ours, "START")
@@ -594,6 +595,167 @@ def test_configured_resolvers_stay(net, dialer):
     start = time.monotonic()
     assert dialer.name("a.test")[2] == "203.0.113.10 443"
     assert time.monotonic() - start < 1.5
+
+
+PROXY = r"""
+import socket, sys, threading, time
+log = open(sys.argv[2], "a")
+def serve(c):
+    head = b""
+    while b"\r\n\r\n" not in head:
+        d = c.recv(4096)
+        if not d: return
+        head += d
+    log.write(repr(head) + "\n"); log.flush()
+    what = head.split()[1].split(b".")[0].decode()
+    if what == "slow":
+        try:
+            for b in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100:
+                c.sendall(bytes([b])); time.sleep(0.5)
+        except OSError: return
+    answer = {
+        "deny": b"HTTP/1.1 403 Filtered\r\nContent-Length: 3\r\n\r\nno\n", "auth": b"HTTP/1.0 407 Auth\r\nProxy-Authenticate: Basic\r\n\r\n",
+        "gone": b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "early": b"HTTP/1.1 103 Early Hints\r\n\r\n", "moved": b"HTTP/1.1 302 Login\r\nLocation: http://portal/\r\n\r\n",
+        "garbage": b"SSH-2.0-OpenSSH\r\n\r\n", "huge": b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 70000, "close": b"", "cut": b"HTTP/1.1 200 OK\r\nX: y"}
+    if what in answer:
+        c.sendall(answer[what])
+    else:
+        for b in b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n"[:40]: c.sendall(bytes([b]))
+        c.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n"[40:] + b"via " + head.split()[1])
+    try: c.shutdown(socket.SHUT_WR); c.settimeout(5); c.recv(1)
+    except OSError: pass
+    c.close()
+l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); l.bind((sys.argv[1], 3128)); l.listen(64)
+print("up", flush=True)
+while True: threading.Thread(target=serve, args=(l.accept()[0],), daemon=True).start()
+"""
+
+
+@pytest.fixture(scope="module")
+def proxy(net, tmp_path_factory):
+    """The proxy's log: each request head that it was sent."""
+    log = str(tmp_path_factory.mktemp("proxy")) + "/log"
+    net.ip(net.servers, "addr", "add", "203.0.113.60/32", "dev", "v1")
+    for pid, addr in ((net.servers, "203.0.113.60"), (net.host, "127.0.0.1")):
+        p = net._spawn(net.inside(pid, ["/usr/bin/python3", "-c", PROXY, addr, log]))
+        assert p.stdout.readline() == "up\n"
+    return lambda: [eval(l) for l in open(log)]
+
+
+def through(net, host="proxy.wild.test", port=3128, **kw):
+    d = Dialer(net, proxy={"host": host, "port": port}, **kw)
+    assert d.first[0] == "READY", d.first
+    return d
+
+
+def test_proxy_is_asked_for_names(net, proxy):
+    """The name goes to the proxy as it is: nobody here looks it up, and there is no address to tell."""
+    before = net.queried().count("six.test")
+    d = through(net, proxy_auth=b"dXNlcjpwYXNz")
+    kind, values, said = d.name("six.test")
+    assert (kind, values["addr"], values["port"], said) == ("DIAL_OK", None, 443, "via six.test:443")
+    assert d.name("x.wild.test", 80)[2] == "via x.wild.test:80"
+    assert d.name("loop.test")[2] == "via loop.test:443"         # what it resolves to is the proxy's to check
+    assert d.name("db.test", 5432, "GATE", 0)[2] == "via db.test:5432"
+    assert proxy()[-1] == (b"CONNECT db.test:5432 HTTP/1.1\r\nHost: db.test:5432\r\n"
+                           b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n")
+    assert net.queried().count("six.test") == before and "proxy.wild.test. A IN" in net.queried()
+    assert b"dXNlc" not in open("/proc/%d/environ" % d.proc.pid, "rb").read() + open("/proc/%d/cmdline" % d.proc.pid, "rb").read()
+    assert d.close() == 0
+
+
+def test_proxy_and_addresses(net, proxy):
+    """Addresses are judged here as ever; the proxy is asked for those that pass."""
+    d = through(net)
+    assert d.addr("198.51.100.9", 443)[2] == "via 198.51.100.9:443"
+    assert d.addr("2001:db8:5::77", 80)[2] == "via [2001:db8:5::77]:80"
+    assert d.addr("10.2.0.5", 443)[2] == "via 10.2.0.5:443"
+    n = len(proxy())
+    check_fail(d.addr("198.51.100.9", 80), DENIED, "default_deny")
+    check_fail(d.addr("10.1.0.5", 443), DENIED, "default_deny")
+    for floored in ("127.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "64:ff9b::7f00:1"):
+        check_fail(d.addr(floored, 9), DENIED, "floor")
+    check_fail(d.addr("203.0.113.1", 80), DENIED, "floor")       # this host's own
+    check_fail(d.name("unlisted.test", rule=0), DENIED, "not_listed")
+    check_fail(d.name("203.0.113.10", rule=0), DENIED, "ip_literal")
+    assert len(proxy()) == n
+    assert d.name("up.test")[2] == "127.0.0.1 5432"             # `upstream:` is dialled past it
+    assert d.name("up2.test")[2] == "10.2.0.5 5432"
+    check_fail(d.name("up3.test"), DENIED, "floor")
+    assert len(proxy()) == n
+    assert d.close() == 0
+
+
+def test_proxy_itself_is_nobody_s_to_ask_for(net, proxy):
+    d = through(net)
+    n = len(proxy())
+    for port in (443, 80):
+        v = check_fail(d.name("proxy.wild.test", port), DENIED, "floor")
+        assert b"the upstream proxy itself" in v["text"]
+    check_fail(d.addr("203.0.113.60", 80), DENIED, "floor")       # what its name resolves to
+    check_fail(d.addr("::ffff:203.0.113.60", 80), DENIED, "floor")
+    assert [d.record()["reason"] for _ in range(4)] == [REASONS.index("floor")] * 4
+    assert len(proxy()) == n
+    assert d.addr("203.0.113.10", 80)[2] == "via 203.0.113.10:80"
+    assert d.close() == 0
+    d = through(net, "203.0.113.60")
+    check_fail(d.addr("203.0.113.60", 80), DENIED, "floor")
+    assert d.name("a.test")[2] == "via a.test:443"
+    assert d.close() == 0
+
+
+@pytest.mark.parametrize("name,text", [
+    ("deny", "answers 403 to CONNECT deny.wild.test:443"), ("auth", "answers 407 to CONNECT auth.wild.test:443: it wants a password"),
+    ("gone", "answers 502"), ("early", "answers 103"), ("moved", "answers 302"), ("garbage", "not HTTP"), ("huge", "not HTTP"),
+    ("close", "closes the connection"), ("cut", "closes the connection")])
+def test_proxy_refuses(net, proxy, name, text):
+    d = through(net)
+    v = check_fail(d.name(name + ".wild.test"), UNREACHABLE, "upstream_proxy")
+    assert text.encode() in v["text"] and b"upstream proxy proxy.wild.test port 3128" in v["text"]
+    assert d.name("a.test")[2] == "via a.test:443"
+    assert d.close() == 0
+
+
+def test_proxy_is_slow(net, proxy):
+    """An octet now and then does not move the deadline; a dial that nobody waits for any more ends."""
+    d = through(net)
+    start = time.monotonic()
+    first = d.ask("EGRESS", "DIAL_NAME", name="slow.wild.test", port=443, rule=index("slow.wild.test"))
+    second = d.ask("EGRESS", "DIAL_NAME", name="slow.wild.test", port=443, rule=index("slow.wild.test"))
+    time.sleep(0.5)
+    bbipc.send(d.peers["EGRESS"], "DIAL_CANCEL", second)
+    assert d.name("db.test", 5432, "GATE", 0)[2] == "via db.test:5432"
+    d.peers["EGRESS"].settimeout(20)
+    v = check_fail(d.answer("EGRESS", first), TIMEOUT, "upstream_proxy")
+    assert b"no answer to CONNECT within 15 s" in v["text"]
+    assert 14 < time.monotonic() - start < 18
+    assert d.close() == 0
+
+
+@pytest.mark.parametrize("host,port,status,text", [
+    ("203.0.113.60", 9, REFUSED, "upstream proxy 203.0.113.60 port 9: Connection refused"),
+    ("nowhere.test", 3128, UNREACHABLE, "upstream proxy nowhere.test: "),
+    ("169.254.169.254", 80, UNREACHABLE, "address 169.254.169.254 may never be reached"),
+    ("meta.test", 80, UNREACHABLE, "address 169.254.169.254 may never be reached")])
+def test_proxy_is_not_there(net, proxy, host, port, status, text):
+    d = through(net, host, port)
+    assert text.encode() in check_fail(d.name("a.test"), status, "upstream_proxy")["text"]
+    assert d.close() == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_proxy_on_this_host(net, proxy, host):
+    """As small authenticating proxies are; it opens loopback to nobody else."""
+    d = through(net, host)
+    assert d.name("a.test")[2] == "via a.test:443"
+    check_fail(d.addr("127.0.0.1", 9), DENIED, "floor")
+    assert d.close() == 0
+
+
+def test_proxy_auth_is_checked(net):
+    d = Dialer(net, proxy={"host": "a.test", "port": 1}, proxy_auth=b"dXNl\r\nX: y")
+    assert d.first[0] == "FAILED" and b"credentials of the upstream proxy" in d.first[2]["text"]
+    assert d.close() == 1
 
 
 def test_locked_in(dialer):

@@ -51,7 +51,7 @@ FIELDS = {
     "INTERMEDIATE": [("cert", "s")], "CA_CERT": [("cert", "s")],
     "RECORD": [("seq", "q"), ("ack", "b"), ("kind", "b"), ("verdict", "b"), ("reason", "b"),
                ("port", "w"), ("status", "w"), ("duration_ms", "d"), ("bytes_out", "q"),
-               ("bytes_in", "q"), ("addr", "a"), ("host", "s"), ("method", "s"), ("path", "s"),
+               ("bytes_in", "q"), ("addr", "a"), ("proxied", "b"), ("host", "s"), ("method", "s"), ("path", "s"),
                ("rule", "s"), ("text", "s")],
     "RECORD_ACK": [("seq", "q")],
     "RELOAD": [], "SWITCH": [], "FORGET": [], "RELOADED": [("ok", "b"), ("text", "s")],

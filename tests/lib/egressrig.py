@@ -37,7 +37,7 @@ def route(host, ports=(443, 80), wildcard=False, upstream=None, **given):
 
 def policy(routes):
     return {"identity": "rig-00000", "alias": "127.83.7.1", "generation": 1, "log_level": 1, "dns_forward": False,
-            "transparent": False, "routes": routes, "tcp": [], "resolvers": []}
+            "transparent": False, "routes": routes, "tcp": [], "resolvers": [], "proxy": None}
 
 
 def role_start(exe):

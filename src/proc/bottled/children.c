@@ -324,6 +324,9 @@ static int give_blobs(struct bottle *b, struct bb_err *err)
 		r = give(b, IPC_ROLE_EGRESS, IPC_BLOB, IPC_BLOB_SECRETS, b->spec.secrets_fd, err);
 	if (r == 0 && b->spec.rules_fd >= 0)
 		r = give(b, IPC_ROLE_EGRESS, IPC_BLOB, IPC_BLOB_RULES, b->spec.rules_fd, err);
+	if (r == 0 && b->spec.proxy_auth_fd >= 0)
+		r = give(b, IPC_ROLE_DIALER, IPC_BLOB, IPC_BLOB_PROXY_AUTH, b->spec.proxy_auth_fd,
+			 err);
 	if (r == 0)
 		r = network_start(b, err);
 	if (r == 0)

@@ -23,10 +23,12 @@
 /* BLOB BOTTLE, BLOB POLICY, START from the CLI */
 static int receive_spec(struct spec *ret, struct bb_err *err)
 {
-	int blobs[IPC_NUM_BLOB_KINDS] = { -1, -1, -1, -1, -1, -1 };
+	int blobs[IPC_NUM_BLOB_KINDS];
 	uint8_t buf[IPC_MSG_MAX];
 	int r;
 
+	for (size_t i = 0; i < BB_ARRAY_LEN(blobs); i++)
+		blobs[i] = -1;
 	for (;;) {
 		struct ipc_msg msg = { .fd = -1 };
 
@@ -48,10 +50,10 @@ static int receive_spec(struct spec *ret, struct bb_err *err)
 		ret->secrets_fd = BB_TAKE_FD(blobs[IPC_BLOB_SECRETS]);
 	if (r == 0)
 		ret->rules_fd = BB_TAKE_FD(blobs[IPC_BLOB_RULES]);
-	bb_closep(&blobs[IPC_BLOB_SECRETS]);
-	bb_closep(&blobs[IPC_BLOB_RULES]);
-	bb_closep(&blobs[IPC_BLOB_POLICY]);
-	bb_closep(&blobs[IPC_BLOB_BOTTLE]);
+	if (r == 0)
+		ret->proxy_auth_fd = BB_TAKE_FD(blobs[IPC_BLOB_PROXY_AUTH]);
+	for (size_t i = 0; i < BB_ARRAY_LEN(blobs); i++)
+		bb_closep(&blobs[i]);
 	return r;
 }
 

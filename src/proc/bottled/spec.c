@@ -12,8 +12,11 @@ void spec_release(struct spec *s)
 	policy_release(&s->policy);
 	bb_closep(&s->policy_fd);
 	bb_closep(&s->secrets_fd);
+	bb_closep(&s->proxy_auth_fd);
 	bb_closep(&s->rules_fd);
-	*s = (struct spec){ .policy_fd = -1, .rules_fd = -1, .secrets_fd = -1 };
+	*s = (struct spec){
+		.policy_fd = -1, .rules_fd = -1, .secrets_fd = -1, .proxy_auth_fd = -1
+	};
 }
 
 static int read_json(int fd, json_t **ret, struct bb_err *err)
@@ -73,7 +76,9 @@ static int unpack(struct spec *s, struct bb_err *err)
 
 int spec_load(int bottle_fd, int policy_fd, struct spec *ret, struct bb_err *err)
 {
-	struct spec s = { .policy_fd = policy_fd, .rules_fd = -1, .secrets_fd = -1 };
+	struct spec s = {
+		.policy_fd = policy_fd, .rules_fd = -1, .secrets_fd = -1, .proxy_auth_fd = -1
+	};
 	int r;
 
 	if (bottle_fd < 0 || policy_fd < 0)

@@ -36,9 +36,10 @@ struct spec {
 	bool keep_disk;
 	bool jail_strict; /* no start without both layers of the jail */
 	struct policy policy;
-	int policy_fd;  /* the sealed memfd, handed on to the roles */
-	int rules_fd;   /* compiled vendor rules for egress, or -1 */
-	int secrets_fd; /* the sealed memfd for egress; never read here */
+	int policy_fd;     /* the sealed memfd, handed on to the roles */
+	int rules_fd;      /* compiled vendor rules for egress, or -1 */
+	int proxy_auth_fd; /* the same for dialer, or -1 */
+	int secrets_fd;    /* the sealed memfd for egress; never read here */
 };
 
 /** spec_load() - From the two blobs; takes @policy_fd. Return: 0 or -errno with @err */

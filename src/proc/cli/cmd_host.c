@@ -3,10 +3,14 @@
 #include "backend/docker/docker.h"
 #include "image/image.h"
 #include "jail/jail.h"
+#include "manifest/manifest.h"
 #include "proc/cli/commands.h"
 #include "vmm/accel.h"
 #include "vmm/vmm.h"
+#include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 static void doctor_line(bool ok, const char *what, const char *text)
 {
@@ -37,13 +41,72 @@ static void say_jail(void)
 			   "                            over, could read and write your files");
 }
 
+/* Return: is there something that accepts connections? With why not */
+static bool accepts(const struct policy_proxy *at, const char **why)
+{
+	const struct timeval wait = { .tv_sec = 3 };
+	const struct addrinfo want = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
+	struct addrinfo *found = NULL;
+	char port[8];
+	int r;
+
+	(void)snprintf(port, sizeof(port), "%u", at->port);
+	r = getaddrinfo(at->host, port, &want, &found);
+	*why = r ? gai_strerror(r) : "no address";
+	for (struct addrinfo *a = r ? NULL : found; a && *why; a = a->ai_next) {
+		bb_auto_close int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd >= 0)
+			(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+			*why = NULL;
+		else
+			*why = strerror(errno == EINPROGRESS ? ETIMEDOUT : errno);
+	}
+	if (!r)
+		freeaddrinfo(found);
+	return !*why;
+}
+
+/* What config.yaml says about the network. Return: can bottles start with it? */
+static bool doctor_config(void)
+{
+	struct bb_err err = { 0 };
+	struct diag diag;
+	struct paths paths;
+	struct config c;
+	const char *why, *value;
+	char text[POLICY_NAME_MAX + 300];
+	bool ok;
+
+	if (paths_get(&paths, &err) < 0)
+		return true;
+	diag_init(&diag);
+	if (manifest_config(&(struct manifest_dirs){ paths.config, "/" }, &c, &diag, &err) < 0) {
+		doctor_line(false, "config.yaml", diag.text.len ? bb_buf_str(&diag.text) : err.msg);
+		diag_release(&diag);
+		return false;
+	}
+	value = c.proxy_auth ? getenv(c.proxy_auth) : NULL;
+	ok = !c.proxy.host[0] || accepts(&c.proxy, &why);
+	(void)snprintf(text, sizeof(text), "%s port %u: %s%s%.60s%s", c.proxy.host, c.proxy.port,
+		       ok ? "accepts connections" : why, c.proxy_auth ? "; password from " : "",
+		       c.proxy_auth ? c.proxy_auth : "",
+		       !c.proxy_auth || (value && *value) ? "" : ", which is not set");
+	ok &= !c.proxy_auth || (value && *value);
+	if (c.proxy.host[0])
+		doctor_line(ok, "upstream proxy", text);
+	config_release(&c);
+	return ok;
+}
+
 int cmd_doctor(const struct cli_args *args)
 {
 	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 }, err4 = { 0 };
 	char path[PATHS_MAX], missing[2048];
 	struct vmm_accel_choice accel;
 	struct image image;
-	bool engine, tools, have_image;
+	bool engine, tools, have_image, config;
 
 	(void)args;
 	engine = vmm_find(path, sizeof(path), &err) == 0;
@@ -58,8 +121,9 @@ int cmd_doctor(const struct cli_args *args)
 	have_image = image_open("base", &image, &err3) == 0;
 	doctor_line(have_image, "image base", have_image ? image.kernel_release : err3.msg);
 	say_jail();
+	config = doctor_config();
 	if (engine && tools && have_image)
-		return CLI_OK;
+		return config ? CLI_OK : CLI_FAILED;
 	(void)puts("\nsudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs uidmap "
 		   "kmod curl gpgv\nbot-bottle image build base");
 	return CLI_FAILED;

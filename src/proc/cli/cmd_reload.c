@@ -346,6 +346,7 @@ static void keep_fixed(struct policy *new, const struct policy *old)
 	new->log_level = old->log_level;
 	memcpy(new->resolvers, old->resolvers, sizeof(new->resolvers));
 	new->n_resolvers = old->n_resolvers;
+	new->proxy = old->proxy;
 }
 
 static int reload(const struct cli_args *args, int control, const char *identity,

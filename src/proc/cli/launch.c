@@ -92,6 +92,7 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 				       .env = p->env,
 				       .secrets = p->secrets,
 				       .upstream_ca_pem = p->upstream_ca_pem,
+				       .proxy_auth = p->proxy_auth,
 				       .memory_bytes = p->memory_bytes,
 				       .disk_bytes = p->disk_bytes,
 				       .cpus = p->cpus,

@@ -4,6 +4,7 @@
 #include "manifest/manifest.h"
 #include "proc/cli/preflight.h"
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 
 #define CA_MAX (2u << 20)
@@ -57,6 +58,43 @@ static void take_resources(struct plan *p, uint64_t memory, uint64_t disk, uint3
 		p->pids = pids;
 }
 
+#define PROXY_AUTH_MAX 512
+
+static bool is_user_and_password(const char *s)
+{
+	const char *c = s;
+
+	while ((unsigned char)*c >= 0x20 && *c != 0x7f)
+		c++;
+	return !*c && strchr(s, ':') && strlen(s) <= PROXY_AUTH_MAX;
+}
+
+/* Read in full here: dialer gets it, and nobody else */
+static int take_proxy(const struct config *c, struct plan *p, struct bb_err *err)
+{
+	const char *value;
+
+	p->policy.proxy = c->proxy;
+	if (!c->proxy_auth || p->running)
+		return 0;
+	value = getenv(c->proxy_auth);
+	if (!value || !*value)
+		return bb_err_set(
+			err, -ENOENT,
+			"config.yaml: upstream_proxy_auth: the host variable %.60s is not set",
+			c->proxy_auth);
+	if (!is_user_and_password(value))
+		return bb_err_set(err, -EINVAL,
+				  "config.yaml: upstream_proxy_auth: the value of %.60s has to be "
+				  "USER:PASSWORD, at most %d octets, no control characters",
+				  c->proxy_auth, PROXY_AUTH_MAX);
+	p->proxy_auth = calloc(1, 4 * PROXY_AUTH_MAX / 3 + 8);
+	if (!p->proxy_auth)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	(void)EVP_EncodeBlock((uint8_t *)p->proxy_auth, (const uint8_t *)value, (int)strlen(value));
+	return 0;
+}
+
 static int take_config(const struct cli_args *args, const struct config *c, struct plan *p,
 		       struct bb_err *err)
 {
@@ -68,6 +106,8 @@ static int take_config(const struct cli_args *args, const struct config *c, stru
 	take_resources(p, c->memory_bytes, c->disk_bytes, c->cpus, c->pids);
 	memcpy(p->policy.resolvers, c->resolvers, sizeof(c->resolvers));
 	p->policy.n_resolvers = c->n_resolvers;
+	if (take_proxy(c, p, err) < 0)
+		return err->code;
 	if (backend_choose(cli_opt(args, OPT_BACKEND), getenv("BOT_BOTTLE_BACKEND"), c->backend,
 			   &p->backend, err) < 0)
 		return err->code;

@@ -29,6 +29,9 @@ void plan_release(struct plan *p)
 	free(p->image);
 	free(p->accel);
 	free(p->upstream_ca_pem);
+	if (p->proxy_auth)
+		explicit_bzero(p->proxy_auth, strlen(p->proxy_auth));
+	free(p->proxy_auth);
 	free(p->template);
 	free(p->auth_token);
 	free(p->prompt);
@@ -206,6 +209,27 @@ static int choose_provider(struct plan *p, struct bb_err *err)
 	return provider_check_skills(p, err);
 }
 
+/* What a guest may ask for is never the proxy itself: dialer refuses that, and here it is told */
+static int check_proxy(const struct plan *p, struct bb_err *err)
+{
+	const struct policy *policy = &p->policy;
+	bool named = false;
+
+	if (!policy->proxy.host[0])
+		return 0;
+	for (size_t i = 0; i < policy->n_routes && !named; i++)
+		named = !policy->routes[i].wildcard &&
+			(strcmp(policy->routes[i].host, policy->proxy.host) == 0 ||
+			 strcmp(policy->routes[i].upstream.host, policy->proxy.host) == 0);
+	for (size_t i = 0; i < policy->n_tcp && !named; i++)
+		named = strcmp(policy->tcp[i].host, policy->proxy.host) == 0;
+	return named ? bb_err_set(err, -EPERM,
+				  "%s is the upstream_proxy of config.yaml: no route and no tcp "
+				  "rule may lead to it",
+				  policy->proxy.host)
+		     : 0;
+}
+
 static int add_secrets(struct plan *p, bool provide, struct bb_err *err)
 {
 	int r = provide ? choose_provider(p, err) : 0;
@@ -230,6 +254,8 @@ static int make(const struct cli_args *args, const char *home, const char *name,
 		r = plan_from_manifests(args, agent, &p, err);
 	if (r == 0)
 		r = take_flags(args, &p, err);
+	if (r == 0)
+		r = check_proxy(&p, err);
 	if (r == 0)
 		r = keep_options(args, agent, &p, err);
 	if (r == 0)

@@ -30,6 +30,7 @@ struct plan {
 	char *image;
 	char *accel;
 	char *upstream_ca_pem;
+	char *proxy_auth; /* base64 of user:password for policy.proxy, for dialer alone, or NULL */
 	uint64_t memory_bytes;
 	uint64_t disk_bytes;
 	uint32_t cpus;

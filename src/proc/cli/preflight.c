@@ -94,6 +94,12 @@ void plan_print(const struct plan *p)
 			"  warning: egress.tcp and transparent need rules that a container cannot "
 			"have: use the proxy\n",
 			stderr);
+	if (p->policy.proxy.host[0])
+		(void)fprintf(stderr,
+			      "  upstream proxy %s port %u%s: it looks names up, and alone checks "
+			      "which addresses they have\n",
+			      p->policy.proxy.host, p->policy.proxy.port,
+			      p->proxy_auth ? ", with a password" : "");
 	if (p->policy.n_routes)
 		(void)fputs("  HTTP and HTTPS through the egress guard to:\n", stderr);
 	for (size_t j = 0; j < p->policy.n_routes; j++)

@@ -21,6 +21,10 @@
  * Whatever ends the dial frees it. Functions that may do so return false then, and their callers
  * touch it no more.
  */
+/*
+ * With an upstream proxy the addresses are the proxy's. The first that connects ends the search; it
+ * is asked for the target, and its answer is the dial's.
+ */
 enum { V6 = 0, V4 = 1, NUM_QUEUES = 2 };
 #define ATTEMPTS_MAX (NUM_QUEUES * RESOLVER_ADDRS)
 
@@ -44,7 +48,11 @@ struct dial {
 	uint64_t flow;
 	const struct policy_route *route; /* NULL for a tcp rule */
 	uint16_t port;
-	char host[POLICY_NAME_MAX]; /* for messages, "" when an address was asked for */
+	char host[POLICY_NAME_MAX]; /* "" when an address was asked for */
+	const char *at;             /* what is looked up: @host, its fixed upstream, the proxy */
+	bool proxied;
+	struct ip_addr target;       /* behind the proxy, when an address was asked for */
+	struct proxy_answer *answer; /* once the proxy has been asked */
 	struct resolver_lookup *lookups[NUM_QUEUES];
 	struct addr_queue queues[NUM_QUEUES];
 	unsigned int turn; /* queue that the next step prefers */
@@ -72,6 +80,7 @@ static void dial_free(struct dial *d)
 		event_free(d->step);
 	if (d->deadline)
 		event_free(d->deadline);
+	free(d->answer);
 	LIST_REMOVE(d, link);
 	d->dl->n_dials--;
 	free(d);
@@ -106,12 +115,14 @@ static bool fail(struct dial *d, enum flow_status status, enum policy_reason rea
 	return false;
 }
 
+/* Without an address when the proxy has chosen it */
 static bool succeed(struct dial *d, struct attempt *a)
 {
 	struct ipc_msg msg = { .type = IPC_DIAL_OK, .fd = a->fd, .flow = d->flow };
 	int r;
 
-	msg.u.dial_ok.addr = a->addr;
+	if (!d->proxied)
+		msg.u.dial_ok.addr = a->addr;
 	msg.u.dial_ok.port = d->port;
 	r = ipc_peer_send(d->peer, &msg);
 	if (r < 0)
@@ -144,6 +155,8 @@ static enum policy_reason judge(const struct dial *d, const struct ip_addr *addr
 	const struct ip_addr canonical = ip_addr_canonical(addr);
 	bool upstream = d->route && d->route->upstream.host[0];
 
+	if (d->proxied)
+		return policy_judge_proxy(addr);
 	if (!upstream && own_has(&d->dl->own, &canonical))
 		return REASON_FLOOR;
 	return policy_judge_resolved(&d->dl->policy, d->route, addr, d->port);
@@ -184,11 +197,35 @@ static const struct ip_addr *take_candidate(struct dial *d)
 	return NULL;
 }
 
+/* For messages: where a socket goes, "a.test port 443" */
+#define PLACE_MAX (POLICY_NAME_MAX + 32)
+static const char *place(const struct dial *d, char out[static PLACE_MAX])
+{
+	const struct policy_proxy *proxy = &d->dl->policy.proxy;
+
+	if (d->proxied)
+		(void)snprintf(out, PLACE_MAX, "upstream proxy %s port %u", proxy->host,
+			       proxy->port);
+	else
+		(void)snprintf(out, PLACE_MAX, "%s%sport %u", d->host, d->host[0] ? " " : "",
+			       d->port);
+	return out;
+}
+
+/* Whose fault it is */
+static enum policy_reason blame(const struct dial *d, enum policy_reason reason)
+{
+	return d->proxied ? REASON_UPSTREAM_PROXY : reason;
+}
+
 static bool fail_refused(struct dial *d)
 {
 	char addr[IP_ADDR_TEXT_MAX];
 
 	ip_addr_format(&d->refused_addr, addr);
+	if (d->proxied)
+		return fail(d, FLOW_STATUS_UNREACHABLE, REASON_UPSTREAM_PROXY, 0,
+			    "upstream proxy %s: address %s may never be reached", d->at, addr);
 	if (d->refused == REASON_PRIVATE)
 		return fail(d, FLOW_STATUS_DENIED, d->refused, 0,
 			    "%s%saddress %s is in a private range that no rule names", d->host,
@@ -208,21 +245,25 @@ static enum flow_status status_of(int error)
 static bool check_over(struct dial *d)
 {
 	int error = d->connect_errno;
+	char at[PLACE_MAX];
 
 	if (d->n_open || has_candidates(d) || d->lookups[V6] || d->lookups[V4])
 		return true;
 	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
 		return fail(d, FLOW_STATUS_LIMIT, REASON_LIMIT, error, "%s", strerror(error));
 	if (error)
-		return fail(d, status_of(error), REASON_UPSTREAM_CONNECT, error, "%s%sport %u: %s",
-			    d->host, d->host[0] ? " " : "", d->port, strerror(error));
+		return fail(d, status_of(error), blame(d, REASON_UPSTREAM_CONNECT), error, "%s: %s",
+			    place(d, at), strerror(error));
 	if (d->refused != REASON_OK)
 		return fail_refused(d);
-	return fail(d, FLOW_STATUS_UNREACHABLE, REASON_UPSTREAM_RESOLVE, 0, "%s: %s", d->host,
+	return fail(d, FLOW_STATUS_UNREACHABLE, blame(d, REASON_UPSTREAM_RESOLVE), 0, "%s%s: %s",
+		    d->proxied ? "upstream proxy " : "", d->proxied ? d->at : d->host,
 		    d->resolve_why ? d->resolve_why : "no address");
 }
 
 static bool step(struct dial *d);
+static void ask_proxy(struct attempt *a);
+static void arm(struct event *event, unsigned int ms);
 
 static void attempt_end(struct attempt *a, int error)
 {
@@ -246,6 +287,10 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	if (!error && d->proxied) {
+		ask_proxy(a);
+		return;
+	}
 	if (!error) {
 		(void)succeed(d, a);
 		return;
@@ -261,7 +306,7 @@ static void attempt_start(struct dial *d, const struct ip_addr *addr)
 	struct attempt *a = &d->attempts[d->n_attempts++];
 
 	*a = (struct attempt){ .dial = d, .addr = *addr };
-	a->fd = connect_new(addr, d->port, SOCK_STREAM);
+	a->fd = connect_new(addr, d->proxied ? d->dl->policy.proxy.port : d->port, SOCK_STREAM);
 	if (a->fd < 0) {
 		d->connect_errno = -a->fd;
 		a->fd = -1;
@@ -306,16 +351,119 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
+	char at[PLACE_MAX];
 
 	(void)fd;
 	(void)what;
-	if (d->n_attempts)
-		(void)fail(d, FLOW_STATUS_TIMEOUT, REASON_UPSTREAM_CONNECT, ETIMEDOUT,
-			   "%s%sport %u: no connection within %d s", d->host, d->host[0] ? " " : "",
-			   d->port, DIALER_DEADLINE_MS / 1000);
+	if (d->answer)
+		(void)fail(d, FLOW_STATUS_TIMEOUT, REASON_UPSTREAM_PROXY, ETIMEDOUT,
+			   "%s: no answer to CONNECT within %d s", place(d, at),
+			   DIALER_PROXY_MS / 1000);
+	else if (d->n_attempts)
+		(void)fail(d, FLOW_STATUS_TIMEOUT, blame(d, REASON_UPSTREAM_CONNECT), ETIMEDOUT,
+			   "%s: no connection within %d s", place(d, at),
+			   DIALER_DEADLINE_MS / 1000);
 	else
-		(void)fail(d, FLOW_STATUS_TIMEOUT, REASON_UPSTREAM_RESOLVE, 0,
-			   "%s: no answer from the resolver", d->host);
+		(void)fail(d, FLOW_STATUS_TIMEOUT, blame(d, REASON_UPSTREAM_RESOLVE), 0,
+			   "%s%s: no answer from the resolver", d->proxied ? "upstream proxy " : "",
+			   d->proxied ? d->at : d->host);
+}
+
+static bool fail_itself(struct dial *d)
+{
+	return fail(d, FLOW_STATUS_DENIED, REASON_FLOOR, 0,
+		    "that is the upstream proxy itself, which no bottle may ask for");
+}
+
+static bool fail_proxy(struct dial *d, enum proxy_result r)
+{
+	unsigned int status = d->answer->status;
+	char target[PROXY_TARGET_MAX], at[PLACE_MAX];
+	const char *more = "";
+
+	proxy_target(d->host, &d->target, d->port, target);
+	(void)place(d, at);
+	if (status == 407)
+		more = d->dl->proxy_auth[0] ? ": it does not take the value of upstream_proxy_auth"
+					    : ": it wants a password, which upstream_proxy_auth "
+					      "in config.yaml names";
+	if (r == PROXY_REFUSED)
+		return fail(d, FLOW_STATUS_UNREACHABLE, REASON_UPSTREAM_PROXY, 0,
+			    "%s answers %u to CONNECT %s%s", at, status, target, more);
+	return fail(d, FLOW_STATUS_UNREACHABLE, REASON_UPSTREAM_PROXY, 0, "%s %s to CONNECT %s", at,
+		    r == PROXY_CLOSED ? "closes the connection instead of an answer"
+				      : "answers something that is not HTTP",
+		    target);
+}
+
+static void on_answer(evutil_socket_t fd, short what, void *arg)
+{
+	struct attempt *a = arg;
+	enum proxy_result r = proxy_read(a->dial->answer, fd);
+
+	(void)what;
+	if (r == PROXY_OK)
+		(void)succeed(a->dial, a);
+	else if (r != PROXY_MORE)
+		(void)fail_proxy(a->dial, r);
+}
+
+static bool target_is_proxy(const struct dial *d)
+{
+	for (size_t q = 0; q < NUM_QUEUES; q++) {
+		for (size_t i = 0; i < d->queues[q].n; i++) {
+			struct ip_addr its = ip_addr_canonical(&d->queues[q].addrs[i]);
+
+			if (ip_addr_eq(&its, &d->target))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* This connection it is: what else is under way ends */
+static void settle_for(struct dial *d, const struct attempt *a)
+{
+	(void)event_del(d->step);
+	for (size_t i = 0; i < NUM_QUEUES; i++) {
+		resolver_cancel(d->lookups[i]);
+		d->lookups[i] = NULL;
+		d->queues[i].next = d->queues[i].n;
+	}
+	for (size_t i = 0; i < d->n_attempts; i++) {
+		if (&d->attempts[i] != a && d->attempts[i].fd >= 0)
+			attempt_end(&d->attempts[i], 0);
+	}
+}
+
+/* Connected to the proxy: ask it. So short a request fits into a new socket */
+static void ask_proxy(struct attempt *a)
+{
+	struct dial *d = a->dial;
+	char request[PROXY_REQUEST_MAX], target[PROXY_TARGET_MAX];
+	size_t len;
+
+	if (target_is_proxy(d)) {
+		record_refusal(d, &d->target, REASON_FLOOR);
+		(void)fail_itself(d);
+		return;
+	}
+	settle_for(d, a);
+	event_free(a->event);
+	a->event = event_new(d->dl->base, a->fd, EV_READ | EV_PERSIST, on_answer, a);
+	d->answer = calloc(1, sizeof(*d->answer));
+	if (!d->answer || !a->event || event_add(a->event, NULL) < 0) {
+		(void)fail(d, FLOW_STATUS_LIMIT, REASON_LIMIT, ENOMEM, "out of memory");
+		return;
+	}
+	proxy_target(d->host, &d->target, d->port, target);
+	len = proxy_request(target, d->dl->proxy_auth, request);
+	if (send(a->fd, request, len, MSG_NOSIGNAL) != (ssize_t)len) {
+		(void)fail_proxy(d, PROXY_CLOSED);
+		return;
+	}
+	explicit_bzero(request, sizeof(request));
+	arm(d->deadline, DIALER_PROXY_MS);
 }
 
 static void on_lookup(struct dial *d, unsigned int queue, const struct ip_addr *addrs, size_t n,
@@ -325,6 +473,9 @@ static void on_lookup(struct dial *d, unsigned int queue, const struct ip_addr *
 	add_candidates(d, addrs, n);
 	if (n == 0)
 		d->resolve_why = why;
+	/* Is the target the proxy itself? That takes all its addresses */
+	if (d->target.family && (d->lookups[V6] || d->lookups[V4]))
+		return;
 	/* IPv4 alone gives IPv6 a moment; later answers wait for their turn */
 	if (has_candidates(d) && d->n_attempts == 0 && d->lookups[V6])
 		arm(d->step, DIALER_V6_WAIT_MS);
@@ -365,6 +516,7 @@ static void resolve(struct dial *d, const char *name)
 	struct ip_addr found[2 * RESOLVER_ADDRS];
 	size_t n = ip_addr_parse(name, &found[0]);
 
+	d->at = name;
 	if (n == 0)
 		n = hosts_find(&d->dl->hosts, name, found, BB_ARRAY_LEN(found));
 	if (n) {
@@ -446,6 +598,41 @@ static struct dial *dial_new(struct dialer *dl, struct ipc_peer *peer, uint64_t 
 	return d;
 }
 
+/* Does it name the proxy? What addresses the proxy has is known when they are looked up */
+static bool asks_for_proxy(const struct dial *d, const struct ip_addr *addr)
+{
+	const struct policy_proxy *proxy = &d->dl->policy.proxy;
+	const char *name =
+		d->route && d->route->upstream.host[0] ? d->route->upstream.host : d->host;
+	struct ip_addr its;
+
+	if (!proxy->host[0])
+		return false;
+	if (*name)
+		return strcmp(name, proxy->host) == 0;
+	if (!ip_addr_parse(proxy->host, &its))
+		return false;
+	its = ip_addr_canonical(&its);
+	return ip_addr_eq(&its, addr);
+}
+
+/* A name goes to the proxy as it is; an address is judged here as ever */
+static void begin_proxied(struct dial *d, const struct ip_addr *addr)
+{
+	enum policy_reason reason = addr->family ? judge(d, addr) : REASON_OK;
+
+	if (reason != REASON_OK) {
+		d->refused = reason;
+		d->refused_addr = *addr;
+		record_refusal(d, addr, reason);
+		(void)fail_refused(d);
+		return;
+	}
+	d->target = *addr;
+	d->proxied = true;
+	resolve(d, d->dl->policy.proxy.host);
+}
+
 static void begin(struct dial *d, const struct ipc_msg *msg, const struct ip_addr *addr)
 {
 	enum policy_reason r = judge_request(d, msg, addr);
@@ -453,13 +640,18 @@ static void begin(struct dial *d, const struct ipc_msg *msg, const struct ip_add
 	if (r != REASON_ROUTE && r != REASON_TCP_RULE) {
 		record_refusal(d, addr, r);
 		(void)fail(d, FLOW_STATUS_DENIED, r, 0, "not in the policy");
+	} else if (asks_for_proxy(d, addr)) {
+		record_refusal(d, addr, REASON_FLOOR);
+		(void)fail_itself(d);
+	} else if (d->route && d->route->upstream.host[0]) {
+		d->port = d->route->upstream.port;
+		resolve(d, d->route->upstream.host);
+	} else if (d->dl->policy.proxy.host[0]) {
+		begin_proxied(d, addr);
 	} else if (msg->type == IPC_DIAL_ADDR) {
 		add_candidates(d, addr, 1);
 		if (step(d))
 			(void)check_over(d);
-	} else if (d->route && d->route->upstream.host[0]) {
-		d->port = d->route->upstream.port;
-		resolve(d, d->route->upstream.host);
 	} else {
 		resolve(d, d->host);
 	}
@@ -513,15 +705,13 @@ void dial_network_changed(struct dialer *dl)
 	struct dial *d, *next;
 
 	for (d = LIST_FIRST(&dl->dials); d; d = next) {
-		const char *name =
-			d->route && d->route->upstream.host[0] ? d->route->upstream.host : d->host;
 		bool v6 = d->lookups[V6], v4 = d->lookups[V4];
 
 		next = LIST_NEXT(d, link);
 		resolver_cancel(d->lookups[V6]);
 		resolver_cancel(d->lookups[V4]);
 		d->lookups[V6] = d->lookups[V4] = NULL;
-		(void)look_up(d, name, v6, v4);
+		(void)look_up(d, d->at, v6, v4);
 	}
 }
 

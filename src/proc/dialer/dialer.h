@@ -7,6 +7,7 @@
 #include "policy/reason.h"
 #include "proc/dialer/hosts.h"
 #include "proc/dialer/own.h"
+#include "proc/dialer/proxy.h"
 #include "proc/dialer/resolver.h"
 #include <sys/queue.h>
 
@@ -25,12 +26,17 @@
  * or AAAA and A queries → each address judged (floor, private ranges, the host's own) → connects,
  * IPv6 and IPv4 in turn, the next one after DIALER_STAGGER_MS or a failure → the first connected
  * socket goes back with DIAL_OK, the rest is closed. DIAL_FAIL says why not.
+ *
+ * With an upstream proxy (policy.proxy) it is the proxy that is looked up and connected to, and
+ * asked by CONNECT for the name, unresolved, or for the address, judged as above. Only what a
+ * route's `upstream:` names is dialled past it. Nobody is led to the proxy itself.
  */
 #define DIALER_DIALS_MAX   512
 #define DIALER_NAME_MAX    128 /* of them to one name */
 #define DIALER_DEADLINE_MS 10000
 #define DIALER_STAGGER_MS  250
-#define DIALER_V6_WAIT_MS  50 /* for AAAA after A has come */
+#define DIALER_V6_WAIT_MS  50    /* for AAAA after A has come */
+#define DIALER_PROXY_MS    15000 /* from the connect to the upstream proxy to its answer */
 
 struct dial;
 struct lookup;
@@ -45,6 +51,7 @@ struct dialer {
 	size_t n_servers; /* resolvers in use */
 	struct ip_addr servers[POLICY_RESOLVERS_MAX];
 	struct resolver *resolver;
+	char proxy_auth[PROXY_AUTH_MAX]; /* base64 of user:password, or "" */
 	struct ipc_peer *bottled;
 	struct ipc_peer *gate;
 	struct ipc_peer *egress;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
 #include "base/log.h"
 #include "ipc/boot.h"
 #include "ipc/policy_json.h"
@@ -128,6 +129,23 @@ static int follow_own(struct dialer *dl, struct bb_err *err)
 	return 0;
 }
 
+static int take_proxy_auth(struct dialer *dl, int fd, struct bb_err *err)
+{
+	bb_auto_buf struct bb_buf text;
+	int r = 0;
+
+	bb_buf_init(&text, PROXY_AUTH_MAX);
+	if (fd >= 0)
+		r = bb_memfd_read(fd, &text);
+	if (r < 0 || !proxy_auth_is_valid(bb_buf_span(&text)))
+		return bb_err_set(err, -EINVAL, "credentials of the upstream proxy: unusable");
+	if (text.len)
+		memcpy(dl->proxy_auth, text.p, text.len);
+	if (text.len)
+		explicit_bzero(text.p, text.len);
+	return 0;
+}
+
 static int set_up(struct dialer *dl, struct ipc_boot *boot, struct bb_err *err)
 {
 	int r = policy_from_memfd(boot->blobs[IPC_BLOB_POLICY], &dl->policy, err);
@@ -142,6 +160,9 @@ static int set_up(struct dialer *dl, struct ipc_boot *boot, struct bb_err *err)
 	r = network_take(dl, IPC_BLOB_HOSTS, boot->blobs[IPC_BLOB_HOSTS], err);
 	if (r == 0)
 		r = network_take(dl, IPC_BLOB_RESOLV, boot->blobs[IPC_BLOB_RESOLV], err);
+	if (r == 0)
+		r = take_proxy_auth(dl, boot->blobs[IPC_BLOB_PROXY_AUTH], err);
+	bb_closep(&boot->blobs[IPC_BLOB_PROXY_AUTH]);
 	bb_closep(&boot->blobs[IPC_BLOB_POLICY]);
 	bb_closep(&boot->blobs[IPC_BLOB_HOSTS]);
 	bb_closep(&boot->blobs[IPC_BLOB_RESOLV]);

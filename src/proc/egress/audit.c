@@ -118,6 +118,7 @@ void audit_end(struct conn *c, enum policy_reason reason, const char *text)
 				       .bytes_out = rq->bytes_out,
 				       .bytes_in = rq->bytes_in,
 				       .addr = c->up_addr,
+				       .proxied = c->up_proxied,
 			       } };
 
 	if (rq->spoken && !text[0])

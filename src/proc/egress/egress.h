@@ -269,6 +269,7 @@ struct conn {
 	unsigned int followers;
 	uint64_t leader; /* id of the conn that is waited for, or 0 */
 	struct ip_addr up_addr;
+	bool up_proxied; /* no address: the upstream proxy has it */
 	size_t drained;
 };
 

@@ -43,6 +43,7 @@ static void dial(struct conn *c)
 
 	stream_close(&c->up);
 	c->up_addr = (struct ip_addr){ 0 };
+	c->up_proxied = false;
 	c->state = CONN_DIAL;
 	conn_deadline(c, EGRESS_DIAL_MS);
 	if (ipc_peer_send(c->eg->dialer, &msg) < 0)
@@ -169,6 +170,7 @@ static void on_dialled(struct conn *c, struct ipc_msg *msg)
 	SSL *ssl;
 
 	c->up_addr = msg->u.dial_ok.addr;
+	c->up_proxied = !c->up_addr.family;
 	c->up_name = c->rq->to;
 	c->up_route = c->rq->route;
 	c->up_tls = route_is_tls(c, c->rq->route);

@@ -19,6 +19,7 @@ struct upstream {
 	bool tls;
 	bool h2_offered;
 	struct ip_addr addr;
+	bool proxied;
 	struct stream io;
 	struct mux *mux;
 	struct event *again;
@@ -100,6 +101,7 @@ static struct upstream *take_over(struct conn *c)
 	u->tls = c->up_tls;
 	u->h2_offered = c->up_h2_offered;
 	u->addr = c->up_addr;
+	u->proxied = c->up_proxied;
 	u->idle_since = bb_now_ms();
 	u->io.fd = -1;
 	LIST_INSERT_HEAD(&u->eg->upstreams, u, link);
@@ -212,6 +214,7 @@ static bool join(struct upstream *u, struct conn *c)
 	c->up_route = u->route;
 	c->up_tls = u->tls;
 	c->up_addr = u->addr;
+	c->up_proxied = u->proxied;
 	mux_attach(s, &c->up, c->again);
 	return true;
 }
@@ -249,6 +252,7 @@ static bool give_back(struct upstream *u, struct conn *c, stream_fn on_up_ready)
 	c->up_tls = u->tls;
 	c->up_h2_offered = u->h2_offered;
 	c->up_addr = u->addr;
+	c->up_proxied = u->proxied;
 	return stream_move(&c->up, &u->io, c->eg->base, on_up_ready, c) == 0;
 }
 

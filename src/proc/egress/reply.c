@@ -44,6 +44,8 @@ static const struct hint hints[] = {
 	{ REASON_BAD_REQUEST, "The request is not well-formed HTTP." },
 	{ REASON_UPSTREAM_RESOLVE, "The host's name could not be resolved." },
 	{ REASON_UPSTREAM_CONNECT, "The host could not be reached." },
+	{ REASON_UPSTREAM_PROXY,
+	  "The proxy that the operator's network wants did not connect to the host." },
 	{ REASON_UPSTREAM_TLS, "The host's certificate or TLS handshake was not accepted." },
 	{ REASON_UPSTREAM_PROTOCOL, "The host's response is not well-formed HTTP." },
 	{ REASON_TIMEOUT, "It took too long." },

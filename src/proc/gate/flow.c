@@ -27,6 +27,7 @@ struct flow {
 	struct flow_header asked;
 	struct policy_flow judged;
 	struct ip_addr dialled; /* what dialer connected to */
+	bool proxied;           /* ... but for the upstream proxy, which knows the address */
 	struct shovel *shovel;  /* while FLOW_OPEN */
 	int fd;                 /* our end of a service's socketpair */
 	uint64_t start_ms;
@@ -115,6 +116,7 @@ static void on_shovel_done(const struct shovel_result *res, void *arg)
 	if (f->judged.target != POLICY_TARGET_EGRESS) { /* requests have records of their own */
 		fill_record(f, &r);
 		r.kind = IPC_RECORD_END;
+		r.proxied = f->proxied;
 		r.bytes_out = res->bytes_out;
 		r.bytes_in = res->bytes_in;
 		r.duration_ms = (uint32_t)(bb_now_ms() - f->start_ms);
@@ -384,6 +386,7 @@ void flow_on_msg(struct gate *g, struct ipc_msg *msg)
 		break;
 	case IPC_DIAL_OK:
 		f->dialled = msg->u.dial_ok.addr;
+		f->proxied = !f->dialled.family;
 		if (f->judged.target != POLICY_TARGET_EGRESS)
 			flow_open(f, BB_TAKE_FD(msg->fd));
 		break;

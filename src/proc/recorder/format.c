@@ -86,6 +86,8 @@ static int add_numbers(const struct format_origin *o, const struct ipc_record *r
 		ip_addr_format(&rec->addr, addr);
 		r = add_text(out, "addr", BB_SPAN_STR(addr));
 	}
+	if (r == 0 && rec->proxied)
+		r = add_text(out, "checked_by", BB_SPAN_STR("upstream_proxy"));
 	return r == 0 ? add_number(out, "flow", o->flow, false) : r;
 }
 

@@ -3,9 +3,10 @@
 #include "tests/unit/unit.h"
 #include <errno.h>
 
-#define TOP                                                                                        \
+#define BASE                                                                                       \
 	"\"identity\":\"demo-a1b2c\",\"alias\":\"127.83.7.1\",\"generation\":1,\"log_level\":1,"   \
 	"\"dns_forward\":true,"
+#define TOP BASE "\"proxy\":null,"
 #define CONTENT                                                                                    \
 	"{\"matches\":[{\"paths\":[{\"type\":\"regex\",\"value\":\"/v[0-9]+/.*\"}],"               \
 	"\"methods\":[\"GET\"],\"headers\":[{\"name\":\"x-kind\",\"type\":\"exact\","              \
@@ -15,11 +16,14 @@
 	"\"injection\":true,\"on_match\":\"redact\"},\"limits\":{\"request_bytes\":1024,"          \
 	"\"upload_per_session\":0,\"opaque_per_session\":7,\"requests_per_minute\":60}}"
 #define GOOD                                                                                       \
-	"{" TOP "\"transparent\":false,\"resolvers\":[\"192.0.2.53\"],"                            \
+	"{" BASE "\"proxy\":{\"host\":\"proxy.test\",\"port\":3128},"                              \
+	"\"transparent\":false,\"resolvers\":[\"192.0.2.53\"],"                                    \
 	"\"routes\":[{\"host\":\"a.test\",\"wildcard\":true,\"ports\":[443,80],\"upstream\":"      \
 	"{\"host\":\"127.0.0.1\",\"port\":8080,\"tls\":false},\"addresses\":[\"10.0.0.0/8\"],"     \
 	"\"content\":" CONTENT "}],"                                                               \
 	"\"tcp\":[{\"cidr\":\"192.0.2.0/24\",\"port\":22},{\"host\":\"db.test\",\"port\":5432}]}"
+
+#define REST "\"transparent\":false,\"resolvers\":[],\"routes\":[],\"tcp\":[]"
 
 static int load(const char *text, struct policy *p, struct bb_err *err)
 {
@@ -42,6 +46,8 @@ static void round_trip_through_memfd(void **state)
 	assert_true(policy_route_has_port(&p.routes[0], 80));
 	assert_false(policy_route_has_port(&p.routes[0], 81));
 	assert_string_equal(p.tcp[1].host, "db.test");
+	assert_string_equal(p.proxy.host, "proxy.test");
+	assert_int_equal(p.proxy.port, 3128);
 	fd = policy_to_memfd(&p, &err);
 	assert_true(fd >= 0);
 	assert_int_equal(policy_from_memfd(fd, &q, &err), 0);
@@ -64,6 +70,12 @@ static void broken_is_refused(void **state)
 		"{" TOP "\"transparent\":false,\"resolvers\":[],\"routes\":[],\"tcp\":[{\"cidr\":"
 		"\"192.0.2.0/24\",\"port\":0}]}",
 		"{" TOP "\"transparent\":false,\"resolvers\":[],\"routes\":[],\"tcp\":[],\"x\":1}",
+		"{" BASE REST ",\"proxy\":{\"host\":\"\",\"port\":3128}}",
+		"{" BASE REST ",\"proxy\":{\"host\":\"a.test\",\"port\":0}}",
+		"{" BASE REST ",\"proxy\":{\"host\":\"a.test\"}}",
+		"{" BASE REST ",\"proxy\":\"a.test:3128\"}",
+		"{" BASE REST ",\"proxy\":[]}",
+		"{" BASE REST "}",
 		"{" TOP "\"transparent\":1,\"resolvers\":[],\"routes\":[],\"tcp\":[]}",
 	};
 

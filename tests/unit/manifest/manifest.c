@@ -251,6 +251,66 @@ static void images_are_names_or_files(void **state)
 	}
 }
 
+static void upstream_proxies(void **state)
+{
+	static const struct {
+		const char *text, *error, *host;
+		unsigned int port;
+	} cases[] = {
+		{ "upstream_proxy: http://proxy.test:3128", "", "proxy.test", 3128 },
+		{ "upstream_proxy: http://Proxy.Test:3128/", "", "proxy.test", 3128 },
+		{ "upstream_proxy: http://proxy.test", "", "proxy.test", 80 },
+		{ "upstream_proxy: http://127.0.0.1:3128", "", "127.0.0.1", 3128 },
+		{ "upstream_proxy: \"http://[2001:db8::1]:8080\"", "", "2001:db8::1", 8080 },
+		{ "upstream_proxy: http://p.test:1\nupstream_proxy_auth: P", "", "p.test", 1 },
+		{ "upstream_proxy: https://p.test:1", "1:17: upstream_proxy: http://HOST:PORT;", "",
+		  0 },
+		{ "upstream_proxy: p.test:3128", "1:17: upstream_proxy: http://HOST:PORT;", "", 0 },
+		{ "upstream_proxy: http://u:p@p.test:1", "1:17: upstream_proxy: no password in a",
+		  "", 0 },
+		{ "upstream_proxy: http://p.test:1/x", "1:17: upstream_proxy: no path;", "", 0 },
+		{ "upstream_proxy: http://p.test:0", "1:17: upstream_proxy: 'http://p.test:0'", "",
+		  0 },
+		{ "upstream_proxy: http://p.test:99999", "1:17: upstream_proxy: 'http", "", 0 },
+		{ "upstream_proxy: \"http://127.0.0.1:\"", "1:17: upstream_proxy: 'http", "", 0 },
+		{ "upstream_proxy: http://127.0.0.1:9x", "1:17: upstream_proxy: 'http", "", 0 },
+		{ "upstream_proxy: \"http://[127.0.0.1]:9\"", "1:17: upstream_proxy: 'http", "",
+		  0 },
+		{ "upstream_proxy: \"http://[::1\"", "1:17: upstream_proxy: 'http", "", 0 },
+		{ "upstream_proxy: http://", "1:17: upstream_proxy: 'http", "", 0 },
+		{ "upstream_proxy: [a]", "1:17: upstream_proxy is a list", "", 0 },
+		{ "upstream_proxy: http://p.test:1\nupstream_proxy_auth: u:p",
+		  "2:22: upstream_proxy_auth has to be the name of a variable", "", 0 },
+		{ "upstream_proxy_auth: P", "1:1: upstream_proxy_auth without upstream_proxy", "",
+		  0 },
+	};
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct bb_err err = { 0 };
+		struct config c = { 0 };
+		struct diag diag;
+		const char *at;
+
+		put("config.yaml", cases[i].text);
+		diag_init(&diag);
+		if (manifest_config(&dirs, &c, &diag, &err) == 0) {
+			assert_string_equal(c.proxy.host, cases[i].host);
+			assert_int_equal(c.proxy.port, cases[i].port);
+			assert_int_equal(strcmp(cases[i].error, ""), 0);
+			config_release(&c);
+		} else {
+			at = strstr(bb_buf_str(&diag.text), "config.yaml:");
+			assert_non_null(at);
+			if (!*cases[i].error ||
+			    strncmp(at + 12, cases[i].error, strlen(cases[i].error)) != 0)
+				fail_msg("%s\n  gives \"%s\"", cases[i].text, at + 12);
+		}
+		diag_release(&diag);
+	}
+}
+
 static void agents_widen_nothing(void **state)
 {
 	struct manifest_dirs dirs = { home, "/nonexistent" };
@@ -314,6 +374,7 @@ int main(void)
 		cmocka_unit_test(not_built_is_noted),
 		cmocka_unit_test(forward_is_compiled),
 		cmocka_unit_test(images_are_names_or_files),
+		cmocka_unit_test(upstream_proxies),
 		cmocka_unit_test(agents_widen_nothing),
 	};
 

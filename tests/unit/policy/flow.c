@@ -214,6 +214,35 @@ static void resolved(void **state)
 	}
 }
 
+/* The operator's proxy may stand where nothing else may: on this host, or in its network */
+static void proxies(void **state)
+{
+	static const struct {
+		const char *addr;
+		enum policy_reason want;
+	} rows[] = {
+		{ "203.0.113.40", REASON_OK },
+		{ "10.0.0.1", REASON_OK },
+		{ "127.0.0.1", REASON_OK },
+		{ "::1", REASON_OK },
+		{ "::ffff:127.0.0.1", REASON_OK },
+		{ "169.254.169.254", REASON_FLOOR },
+		{ "64:ff9b::a9fe:a9fe", REASON_FLOOR },
+		{ "fd00:ec2::254", REASON_FLOOR },
+		{ "0.0.0.0", REASON_FLOOR },
+		{ "224.0.0.1", REASON_FLOOR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		struct ip_addr a;
+
+		assert_true(ip_addr_parse(rows[i].addr, &a));
+		if (policy_judge_proxy(&a) != rows[i].want)
+			fail_msg("%s", rows[i].addr);
+	}
+}
+
 /* What a guest may be told, and what dialer asks for it: nothing about connects */
 static void lookups(void **state)
 {
@@ -264,9 +293,8 @@ static void lookups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_address),
-		cmocka_unit_test(by_synthetic_address),
-		cmocka_unit_test(resolved),
+		cmocka_unit_test(by_address), cmocka_unit_test(by_synthetic_address),
+		cmocka_unit_test(resolved),   cmocka_unit_test(proxies),
 		cmocka_unit_test(lookups),
 	};
 

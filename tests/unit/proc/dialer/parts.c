@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/dialer/hosts.h"
 #include "proc/dialer/own.h"
+#include "proc/dialer/proxy.h"
 #include "proc/dialer/resolver.h"
 #include "tests/unit/unit.h"
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct ip_addr addr_of(const char *text)
 {
@@ -165,12 +167,133 @@ static void own_addresses(void **state)
 	own_release(&own);
 }
 
+static void proxy_requests(void **state)
+{
+	const struct ip_addr none = { 0 }, six = addr_of("2001:db8::1"),
+			     four = addr_of("192.0.2.1");
+	char target[PROXY_TARGET_MAX], out[PROXY_REQUEST_MAX], name[254], auth[PROXY_AUTH_MAX];
+	size_t len;
+
+	(void)state;
+	proxy_target("a.test", &none, 443, target);
+	len = proxy_request(target, "dTpw", out);
+	assert_string_equal(out, "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n"
+				 "Proxy-Authorization: Basic dTpw\r\n\r\n");
+	assert_int_equal(len, strlen(out));
+	proxy_target("", &six, 22, target);
+	(void)proxy_request(target, "", out);
+	assert_string_equal(out,
+			    "CONNECT [2001:db8::1]:22 HTTP/1.1\r\nHost: [2001:db8::1]:22\r\n\r\n");
+	proxy_target("", &four, 22, target);
+	assert_string_equal(target, "192.0.2.1:22");
+	/* the longest that there can be */
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	memset(auth, 'A', sizeof(auth) - 1);
+	auth[sizeof(auth) - 1] = '\0';
+	assert_true(proxy_auth_is_valid(BB_SPAN_STR(auth)));
+	proxy_target(name, &none, 65535, target);
+	len = proxy_request(target, auth, out);
+	assert_string_equal(out + len - 4, "\r\n\r\n");
+	assert_false(proxy_auth_is_valid(BB_SPAN_STR("ab\r\nX: y")));
+	assert_false(proxy_auth_is_valid((struct bb_span){ (const uint8_t *)out, PROXY_AUTH_MAX }));
+}
+
+/* Sent in two pieces, cut at @cut. Returns the last result; what stays unread comes back in @rest
+ */
+static enum proxy_result answer(const char *text, size_t cut, bool end, unsigned int *status,
+				char rest[static 64])
+{
+	struct proxy_answer *a = calloc(1, sizeof(*a));
+	enum proxy_result r;
+	size_t len = strlen(text);
+	ssize_t n;
+	int fds[2];
+
+	assert_non_null(a);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(write(fds[1], text, cut), (ssize_t)cut);
+	r = proxy_read(a, fds[0]);
+	if (r == PROXY_MORE) {
+		assert_int_equal(write(fds[1], text + cut, len - cut), (ssize_t)(len - cut));
+		if (end)
+			(void)shutdown(fds[1], SHUT_WR);
+		r = proxy_read(a, fds[0]);
+	}
+	*status = a->status;
+	n = recv(fds[0], rest, 63, MSG_DONTWAIT);
+	rest[n > 0 ? n : 0] = '\0';
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	free(a);
+	return r;
+}
+
+static void proxy_answers(void **state)
+{
+	static const struct {
+		const char *text;
+		enum proxy_result want;
+		unsigned int status;
+		const char *rest;
+	} rows[] = {
+		{ "HTTP/1.1 200 Connection established\r\n\r\n", PROXY_OK, 200, "" },
+		{ "HTTP/1.0 200 OK\r\nVia: x\r\n\r\nSSH-2.0-x", PROXY_OK, 200, "SSH-2.0-x" },
+		{ "HTTP/1.1 200\n\n\n", PROXY_OK, 200, "\n" },
+		{ "HTTP/1.1 299 Hm\r\n\r\n", PROXY_OK, 299, "" },
+		{ "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\n\r\n<p>", PROXY_REFUSED, 407,
+		  "<p>" },
+		{ "HTTP/1.1 100 Continue\r\n\r\n", PROXY_REFUSED, 100, "" },
+		{ "HTTP/1.1 302 There\r\nLocation: http://a/\r\n\r\n", PROXY_REFUSED, 302, "" },
+		{ "HTTP/1.1 200 OK\r\n", PROXY_CLOSED, 0, "" },
+		{ "", PROXY_CLOSED, 0, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		for (size_t cut = 0; cut <= strlen(rows[i].text); cut++) {
+			char rest[64];
+			unsigned int status;
+			enum proxy_result r = answer(rows[i].text, cut, true, &status, rest);
+			size_t behind = strlen(rows[i].text) - strlen(rows[i].rest);
+
+			/* what had not been sent yet cannot be there */
+			if (r != rows[i].want || status != rows[i].status ||
+			    (cut < behind && strcmp(rest, rows[i].rest) != 0))
+				fail_msg("case %zu cut at %zu: %d, %u, \"%s\"", i, cut, r, status,
+					 rest);
+		}
+	}
+}
+
+static void proxy_garbage(void **state)
+{
+	static const char *const bad[] = {
+		"SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n",
+		"HTTP/1.1 2000 OK\r\n\r\n",    "HTTP/1.1 200 OK\r\n no: fold\r\n\r\n",
+		"HTTP/1.1 200 O\001K\r\n\r\n",
+	};
+	char rest[64], *huge = calloc(1, PROXY_HEAD_MAX + 2);
+	unsigned int status;
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(bad); i++) {
+		if (answer(bad[i], strlen(bad[i]), false, &status, rest) != PROXY_GARBAGE)
+			fail_msg("case %zu", i);
+	}
+	assert_non_null(huge);
+	memset(huge, 'a', PROXY_HEAD_MAX + 1);
+	memcpy(huge, "HTTP/1.1 200 OK\r\nX: ", 20);
+	assert_int_equal(answer(huge, 100, false, &status, rest), PROXY_GARBAGE);
+	free(huge);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts_file),
-		cmocka_unit_test(resolv_conf),
-		cmocka_unit_test(own_addresses),
+		cmocka_unit_test(hosts_file),    cmocka_unit_test(resolv_conf),
+		cmocka_unit_test(own_addresses), cmocka_unit_test(proxy_requests),
+		cmocka_unit_test(proxy_answers), cmocka_unit_test(proxy_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
