@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jail/jail.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/wait.h>
 
@@ -25,4 +26,14 @@ bool jail_namespaces(void)
 		_exit(!jail_apart(0));
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
 	       WEXITSTATUS(status) == 0;
+}
+
+/* Ubuntu since 23.10, by default */
+bool jail_apparmor(void)
+{
+	bb_auto_close int fd = open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+				    O_RDONLY | O_CLOEXEC);
+	char c;
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
 }

@@ -124,6 +124,8 @@ BB_MUST_USE bool jail_apart(unsigned int what);
 
 /** jail_namespaces() - Would jail_apart() work here? Forks */
 bool jail_namespaces(void);
+/** jail_apparmor() - Does AppArmor keep user namespaces to programs that have a profile for it? */
+bool jail_apparmor(void);
 /** jail_landlock() - ABI of this kernel's Landlock; 0: none */
 long jail_landlock(void);
 

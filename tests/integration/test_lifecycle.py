@@ -340,6 +340,47 @@ def test_a_host_without_namespaces(product, workdir):
     assert r.code == 0 and r.out == b"up\n", r
 
 
+def test_apparmor_profile(product, workdir):
+    """Where AppArmor refuses them, doctor of an installation that is root's prints what loads our profile, whose paths
+    are those of what is installed; for one that others can write, it does not."""
+    top = workdir + "/apparmor"
+    subprocess.run(["meson", "install", "-C", os.environ.get("BB_BUILD", products.ROOT + "/build"), "--no-rebuild", "--quiet",
+                    "--destdir", top], check=True, stdout=subprocess.DEVNULL)
+    os.makedirs(top + "/sysctl")
+    at = "/usr/local/share/bot-bottle/apparmor/bot-bottle"
+
+    def doctor(exe="/usr/local/bin/bot-bottle", restricted=1):
+        open(top + "/sysctl/apparmor_restrict_unprivileged_userns", "w").write("%d\n" % restricted)
+        # a namespace in which root is root, further ones are refused, and the rest is bound to its place
+        script = ('mount --bind "$0/usr/local" /usr/local && mount --bind "$0/sysctl" /proc/sys/kernel && '
+                  'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --reuid %d --regid %d --clear-groups "$1" doctor')
+        p = subprocess.Popen(["unshare", "--user", "--mount", "sh", "-c", 'echo apart; read go; exec sh -c "$@"', "sh",
+                              script % (product.uid, product.uid), top, exe], env=product.env, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert p.stdout.readline() == b"apart\n"
+        for which in ("uid_map", "gid_map"):
+            open("/proc/%d/%s" % (p.pid, which), "w").write("0 0 65536")
+        out = p.communicate(b"go\n")[0].decode()
+        assert "seccomp" in out, out
+        return out[out.index("namespaces"):]
+
+    command = ("sudo install -m 644 %s /etc/apparmor.d/ && sudo apparmor_parser -r /etc/apparmor.d/bot-bottle\n" % at)
+    assert command in doctor()
+    other = doctor(restricted=0)
+    assert "max_user_namespaces" in other and "AppArmor" not in other, other
+    in_tree = doctor(product.exe)
+    assert "sudo make install" in in_tree and "apparmor_parser" not in in_tree, in_tree
+    os.chmod(top + "/usr/local/libexec/bot-bottle/bottled", 0o775)
+    writable = doctor()
+    assert "sudo make install" in writable and "apparmor_parser" not in writable, writable
+    profile = open(top + at).read()
+    named = re.search(r'^@\{bot_bottle\} = "(.+)" "(.+)"$', profile, re.M).groups()
+    assert named == ("/usr/local/bin/bot-bottle", "/usr/local/libexec/bot-bottle/bottled")
+    assert all(os.access(top + f, os.X_OK) for f in named) and "\tuserns,\n" in profile and "@DATADIR@" not in profile
+    data = top + "/usr/local/share/bot-bottle/data"
+    assert not os.path.exists(data + "/apparmor") and os.path.exists(data + "/images/base.sh")
+
+
 def test_vmm_has_no_socket(bottle):
     """QEMU holds the UNIX sockets it was given, no other, and its filter is the one the jail tests prove."""
     pid, bottled = pids_of(bottle)["vmm"], pids_of(bottle)["bottled"]

@@ -5,32 +5,73 @@
 #include "jail/jail.h"
 #include "manifest/manifest.h"
 #include "proc/cli/commands.h"
+#include "state/paths.h"
 #include "vmm/accel.h"
 #include "vmm/vmm.h"
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 static void doctor_line(bool ok, const char *what, const char *text)
 {
 	(void)printf("%-8s %-18s %s\n", ok ? "ok" : "missing", what, text);
 }
 
+/* A file that no other user can have changed; whoever can write it has what its profile gives */
+static bool is_roots(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* How this host gives user namespaces to bottled alone, rather than to every program */
+static void say_apparmor(void)
+{
+	char profile[PATHS_MAX], bottled[PATHS_MAX];
+	struct bb_err err = { 0 };
+
+	(void)puts("info     namespaces         refused by this host's AppArmor: guards rest on "
+		   "seccomp alone");
+	if (paths_data("apparmor/bot-bottle", profile, &err) < 0 ||
+	    paths_libexec("bottled", bottled, &err) < 0 || !is_roots(bottled))
+		(void)puts(
+			"                            A profile gives them to an installation "
+			"that is root's:\n"
+			"                            sudo make install PREFIX=/usr/local, then its "
+			"doctor");
+	else
+		(void)printf("                            Its profile, once:\n"
+			     "sudo install -m 644 %s /etc/apparmor.d/ && "
+			     "sudo apparmor_parser -r /etc/apparmor.d/bot-bottle\n",
+			     profile);
+}
+
+static void say_namespaces(void)
+{
+	if (jail_namespaces())
+		(void)puts("ok       namespaces         every process has its own; only the one "
+			   "that dials has a network");
+	else if (jail_apparmor())
+		say_apparmor();
+	else
+		(void)puts("info     namespaces         refused by this host: guards rest on "
+			   "seccomp alone. See\n"
+			   "                            user.max_user_namespaces, "
+			   "kernel.unprivileged_userns_clone (sysctl)");
+}
+
 /* The first layer is always there; the second where the host has it */
 static void say_jail(void)
 {
-	bool apart = jail_namespaces();
 	long landlock = jail_landlock();
 
 	(void)puts("ok       seccomp            every process of a bottle runs behind a filter; no "
 		   "socket\n"
 		   "                            call works but in the one that dials");
-	(void)printf(
-		"%-8s %-18s %s\n", apart ? "ok" : "info", "namespaces",
-		apart ? "every process has its own; only the one that dials has a network"
-		      : "refused by this host: guards rest on seccomp alone. Ubuntu: sudo sysctl "
-			"-w kernel.apparmor_restrict_unprivileged_userns=0");
+	say_namespaces();
 	if (landlock)
 		(void)printf("%-8s %-18s ABI %ld: guards open no file, the machine monitor none of "
 			     "yours\n",
