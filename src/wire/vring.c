@@ -332,7 +332,8 @@ void vring_no_kick(struct vring *vr)
 size_t vring_chain_slice(const struct vring_chain *c, bool writable, uint32_t at, uint32_t len,
 			 struct iovec *out)
 {
-	size_t from = writable ? c->n_out : 0, to = writable ? c->n_out + c->n_in : c->n_out;
+	size_t from = writable ? c->n_out : 0,
+	       to = writable ? (size_t)c->n_out + c->n_in : c->n_out;
 	size_t n = 0, skip = at, left = len;
 
 	for (size_t i = from; i < to && left > 0; i++) {

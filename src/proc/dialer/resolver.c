@@ -4,11 +4,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
-#define TRY_MS    2000
-#define TRIES     2
-#define EDNS_SIZE 1232
+#define TRY_MS      2000
+#define TRIES       2
+#define EDNS_SIZE   1232
+#define SERVERS_MAX 16
 
 /* One socket of c-ares */
 struct watch {
@@ -101,19 +103,21 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 	LIST_INSERT_HEAD(&res->watches, w, link);
 }
 
+/* As text, because Debian 13's c-ares deprecates the other way. IPv6 without brackets: that of
+ * Debian 12 wants none */
 static int set_servers(struct resolver *res, const struct ip_addr *servers, size_t n)
 {
-	struct ares_addr_node nodes[16] = { 0 };
+	char text[SERVERS_MAX * IP_ADDR_TEXT_MAX] = "", one[IP_ADDR_TEXT_MAX];
+	size_t at = 0;
 
-	if (n > BB_ARRAY_LEN(nodes))
-		n = BB_ARRAY_LEN(nodes);
+	if (n > SERVERS_MAX)
+		n = SERVERS_MAX;
 	for (size_t i = 0; i < n; i++) {
-		nodes[i].next = i + 1 < n ? &nodes[i + 1] : NULL;
-		nodes[i].family = servers[i].family == 4 ? AF_INET : AF_INET6;
-		memcpy(&nodes[i].addr, servers[i].a, servers[i].family == 4 ? 4 : 16);
+		ip_addr_format(&servers[i], one);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", i ? "," : "", one);
 	}
 	res->has_servers = n > 0;
-	return n ? ares_set_servers(res->channel, nodes) : ARES_SUCCESS;
+	return n ? ares_set_servers_csv(res->channel, text) : ARES_SUCCESS;
 }
 
 struct resolver *resolver_new(struct event_base *base, const struct ip_addr *servers,
