@@ -117,6 +117,8 @@ enum ipc_type {
 	IPC_DIAL_CANCEL,
 	IPC_DIAL_OK, /* + fd */
 	IPC_DIAL_FAIL,
+	IPC_ADDR_GONE, /* an address of this host: nothing comes over connections from it any more
+			*/
 
 	/* gate ↔ dialer: names that are looked up for the guest */
 	IPC_DNS_ASK,
@@ -221,6 +223,10 @@ struct ipc_dial_name {
 struct ipc_dial_ok {
 	struct ip_addr addr; /* family 0: the upstream proxy has looked it up and checked it */
 	uint16_t port;
+	struct ip_addr source; /* this host's end */
+};
+struct ipc_addr_gone {
+	struct ip_addr addr;
 };
 struct ipc_dial_fail {
 	uint8_t status; /* enum flow_status of wire/flow.h */
@@ -318,6 +324,7 @@ struct ipc_msg {
 		struct ipc_dial_name dial_name;
 		struct ipc_dial_ok dial_ok;
 		struct ipc_dial_fail dial_fail;
+		struct ipc_addr_gone addr_gone;
 		struct ipc_dns_answer dns_answer;
 		struct ipc_sign_leaf sign_leaf;
 		struct ipc_cert cert;

@@ -427,7 +427,24 @@ def test_own_addresses_are_followed(net, dialer):
         check_fail(dialer.name("later.test"), DENIED, "floor")
     finally:
         net.ip(net.host, "addr", "del", "203.0.113.77/32", "dev", "lo")
+    assert bbipc.recv(dialer.peers["EGRESS"])[0] == "ADDR_GONE"
     assert dialer.name("later.test")[2] == "203.0.113.77 443"
+
+
+def test_own_end_and_its_loss_are_told(net, dialer):
+    """egress hears from which address a connection is, and when that is on no interface any more."""
+    assert dialer.name("a.test")[1]["source"] == "203.0.113.1"
+    assert dialer.name("six.test")[1]["source"] == "2001:db8:5::1"
+    for dev in ("lo", "v0"):
+        net.ip(net.host, "addr", "add", "203.0.113.90/32", "dev", dev)
+    net.ip(net.host, "addr", "add", "2001:db8:5::90/128", "dev", "lo", "nodad")
+    net.ip(net.host, "addr", "del", "203.0.113.90/32", "dev", "lo")
+    assert dialer.name("a.test")[0] == "DIAL_OK"                 # not yet: it is on v0 as well
+    net.ip(net.host, "addr", "del", "203.0.113.90/32", "dev", "v0")
+    name, _flow, values, _fd = bbipc.recv(dialer.peers["EGRESS"])
+    assert (name, values["addr"]) == ("ADDR_GONE", "203.0.113.90")
+    net.ip(net.host, "addr", "del", "2001:db8:5::90/128", "dev", "lo")
+    assert bbipc.recv(dialer.peers["EGRESS"])[2]["addr"] == "2001:db8:5::90"
 
 
 def test_failures_say_why(dialer):

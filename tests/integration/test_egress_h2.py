@@ -171,6 +171,39 @@ def test_routes_share_no_connection(w):
     assert by["twin.test"] and not by["h2.test"] & by["twin.test"]
 
 
+@pytest.mark.parametrize("down,host", [("--http2", "h2.test"), ("--http1.1", "h1.test"), ("--http1.1", "h2.test")])
+def test_idle_connections_from_an_address_that_is_gone(w, down, host):
+    """They would swallow the next request: it gets a new one. Another address's loss changes nothing."""
+    def ask(n):
+        assert w.curl(down, "https://%s/k" % host).stdout == b"k"
+        assert len(w.rig.dials) == n
+    w.rig.addr_gone()
+    for gone, n in ((None, 1), ("192.0.2.9", 1), ("::1", 1), ("127.0.0.1", 2), (None, 2), ("127.0.0.1", 3)):
+        if gone:
+            w.rig.addr_gone(gone)
+        ask(n)
+
+
+@pytest.mark.parametrize("down,host", [("--http2", "h2.test"), ("--http1.1", "h1.test")])
+def test_connections_in_use_from_an_address_that_is_gone(w, down, host):
+    """What goes on in them goes on; no further request joins or follows."""
+    data = os.urandom(1 << 20) * 12
+    w.nginx.put("long", data)
+    w.rig.addr_gone()
+    slow = subprocess.Popen(["curl", "-sS", "-x", w.rig.proxy, "--cacert", w.tmp + "/root.pem", down, "--limit-rate", "4M",
+                             "https://%s/long" % host, "https://%s/k" % host], stdout=subprocess.PIPE)
+    head = slow.stdout.read(1 << 20)
+    assert len(w.rig.dials) == 1
+    w.rig.addr_gone()
+    assert w.curl(down, "https://%s/k" % host).stdout == b"k" and len(w.rig.dials) == 2
+    rest = slow.communicate(timeout=60)[0]
+    assert head + rest == data + b"k"
+    # its own second request went over the new connection, or over one of its own
+    assert len(w.rig.dials) in (2, 3)
+    n = len(w.rig.dials)
+    assert w.curl(down, "https://%s/k" % host).stdout == b"k" and len(w.rig.dials) == n
+
+
 # ---- who is meant ----
 def test_another_authority(w):
     c = w.client("h2.test")

@@ -99,3 +99,41 @@ def test_vpn_up_and_down(vpn, exe, workdir, internet, user_cache, product):
         assert {r.get("text") for r in changes(bottle)} == {"/etc/resolv.conf"}
     finally:
         bottle.close()
+
+
+def test_connections_of_a_lost_address_are_not_used_again(vpn, exe, workdir, internet, user_cache, product):
+    """The address that the host spoke from is taken away (as of a VPN that goes down): what is kept for the
+    next request, HTTP/1.1 and HTTP/2, would wait for ever; the next request comes over a new connection."""
+    def route(*how):
+        vpn.ip(internet.host, "route", "replace", "default", "via", "198.51.100.1", *how)
+    p = products.Product(exe, workdir + "/home-lost", internet.host, products.make_user().pw_uid, user_cache)
+    p.write("bottles/demo.md", open(product.home + "/.bot-bottle/bottles/demo.md").read())
+    p.write("config.yaml", "upstream_ca_files: [%s/ca.pem]\n" % workdir)
+    vpn.ip(internet.host, "addr", "add", "198.51.100.77/24", "dev", "bbv")
+    route("src", "198.51.100.77")
+    bottle = p.bottle("--bottle", "demo")
+
+    def get(url, *more):
+        start = time.monotonic()
+        r = bottle.exec("curl", "-sS", "-m", "20", "-w", "%{http_code}", *more, url)
+        assert r.out == b"hello from the world\n200", r
+        return time.monotonic() - start
+
+    def sources():
+        return [q.split()[2].rsplit(".", 1)[0] for q in internet.packets(
+            "dst host 203.0.113.10 and tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn")]
+    try:
+        before = len(sources())
+        urls = (("http://allowed.test/hello",), ("https://allowed.test/hello", "--http1.1"), ("https://wild.zone.test/hello", "--http2"))
+        for url in urls * 2:
+            get(*url)
+        used = sources()[before:]
+        assert used == ["198.51.100.77"] * 3, used              # the second round needed no new one
+        vpn.ip(internet.host, "addr", "del", "198.51.100.77/24", "dev", "bbv")
+        route()
+        for url in urls:
+            assert get(*url) < 5
+        assert sources()[before + 3:] == ["198.51.100.2"] * 3
+    finally:
+        route()
+        bottle.close()

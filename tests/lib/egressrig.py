@@ -282,8 +282,12 @@ class Rig:
         s = socket.create_connection(target)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as dialer does
         bbipc.send(self.socks["DIALER"], "DIAL_OK", flow, fd=s.fileno(), addr=target[0],
-                   port=target[1])
+                   port=target[1], source=s.getsockname()[0])
         s.close()
+
+    def addr_gone(self, addr="127.0.0.1"):
+        bbipc.send(self.socks["DIALER"], "ADDR_GONE", addr=addr)
+        time.sleep(0.2)
 
     # ---- what tests ask ----
     def clear(self):

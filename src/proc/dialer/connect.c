@@ -34,3 +34,25 @@ int connect_new(const struct ip_addr *addr, uint16_t port, int type)
 	(void)close(fd);
 	return r;
 }
+
+struct ip_addr connect_source(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} name = { .any.sa_family = AF_UNSPEC };
+	struct ip_addr addr = { 0 };
+	socklen_t len = sizeof(name);
+
+	if (getsockname(fd, &name.any, &len) < 0)
+		return addr;
+	if (name.any.sa_family == AF_INET) {
+		addr.family = 4;
+		memcpy(addr.a, &name.v4.sin_addr, 4);
+	} else if (name.any.sa_family == AF_INET6) {
+		addr.family = 6;
+		memcpy(addr.a, &name.v6.sin6_addr, 16);
+	}
+	return addr;
+}

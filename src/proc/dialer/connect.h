@@ -17,4 +17,7 @@
  * Return: fd, owned; a stream is connected once it is writable and has no SO_ERROR. -errno
  */
 BB_MUST_USE int connect_new(const struct ip_addr *addr, uint16_t port, int type);
+
+/** connect_source() - This host's end of a connected socket; family 0 when unknown */
+struct ip_addr connect_source(int fd);
 #endif

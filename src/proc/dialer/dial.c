@@ -124,6 +124,7 @@ static bool succeed(struct dial *d, struct attempt *a)
 	if (!d->proxied)
 		msg.u.dial_ok.addr = a->addr;
 	msg.u.dial_ok.port = d->port;
+	msg.u.dial_ok.source = connect_source(a->fd);
 	r = ipc_peer_send(d->peer, &msg);
 	if (r < 0)
 		return fail(d, FLOW_STATUS_LIMIT, REASON_LIMIT, -r, "socket not passed: %s",

@@ -93,6 +93,16 @@ static void on_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 	(void)event_base_loopbreak(dl->base);
 }
 
+/* Connections from it do not carry anything any more, whatever their far end believes */
+static void on_addr_gone(void *arg, const struct ip_addr *addr)
+{
+	struct dialer *dl = arg;
+	struct ipc_msg msg = { .type = IPC_ADDR_GONE, .fd = -1, .u.addr_gone.addr = *addr };
+
+	if (dl->egress && ipc_peer_send(dl->egress, &msg) < 0)
+		bb_log("egress is not told of an address that is gone");
+}
+
 static void on_own(evutil_socket_t fd, short what, void *arg)
 {
 	struct dialer *dl = arg;
@@ -123,6 +133,8 @@ static int follow_own(struct dialer *dl, struct bb_err *err)
 
 	if (r < 0)
 		return r;
+	dl->own.on_gone = on_addr_gone;
+	dl->own.arg = dl;
 	dl->own_event = event_new(dl->base, dl->own.fd, EV_READ | EV_PERSIST, on_own, dl);
 	if (!dl->own_event || event_add(dl->own_event, NULL) < 0)
 		return bb_err_set(err, -ENOMEM, "out of memory");

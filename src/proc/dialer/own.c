@@ -45,11 +45,31 @@ static int add(struct own *own, const struct ip_addr *addr, uint32_t index, stru
 	return 0;
 }
 
+static void tell_gone(const struct own *own, const struct ip_addr *addr)
+{
+	if (own->on_gone)
+		own->on_gone(own->arg, addr);
+}
+
+/* Is it in the last list, on whichever interface? */
+static bool is_seen(const struct own *own, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < own->n; i++) {
+		if (own->entries[i].seen == own->dump && ip_addr_eq(&own->entries[i].addr, addr))
+			return true;
+	}
+	return false;
+}
+
 /* At the end of a list: what it did not have is gone */
 static void forget_unseen(struct own *own)
 {
 	size_t n = 0;
 
+	for (size_t i = 0; i < own->n; i++) {
+		if (own->entries[i].seen != own->dump && !is_seen(own, &own->entries[i].addr))
+			tell_gone(own, &own->entries[i].addr);
+	}
 	for (size_t i = 0; i < own->n; i++) {
 		if (own->entries[i].seen == own->dump)
 			own->entries[n++] = own->entries[i];
@@ -90,8 +110,11 @@ static int take_addr(struct own *own, const struct nlmsghdr *h, struct bb_err *e
 	if (h->nlmsg_type == RTM_NEWADDR)
 		return add(own, &addr, ifa->ifa_index, err);
 	e = find(own, &addr, ifa->ifa_index);
-	if (e)
-		*e = own->entries[--own->n];
+	if (!e)
+		return 0;
+	*e = own->entries[--own->n];
+	if (!own_has(own, &addr))
+		tell_gone(own, &addr);
 	return 0;
 }
 

@@ -25,8 +25,13 @@ struct own_entry {
 	uint32_t seen;  /* @dump of the list that last had it */
 };
 
+/* One of them is on no interface any more */
+typedef void (*own_gone_fn)(void *arg, const struct ip_addr *addr);
+
 struct own {
 	int fd;
+	own_gone_fn on_gone; /* or NULL, as own_init() leaves it */
+	void *arg;
 	uint32_t dump; /* number of the last list that was asked for */
 	bool dumping;
 	size_t n;

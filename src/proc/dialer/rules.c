@@ -15,6 +15,7 @@ static const struct jail_rule rules[] = {
 	SOCKET_RULE(AF_INET6, SOCK_STREAM),
 	SOCKET_RULE(AF_INET6, SOCK_DGRAM),
 	JAIL_ALLOW(connect),
+	JAIL_ALLOW(getsockname),
 	JAIL_IF(setsockopt, JAIL_INT(1, IPPROTO_TCP)),
 	JAIL_IF(getsockopt, JAIL_INT(1, SOL_SOCKET)),
 };

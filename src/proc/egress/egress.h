@@ -269,7 +269,9 @@ struct conn {
 	unsigned int followers;
 	uint64_t leader; /* id of the conn that is waited for, or 0 */
 	struct ip_addr up_addr;
-	bool up_proxied; /* no address: the upstream proxy has it */
+	struct ip_addr up_source; /* our end's */
+	bool up_stale;            /* ... which this host has lost: not for a next request */
+	bool up_proxied;          /* no address: the upstream proxy has it */
 	size_t drained;
 };
 
@@ -341,6 +343,9 @@ void upstream_led(struct conn *c);
 void upstream_keep(struct conn *c);
 /** upstream_sweep() - Close what has been idle for long; now and then */
 void upstream_sweep(struct egress *eg);
+/** upstream_addr_gone() - This host has lost @source: what is idle from there is closed, what is in
+ * use serves no further request */
+void upstream_addr_gone(struct egress *eg, const struct ip_addr *source);
 /** upstream_rejudge() - @keep says whether one for (@name, connected to @addr) may stay, and sets
  * its route; the others are closed */
 void upstream_rejudge(struct egress *eg,

@@ -171,6 +171,8 @@ static void on_dialled(struct conn *c, struct ipc_msg *msg)
 
 	c->up_addr = msg->u.dial_ok.addr;
 	c->up_proxied = !c->up_addr.family;
+	c->up_source = msg->u.dial_ok.source;
+	c->up_stale = false;
 	c->up_name = c->rq->to;
 	c->up_route = c->rq->route;
 	c->up_tls = route_is_tls(c, c->rq->route);
@@ -274,8 +276,8 @@ static void exchange_end(struct conn *c)
 
 	(void)stream_flush(&c->guest); /* it need not wait for the record */
 	audit_end(c, REASON_OK, "");
-	if (!rq->keep_upstream || !rq->sent || c->up.far || c->up.in.len || c->up.eof ||
-	    c->up.error || c->up.write_error)
+	if (!rq->keep_upstream || !rq->sent || c->up.far || c->up_stale || c->up.in.len ||
+	    c->up.eof || c->up.error || c->up.write_error)
 		stream_close(&c->up);
 	if (c->state == CONN_DEAD)
 		return;

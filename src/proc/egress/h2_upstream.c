@@ -20,6 +20,8 @@ struct upstream {
 	bool h2_offered;
 	struct ip_addr addr;
 	bool proxied;
+	struct ip_addr source;
+	bool stale; /* this host has lost @source: no further streams */
 	struct stream io;
 	struct mux *mux;
 	struct event *again;
@@ -102,6 +104,8 @@ static struct upstream *take_over(struct conn *c)
 	u->h2_offered = c->up_h2_offered;
 	u->addr = c->up_addr;
 	u->proxied = c->up_proxied;
+	u->source = c->up_source;
+	u->stale = c->up_stale;
 	u->idle_since = bb_now_ms();
 	u->io.fd = -1;
 	LIST_INSERT_HEAD(&u->eg->upstreams, u, link);
@@ -118,8 +122,8 @@ void upstream_keep(struct conn *c)
 {
 	struct upstream *u, *oldest = NULL;
 
-	if (!stream_is_open(&c->up) || c->up.far || c->up.in.len || c->up.out.len || c->up.eof ||
-	    c->up.error || c->up.write_error) {
+	if (!stream_is_open(&c->up) || c->up_stale || c->up.far || c->up.in.len || c->up.out.len ||
+	    c->up.eof || c->up.error || c->up.write_error) {
 		stream_close(&c->up);
 		return;
 	}
@@ -200,7 +204,8 @@ static bool has_room(const struct upstream *u)
 	uint32_t theirs = nghttp2_session_get_remote_settings(
 		u->mux->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
-	return !mux_is_over(u->mux) && nghttp2_session_check_request_allowed(u->mux->session) &&
+	return !u->stale && !mux_is_over(u->mux) &&
+	       nghttp2_session_check_request_allowed(u->mux->session) &&
 	       u->mux->n_streams < (theirs < MUX_STREAMS_MAX ? theirs : MUX_STREAMS_MAX);
 }
 
@@ -215,6 +220,7 @@ static bool join(struct upstream *u, struct conn *c)
 	c->up_tls = u->tls;
 	c->up_addr = u->addr;
 	c->up_proxied = u->proxied;
+	c->up_stale = false; /* the stream's end is its connection's matter */
 	mux_attach(s, &c->up, c->again);
 	return true;
 }
@@ -253,6 +259,8 @@ static bool give_back(struct upstream *u, struct conn *c, stream_fn on_up_ready)
 	c->up_h2_offered = u->h2_offered;
 	c->up_addr = u->addr;
 	c->up_proxied = u->proxied;
+	c->up_source = u->source;
+	c->up_stale = false;
 	return stream_move(&c->up, &u->io, c->eg->base, on_up_ready, c) == 0;
 }
 
@@ -357,8 +365,39 @@ void upstream_sweep(struct egress *eg)
 		next = LIST_NEXT(u, link);
 		if (u->mux && mux_is_used(u->mux))
 			u->idle_since = now;
-		else if (now - u->idle_since > UPSTREAM_IDLE_MS)
+		else if (u->stale || now - u->idle_since > UPSTREAM_IDLE_MS)
 			upstream_free(u);
+	}
+}
+
+static bool carries_a_request(const struct conn *c)
+{
+	return c->state == CONN_UP_TLS || c->state == CONN_EXCHANGE || c->state == CONN_WEBSOCKET;
+}
+
+void upstream_addr_gone(struct egress *eg, const struct ip_addr *source)
+{
+	struct upstream *u, *next;
+	struct conn *c;
+
+	for (u = LIST_FIRST(&eg->upstreams); u; u = next) {
+		next = LIST_NEXT(u, link);
+		if (!ip_addr_eq(&u->source, source))
+			continue;
+		u->stale = true;
+		if (!u->mux || !mux_is_used(u->mux))
+			upstream_free(u);
+	}
+	for (size_t i = 0; i < EGRESS_CONN_BUCKETS; i++) {
+		LIST_FOREACH(c, &eg->conns[i], link)
+		{
+			if (!stream_is_open(&c->up) || c->up.far ||
+			    !ip_addr_eq(&c->up_source, source))
+				continue;
+			c->up_stale = true;
+			if (!carries_a_request(c))
+				stream_close(&c->up);
+		}
 	}
 }
 

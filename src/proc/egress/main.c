@@ -50,7 +50,9 @@ static void on_dial(struct egress *eg, struct ipc_msg *msg)
 {
 	struct conn *c = conn_find(eg, msg->flow >> CONN_CALL_BITS);
 
-	if (!c)
+	if (msg->type == IPC_ADDR_GONE)
+		upstream_addr_gone(eg, &msg->u.addr_gone.addr);
+	if (!c || msg->type == IPC_ADDR_GONE)
 		return;
 	exchange_on_dial(c, msg);
 	conn_run(c);

@@ -125,6 +125,70 @@ static bool has(const struct own *own, const char *text)
 	return own_has(own, &a);
 }
 
+static size_t n_gone;
+static char gone[IP_ADDR_TEXT_MAX];
+
+static void on_gone(void *arg, const struct ip_addr *addr)
+{
+	(void)arg;
+	n_gone++;
+	ip_addr_format(addr, gone);
+}
+
+static struct addr_msg on_interface(uint16_t type, uint8_t last, uint32_t index)
+{
+	struct addr_msg m = addr_msg(type, last, last);
+
+	m.ifa.ifa_index = index;
+	return m;
+}
+
+static void list_ends(struct own *own)
+{
+	struct nlmsghdr done = { .nlmsg_len = sizeof(done),
+				 .nlmsg_type = NLMSG_DONE,
+				 .nlmsg_seq = own->dump };
+
+	take(own, &done, sizeof(done));
+}
+
+/* Told once, and only when no interface has it */
+static void addresses_that_are_gone(void **state)
+{
+	struct own own = { .fd = -1, .on_gone = on_gone };
+	const struct addr_msg messages[] = {
+		on_interface(RTM_NEWADDR, 1, 3), on_interface(RTM_NEWADDR, 1, 4),
+		on_interface(RTM_DELADDR, 1, 3), on_interface(RTM_DELADDR, 1, 3),
+		on_interface(RTM_DELADDR, 7, 3),
+	};
+	struct addr_msg m = on_interface(RTM_DELADDR, 1, 4);
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(messages); i++)
+		take(&own, &messages[i], sizeof(messages[i]));
+	assert_int_equal(n_gone, 0);
+	take(&own, &m, sizeof(m));
+	assert_int_equal(n_gone, 1);
+	assert_string_equal(gone, "192.0.2.1");
+
+	/* a list that does not repeat .1 on one of two interfaces, and .2 on none */
+	take(&own, &messages[0], sizeof(m));
+	take(&own, &messages[1], sizeof(m));
+	m = on_interface(RTM_NEWADDR, 2, 3);
+	take(&own, &m, sizeof(m));
+	own.dump++;
+	take(&own, &messages[1], sizeof(m));
+	list_ends(&own);
+	assert_int_equal(n_gone, 2);
+	assert_string_equal(gone, "192.0.2.2");
+	assert_int_equal(own.n, 1);
+	own.dump++;
+	list_ends(&own);
+	assert_int_equal(n_gone, 3);
+	assert_string_equal(gone, "192.0.2.1");
+	own_release(&own);
+}
+
 static void own_addresses(void **state)
 {
 	struct own own = { .fd = -1, .dump = 1, .dumping = true };
@@ -291,9 +355,10 @@ static void proxy_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts_file),    cmocka_unit_test(resolv_conf),
-		cmocka_unit_test(own_addresses), cmocka_unit_test(proxy_requests),
-		cmocka_unit_test(proxy_answers), cmocka_unit_test(proxy_garbage),
+		cmocka_unit_test(hosts_file),     cmocka_unit_test(resolv_conf),
+		cmocka_unit_test(own_addresses),  cmocka_unit_test(addresses_that_are_gone),
+		cmocka_unit_test(proxy_requests), cmocka_unit_test(proxy_answers),
+		cmocka_unit_test(proxy_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
