@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/parts.h"
+#include "scan/known.h"
 #include "scan/vendor.h"
 
 /* What keys of a kind begin with: version and algorithm; much of the key of a short one */
@@ -18,10 +19,92 @@ static struct bb_span from(struct bb_span s, size_t at)
 	return (struct bb_span){ s.p + at, s.len - at };
 }
 
-static void add(struct parts *p, struct bb_span part)
+/* More than there is room for: the last one reaches on, over what lies between */
+static void add_piece(struct parts *p, struct bb_span part)
 {
+	struct bb_span *last = p->v + PARTS_MAX - 1;
+
 	if (part.len && p->n < PARTS_MAX)
 		p->v[p->n++] = part;
+	else if (part.len)
+		last->len = (size_t)(part.p + part.len - last->p);
+}
+
+/* ---- what is in every alphabet ---- */
+
+/**
+ * struct row - Letters and digits that follow each other by one rule
+ * @step:	From one to the next: 0, 1 or -1
+ * @at:		Where the last KNOWN_WINDOW - 1 of the @n stand, by their number
+ * @full:	Where the one before the last of the first KNOWN_WINDOW stands
+ */
+struct row {
+	int step;
+	size_t n;
+	size_t at[KNOWN_WINDOW - 1];
+	size_t full;
+};
+
+static int place_of(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'z' ? 10 + c - 'a' : -1;
+}
+
+/* '9' and 'z' go on with what any alphabet may go on with */
+static bool is_next(int from, int to, int step)
+{
+	if (step < 0)
+		return is_next(to, from, 1);
+	return to == from + step ||
+	       (step == 1 && ((from == 9 && to == 0) || (from == 35 && (to == 0 || to == 10))));
+}
+
+/* The row ends: of a long one only what is less than a window at either end is left. @from: where
+ * the piece begins. Return: where the next does */
+static size_t end_row(struct parts *p, struct bb_span s, size_t start, const struct row *row)
+{
+	if (row->n < KNOWN_WINDOW)
+		return start;
+	add_piece(p, (struct bb_span){ s.p + start, row->full + 1 - start });
+	return row->at[row->n % BB_ARRAY_LEN(row->at)];
+}
+
+static void row_add(struct row *row, int last, int place, size_t at)
+{
+	if (row->n == 1)
+		row->step = is_next(last, place, 0) ? 0 : is_next(last, place, 1) ? 1 : -1;
+	if (row->n && !is_next(last, place, row->step))
+		row->n = 0;
+	row->at[row->n++ % BB_ARRAY_LEN(row->at)] = at;
+	if (row->n == KNOWN_WINDOW - 1)
+		row->full = at;
+}
+
+static void add(struct parts *p, struct bb_span s)
+{
+	struct row row = { 0 };
+	size_t start = 0, last_at = 0;
+	int last = -1;
+
+	for (size_t i = 0; i < s.len; i++) {
+		int place = place_of(s.p[i]);
+
+		if (place < 0)
+			continue;
+		if (row.n > 1 && !is_next(last, place, row.step)) {
+			start = end_row(p, s, start, &row);
+			row.n = 0;
+			row_add(&row, -1, last, last_at); /* it may begin the next */
+		}
+		row_add(&row, last, place, i);
+		last = place;
+		last_at = i;
+	}
+	start = end_row(p, s, start, &row);
+	add_piece(p, from(s, start));
 }
 
 /* Where @what stands in @s, or s.len */

@@ -7,8 +7,9 @@
  * DOC: parts - what of a secret's text is secret
  *
  * Not the scheme, user name and host of a URL, not the armour of PEM and what all keys of a kind
- * begin with, not the header of a JWT, not a vendor's prefix: others write these too, and a search
- * for them would stop text that has nothing to do with the secret.
+ * begin with, not the header of a JWT, not a vendor's prefix, and not twelve letters and digits in
+ * a row that are one again and again, or stand in the alphabet's order: others write these too, and
+ * a search for them would stop text that has nothing to do with the secret.
  *
  * Layer:     scan (pure)
  * Used by:   egress

@@ -102,12 +102,14 @@ static bool is_invisible(uint32_t code)
 /* By the first octet of their UTF-8, from 0xc2 on: a bit for each second octet */
 static uint64_t seconds[0xf5 - 0xc2];
 
+/* Spelled with more octets than it needs, too: view.c reads that, as some readers do */
 static void mark(uint32_t code)
 {
-	unsigned int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-	uint32_t lead = code >> 6 * more | (more == 1 ? 0xc0 : more == 2 ? 0xe0 : 0xf0);
+	for (unsigned int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3; more <= 3; more++) {
+		uint32_t lead = code >> 6 * more | (more == 1 ? 0xc0 : more == 2 ? 0xe0 : 0xf0);
 
-	seconds[lead - 0xc2] |= 1ull << (code >> 6 * (more - 1) & 63);
+		seconds[lead - 0xc2] |= 1ull << (code >> 6 * (more - 1) & 63);
+	}
 }
 
 /* Filled once, constant from then on */
