@@ -162,6 +162,71 @@ def test_many_requests_on_few_connections(w):
         assert len([r for r in w.rig.records if r["kind"] == kind and r["path"] == "/load"]) == 3000
 
 
+# ---- nghttp2's own client and server, in each of the ways of speaking that they have options for ----
+NGHTTP = {
+    "plain": [], "padding": ["-b", "255"], "continuation": ["--continuation"], "windows": ["-w", "5", "-W", "5"],
+    "wide": ["-w", "24", "-W", "24"], "no table": ["-c", "0", "--encoder-header-table-size=0"],
+    "weights": ["-p", "256"], "no priorities": ["--no-rfc7540-pri"], "no dependencies": ["--no-dep"],
+    "one stream": ["-M", "1", "--no-push"],
+}
+NGHTTP_UP = {
+    "plain": [], "padding": ["-b", "255"], "expect": ["--expect-continue"], "no length": ["--no-content-length"],
+    "trailer": ["--trailer", "x-check: 1"], "continuation": ["--continuation"],
+}
+NGHTTPD = {
+    "plain": [], "padding": ["-b", "255"], "windows": ["-w", "5", "-W", "5"], "one stream": ["-m", "1"],
+    "no table": ["-c", "0", "--encoder-header-table-size=0"], "trailer": ["--trailer", "x-sum: 2"],
+    "no length": ["--no-content-length"], "no priorities": ["--no-rfc7540-pri"],
+}
+
+
+class Nghttpd:
+    """Serves @directory, or gives back what is sent to it."""
+
+    def __init__(self, w, directory, *args):
+        self.address = ("127.0.0.1", upstreams.free_port())
+        self.proc = subprocess.Popen(["nghttpd", "-a", self.address[0], "-d", directory, *args, str(self.address[1]),
+                                      w.cert[1], w.cert[0]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        upstreams.wait_listening(self.address, self.proc)
+
+    def close(self):
+        self.proc.terminate()
+        self.proc.wait(timeout=10)
+
+
+def nghttp(w, host, path, *args):
+    port = w.rig.listen_as(host, 443)
+    p = subprocess.run(["nghttp", "-y", "-t", "30", "-H", ":authority: " + host, *args, "https://127.0.0.1:%d%s" % (port, path)],
+                       capture_output=True, check=False, timeout=60)
+    assert p.returncode == 0, p.stderr
+    return p.stdout
+
+
+@pytest.mark.parametrize("server", NGHTTPD)
+def test_nghttp2_client_and_server(w, server, tmp_path):
+    data, sent = os.urandom(300000), os.urandom(200000)
+    for name, octets in (("data", data), ("sent", sent)):
+        with open(tmp_path / name, "wb") as f:
+            f.write(octets)
+    serving = Nghttpd(w, str(tmp_path), *NGHTTPD[server])
+    echoing = Nghttpd(w, str(tmp_path), "--echo-upload", *NGHTTPD[server])
+    t = w.rig.targets
+    try:
+        t["other.test", 443], t["twin.test", 443] = serving.address, echoing.address
+        for how, args in NGHTTP.items():
+            assert nghttp(w, "other.test", "/data", *args) == data, how
+        # several on one connection: their output comes mixed
+        assert sorted(nghttp(w, "other.test", "/data", "-m", "4")) == sorted(4 * data)
+        for how, args in NGHTTP_UP.items():
+            assert nghttp(w, "twin.test", "/up", "-d", str(tmp_path / "sent"), *args) == sent, how
+    finally:
+        serving.close()
+        echoing.close()
+        t["other.test", 443] = t["twin.test", 443] = w.nginx.h2
+    ends = [r for r in w.rig.records if r["kind"] == "end" and r["path"] in ("/data", "/up")]
+    assert len(ends) == len(NGHTTP) + 4 + len(NGHTTP_UP) and {r["reason"] for r in ends} == {"ok"}
+
+
 def test_routes_share_no_connection(w):
     c = w.client("h2.test"), w.client("twin.test")
     for client in c:

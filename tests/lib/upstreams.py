@@ -171,6 +171,17 @@ def free_port():
         return s.getsockname()[1]
 
 
+def wait_listening(address, proc):
+    for _ in range(500):
+        try:
+            socket.create_connection(address).close()
+            return
+        except OSError:
+            assert proc.poll() is None, "ended at once"
+            time.sleep(0.02)
+    raise AssertionError("does not listen")
+
+
 class Nginx:
     """Serves a directory on loopback: over TLS, plain, and both with HTTP/2."""
 
@@ -216,13 +227,7 @@ http {
        "root": root})
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
         self.proc = subprocess.Popen(["nginx", "-e", directory + "/error.log", "-c", conf] + user)
-        for _ in range(200):
-            try:
-                socket.create_connection(self.plain).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError("nginx did not start")
+        wait_listening(self.plain, self.proc)
 
     def put(self, name, data):
         os.makedirs(os.path.dirname(os.path.join(self.root, name)), exist_ok=True)
