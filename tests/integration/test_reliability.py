@@ -56,6 +56,83 @@ def guest_memory(bottle):
     return kib
 
 
+# Denied flows past the courtesy rules, and denied requests with long paths; each is waited for
+STORM = r"""
+import os, socket, struct, sys
+PROCS, FLOWS, REQUESTS = 4, 300, 100
+proxy = os.environ["HTTP_PROXY"].split("//")[1].rstrip("/").split(":")
+header = struct.pack(">HBBBBH", 0x4246, 1, 4, 6, 0, 443) + socket.inet_aton("203.0.113.99").ljust(16, b"\0")
+def flow():
+    s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM); s.settimeout(30); s.connect((2, 6003)); s.sendall(header)
+    assert s.recv(4)[0] == 1
+    s.close()
+def ask(s, n):
+    s.sendall(b"GET http://storm.test/%s HTTP/1.1\r\nHost: storm.test\r\n\r\n" % (b"p" * 7000))
+    got = b""
+    while b"\r\n\r\n" not in got:
+        d = s.recv(65536)
+        assert d, got
+        got += d
+    assert got.startswith(b"HTTP/1.1 403"), got
+    s.close()
+def work(n):
+    for i in range(max(FLOWS, REQUESTS)):
+        if i < FLOWS:
+            flow()
+        if i < REQUESTS:
+            s = socket.create_connection((proxy[0], int(proxy[1])), 60)
+            ask(s, i)
+    os._exit(0)
+print("go", flush=True)
+for n in range(PROCS):
+    if os.fork() == 0:
+        work(n)
+bad = sum(os.wait()[1] != 0 for _ in range(PROCS))
+print(PROCS * (FLOWS + REQUESTS) if not bad else "failed", flush=True)
+"""
+
+
+def cpu(pid):
+    f = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
+    return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def used(pids, seconds):
+    """Seconds of processor time that each has used in the next @seconds."""
+    before = {r: cpu(p) for r, p in pids.items()}
+    time.sleep(seconds)
+    return {r: round(cpu(p) - before[r], 2) for r, p in pids.items()}
+
+
+def denials(records):
+    return sum(r.get("verdict") == "deny" for r in records) + sum(r.get("denied", 0) for r in records if r["kind"] in ("dropped", "summary"))
+
+
+def test_storm_of_denials(bottle):
+    """More denials than recorder writes, recorder standing still for three seconds among them: the guest waits
+    for it, at no cost, the bottle lives, and each denial is counted."""
+    time.sleep(1.5)  # counts of earlier seconds
+    before = denials(bottle.audit())
+    pids = {r: p for r, p in bottle.status()["pids"].items() if r != "vmm"}
+    p = bottle.product.popen("exec", "--user", "root", bottle.identity, "--", "python3", "-c", STORM)
+    assert p.stdout.readline() == b"go\n"
+    time.sleep(1)
+    os.kill(pids["recorder"], signal.SIGSTOP)
+    try:
+        time.sleep(1.5)
+        waiting = used(pids, 1.5)
+    finally:
+        os.kill(pids["recorder"], signal.SIGCONT)
+    out, err = p.communicate(timeout=240)
+    assert out == b"1600\n", (out, err)
+    assert max(waiting.values()) < 0.5, waiting
+    time.sleep(1.5)
+    assert denials(bottle.audit()) - before == 1600
+    idle = used(pids, 1)
+    assert max(idle.values()) < 0.2, idle
+    works(bottle)
+
+
 # --- in the guest -----------------------------------------------------------------------------------
 
 def test_pids_are_bounded(small):

@@ -5,6 +5,9 @@
 
 /* Octets waiting for recorder above which no connection may cause another record */
 #define AUDIT_QUEUE_HIGH (256u << 10)
+/* Of a path, in an end: the verdict has it whole. All connections may end at once, and their ends
+ * have to fit into the queue (IPC_PEER_QUEUE_MAX) */
+#define END_PATH_MAX 512
 
 static struct bb_span capped(struct bb_span s, size_t cap)
 {
@@ -50,8 +53,23 @@ bool audit_is_behind(struct conn *c)
 {
 	if (ipc_peer_queued(c->eg->recorder) < AUDIT_QUEUE_HIGH)
 		return false;
-	(void)event_add(c->again, &(struct timeval){ .tv_usec = 10000 });
+	c->eg->audit_awaited = true;
 	return true;
+}
+
+void audit_go_on(struct egress *eg)
+{
+	struct conn *c;
+
+	if (!eg->audit_awaited)
+		return;
+	eg->audit_awaited = false;
+	for (size_t i = 0; i < EGRESS_CONN_BUCKETS; i++) {
+		LIST_FOREACH(c, &eg->conns[i], link)
+		{
+			(void)event_add(c->again, &(struct timeval){ 0 });
+		}
+	}
 }
 
 static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)
@@ -71,6 +89,8 @@ static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)
 	if (rq) {
 		r->method = rq->http.method;
 		r->path = outbound_show(c, rq, rq->path, path);
+		if (r->kind == IPC_RECORD_END)
+			r->path = capped(r->path, END_PATH_MAX);
 		r->host = outbound_show(c, rq, r->host, host);
 	}
 	if (rq && rq->admitted) {

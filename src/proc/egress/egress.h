@@ -117,6 +117,7 @@ struct egress {
 	struct conn_list followers; /* wait for one of them */
 	size_t n_idle;
 	unsigned int fast_streams;
+	bool audit_awaited; /* connections wait for recorder */
 	struct event *sweep;
 	uint8_t scratch[HTTP1_WRITE_MAX]; /* a head being written */
 };
@@ -458,8 +459,10 @@ void reload_on_msg(struct egress *eg, struct ipc_msg *msg);
 /** request_host() - Name the request is for; without one, what the guest gave for a name */
 struct bb_span request_host(const struct conn *c);
 
-/** audit_is_behind() - Recorder does not keep up: begin nothing, we are run again shortly */
+/** audit_is_behind() - Recorder does not keep up: begin nothing, we are run again when it does */
 bool audit_is_behind(struct conn *c);
+/** audit_go_on() - Recorder has taken everything */
+void audit_go_on(struct egress *eg);
 /** audit_verdict() - Before any effect; @status for refusals, and with @ack waited for */
 void audit_verdict(struct conn *c, enum policy_verdict verdict, enum policy_reason reason,
 		   unsigned int status, const char *text, bool ack);

@@ -85,6 +85,12 @@ static void on_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 	(void)event_base_loopbreak(eg->base);
 }
 
+static void on_recorder_drain(struct ipc_peer *peer, void *arg)
+{
+	(void)peer;
+	audit_go_on(arg);
+}
+
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -168,8 +174,10 @@ static int set_up(struct egress *eg, struct ipc_boot *boot, struct bb_err *err)
 		r = connect_peer(eg, boot, IPC_ROLE_KEYD, &eg->keyd, err);
 	if (r == 0)
 		r = connect_peer(eg, boot, IPC_ROLE_RECORDER, &eg->recorder, err);
-	if (r == 0)
+	if (r == 0) {
+		ipc_peer_on_drain(eg->recorder, on_recorder_drain);
 		leaf_store_connect(eg->leafs, eg->keyd);
+	}
 	return r;
 }
 

@@ -9,6 +9,8 @@
 #include "proc/gate/dns_stream.h"
 
 struct dns_service {
+	TAILQ_ENTRY(dns_service) link; /* in dns_waiting */
+	bool waiting;
 	struct gate *gate;
 	struct dns_stream core;
 	bool blocked;  /* replies wait for room: nothing is read meanwhile */
@@ -52,6 +54,8 @@ static bool forward(const struct dns_query *q, void *arg)
 static void service_free(struct dns_service *d)
 {
 	dns_forward_forget(d->gate, d);
+	if (d->waiting)
+		TAILQ_REMOVE(&d->gate->dns_waiting, d, link);
 	free(d);
 }
 
@@ -72,6 +76,12 @@ static void pump(struct dns_service *d)
 	static const struct dns_stream_user user = { may_answer, on_outcome, forward };
 	size_t used = 0;
 
+	if (d->gate->held) { /* each query may make a record */
+		if (!d->waiting)
+			TAILQ_INSERT_TAIL(&d->gate->dns_waiting, d, link);
+		d->waiting = true;
+		return;
+	}
 	if (dns_stream_run(&d->core, d->gate->filter, bb_now_ms(), &user, d, &used) < 0) {
 		stream_reset(d->stream);
 		service_free(d);
@@ -80,6 +90,18 @@ static void pump(struct dns_service *d)
 	flush(d);
 	d->unread -= used;
 	stream_consumed(d->stream, used);
+}
+
+void dns_service_go_on(struct gate *g)
+{
+	struct dns_service *d;
+
+	while (!g->held && (d = TAILQ_FIRST(&g->dns_waiting))) {
+		TAILQ_REMOVE(&g->dns_waiting, d, link);
+		d->waiting = false;
+		if (!d->blocked)
+			pump(d);
+	}
 }
 
 void dns_service_reply(struct dns_service *d, struct bb_span reply)

@@ -14,7 +14,8 @@
  * Trust:     every stream is the guest's; peers are our own processes
  * Limits:    GATE_FLOWS_MAX flows, GATE_HALF_OPEN_MAX of them undecided, idle for GATE_IDLE_MS at
  *            most; GATE_DNS_PER_S queries a second, GATE_FORWARD_PER_S of them looked up;
- * GATE_LINES_PER_S log lines a second
+ * GATE_LINES_PER_S log lines a second; nothing is taken from a guest while GATE_RECORDS_HIGH octets
+ * of records wait for recorder
  *
  * gate opens nothing: a service gets one end of a socketpair made here, an upstream connection
  * comes as a descriptor from dialer.
@@ -35,9 +36,11 @@
 #define GATE_FORWARD_BURST 200
 #define GATE_LINES_PER_S   1000
 #define GATE_FLOW_BUCKETS  1024
+#define GATE_RECORDS_HIGH  (256u << 10) /* octets that recorder has not taken */
 
 struct flow;
 struct dns_pending;
+struct dns_service;
 LIST_HEAD(flow_list, flow);
 
 /** struct bucket - Tokens per second, with a burst */
@@ -63,9 +66,11 @@ struct gate {
 	uint64_t next_id;
 	LIST_HEAD(, dns_pending) pending; /* questions that dialer looks up */
 	size_t n_pending;
+	TAILQ_HEAD(, dns_service) dns_waiting; /* have queries, while the guest is held up */
 	struct bucket dns_rate;
 	struct bucket forward_rate;
 	struct bucket line_rate;
+	bool held; /* recorder is behind: see record.c */
 	bool said_hello;
 	bool said_probe;
 	bool failed;
@@ -77,6 +82,10 @@ bool bucket_take(struct bucket *b, uint64_t now_ms);
 /** gate_stop() - Leave the loop with an error: the bottle ends */
 void gate_stop(struct gate *g, const char *why);
 
+/* record.c: what goes to recorder */
+void record_init(struct gate *g);
+/** gate_log_line() - A line of the guest's agent */
+void gate_log_line(struct gate *g, struct bb_span line);
 /** gate_record() - Send a record; @ack asks for RECORD_ACK with seq = @flow */
 void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r);
 
@@ -93,6 +102,8 @@ void gate_on_limit(uint32_t port, void *gate);
 struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS]);
 /** listen_want() - A stream to the guest's agent, for @porter (taken) */
 void listen_want(struct listen *l, int porter);
+/** listen_hold() - Take nothing from the guest, or go on */
+void listen_hold(struct listen *l, bool on);
 
 /* flow.c: vsock port 6003 */
 bool flow_accept(struct gate *g, struct stream *s);
@@ -103,6 +114,8 @@ void flow_rejudge_all(struct gate *g);
 
 /* dns_service.c: vsock port 6002 */
 bool dns_service_accept(struct gate *g, struct stream *s);
+/** dns_service_go_on() - The guest is not held up any more */
+void dns_service_go_on(struct gate *g);
 
 /* guest_log.c: vsock port 5001 */
 bool guest_log_accept(struct gate *g, struct stream *s);

@@ -49,7 +49,6 @@ static void say_probe(struct gate *g, struct bb_span line)
 
 static void on_line(struct guest_log *l, struct bb_span line)
 {
-	struct ipc_msg msg = { .type = IPC_LOG_LINE, .fd = -1, .u.text.text = line };
 	struct gate *g = l->gate;
 
 	if (!g->said_hello && starts_with(line, "hello ")) {
@@ -61,7 +60,7 @@ static void on_line(struct guest_log *l, struct bb_span line)
 		return;
 	}
 	if (bucket_take(&g->line_rate, bb_now_ms()))
-		(void)ipc_peer_send(g->recorder, &msg);
+		gate_log_line(g, line);
 }
 
 static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t len, void *arg)

@@ -33,13 +33,13 @@ struct waiting {
 
 /**
  * struct listen - All ports of one guest
- * @live:	Streams there are
+ * @streams:	Those there are
  * @wanted:	Ends of streams for porters, in the order they were asked for
  */
 struct listen {
 	struct gate *gate;
 	struct listener ports[LISTEN_NUM_PORTS];
-	unsigned int live;
+	struct stream_unix_set streams;
 	struct waiting waiting[WAITING_MAX];
 	int wanted[WANTED_MAX];
 	size_t n_wanted;
@@ -69,7 +69,7 @@ static void on_exec_done(const struct shovel_result *r, void *arg)
 
 static void join(struct listen *l, int guest, int porter)
 {
-	struct stream *s = stream_unix_new(l->gate->base, guest, &l->live);
+	struct stream *s = stream_unix_new(l->gate->base, guest, &l->streams);
 
 	if (!s) {
 		bb_closep(&porter);
@@ -123,12 +123,12 @@ static void take(struct listener *port, int fd)
 		wait_for_use(l, fd);
 		return;
 	}
-	if (l->live >= GATE_CONNS_MAX) {
+	if (l->streams.live >= GATE_CONNS_MAX) {
 		gate_on_limit(port->port, l->gate);
 		bb_closep(&fd);
 		return;
 	}
-	s = stream_unix_new(l->gate->base, fd, &l->live);
+	s = stream_unix_new(l->gate->base, fd, &l->streams);
 	if (s && !gate_on_accept(s, port->port, l->gate))
 		stream_reset(s);
 }
@@ -139,7 +139,11 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
 	struct listener *port = arg;
 
 	(void)what;
-	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+	if (port->owner->streams.held) {
+		(void)event_del(port->event);
+		return;
+	}
+	for (int i = 0; i < ACCEPT_AT_ONCE && !port->owner->streams.held; i++) {
 		int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (conn < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
@@ -193,4 +197,11 @@ void listen_want(struct listen *l, int porter)
 	}
 	l->wanted[l->n_wanted++] = porter;
 	match(l);
+}
+
+void listen_hold(struct listen *l, bool on)
+{
+	stream_unix_hold(&l->streams, on);
+	for (size_t i = 0; i < LISTEN_NUM_PORTS && !on; i++)
+		(void)event_add(l->ports[i].event, NULL);
 }

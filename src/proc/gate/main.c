@@ -35,17 +35,6 @@ void gate_stop(struct gate *g, const char *why)
 	(void)event_base_loopbreak(g->base);
 }
 
-void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r)
-{
-	struct ipc_msg msg = { .type = IPC_RECORD, .fd = -1, .flow = flow };
-
-	r->ack = ack;
-	r->seq = flow;
-	msg.u.record = *r;
-	if (ipc_peer_send(g->recorder, &msg) < 0)
-		gate_stop(g, "a record could not be sent");
-}
-
 bool gate_on_accept(struct stream *s, uint32_t port, void *arg)
 {
 	struct gate *g = arg;
@@ -156,6 +145,7 @@ static int init_peers(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	g->recorder = peer_of(g, boot, IPC_ROLE_RECORDER);
 	if (!g->bottled || !g->egress || !g->dialer || !g->recorder)
 		return bb_err_set(err, -EINVAL, "a peer was not given");
+	record_init(g);
 	return 0;
 }
 
@@ -207,6 +197,7 @@ static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	g->forward_rate = (struct bucket){ GATE_FORWARD_PER_S, GATE_FORWARD_BURST,
 					   GATE_FORWARD_BURST * 1000ull, bb_now_ms() };
 	LIST_INIT(&g->pending);
+	TAILQ_INIT(&g->dns_waiting);
 	g->line_rate = (struct bucket){ GATE_LINES_PER_S, GATE_LINES_PER_S,
 					GATE_LINES_PER_S * 1000ull, bb_now_ms() };
 	r = init_peers(g, boot, err);

@@ -25,7 +25,8 @@ struct unix_stream {
 	bool eof;
 	bool in_call;
 	bool freed;
-	unsigned int *live;
+	LIST_ENTRY(unix_stream) link;
+	struct stream_unix_set *set; /* or NULL */
 };
 
 /* Octets on their way through one call: nothing stays in them */
@@ -54,8 +55,10 @@ static void destroy(struct unix_stream *u)
 	if (u->out)
 		evbuffer_free(u->out);
 	bb_closep(&u->fd);
-	if (u->live)
-		--*u->live;
+	if (u->set) {
+		u->set->live--;
+		LIST_REMOVE(u, link);
+	}
 	free(u);
 }
 
@@ -166,7 +169,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	if (!u->stream.handler || room == 0 || u->eof) {
+	if (!u->stream.handler || room == 0 || u->eof || (u->set && u->set->held)) {
 		(void)event_del(u->rd);
 		return;
 	}
@@ -271,7 +274,21 @@ static const struct stream_ops unix_ops = {
 	.reset = unix_reset,
 };
 
-struct stream *stream_unix_new(struct event_base *base, int fd, unsigned int *live)
+void stream_unix_hold(struct stream_unix_set *set, bool on)
+{
+	struct unix_stream *u;
+
+	set->held = on;
+	if (on)
+		return;
+	LIST_FOREACH(u, &set->streams, link)
+	{
+		if (!u->eof && !u->freed && !u->closing)
+			(void)event_add(u->rd, NULL);
+	}
+}
+
+struct stream *stream_unix_new(struct event_base *base, int fd, struct stream_unix_set *set)
 {
 	struct unix_stream *u = calloc(1, sizeof(*u));
 
@@ -280,9 +297,11 @@ struct stream *stream_unix_new(struct event_base *base, int fd, unsigned int *li
 		return NULL;
 	}
 	u->stream.ops = &unix_ops;
-	u->live = live;
-	if (live)
-		++*live;
+	u->set = set;
+	if (set) {
+		set->live++;
+		LIST_INSERT_HEAD(&set->streams, u, link);
+	}
 	u->base = base;
 	u->fd = fd;
 	u->out = evbuffer_new();

@@ -3,6 +3,7 @@
 #define BB_PROC_GATE_STREAM_UNIX_H
 #include "proc/gate/transport.h"
 #include <event2/event.h>
+#include <sys/queue.h>
 
 /**
  * DOC: stream_unix - a passed socket as a guest stream
@@ -14,13 +15,26 @@
  * Limits:    transport.h; the socket's own buffers are the credit
  */
 
+struct unix_stream;
+
+/** struct stream_unix_set - Streams of one guest; zeroes at first */
+struct stream_unix_set {
+	unsigned int live;
+	bool held;
+	LIST_HEAD(, unix_stream) streams;
+};
+
 /**
  * stream_unix_new() - Make a stream of a connected socket
- * @live:	counts those there are; may be NULL
+ * @set:	it becomes one of these; may be NULL
  *
  * The caller calls stream_serve() before it returns to the loop.
  *
  * Return: the stream, or NULL without memory (@fd is closed)
  */
-BB_MUST_USE struct stream *stream_unix_new(struct event_base *base, int fd, unsigned int *live);
+BB_MUST_USE struct stream *stream_unix_new(struct event_base *base, int fd,
+					   struct stream_unix_set *set);
+
+/** stream_unix_hold() - Read from none of them, or go on */
+void stream_unix_hold(struct stream_unix_set *set, bool on);
 #endif

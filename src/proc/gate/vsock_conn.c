@@ -97,6 +97,7 @@ struct vsock {
 	size_t n_conns;
 	size_t max_conns;
 	size_t windows;
+	bool held;
 	uint32_t seed;
 	uint32_t next_port;
 	uint64_t now_ms;
@@ -782,7 +783,14 @@ static bool may_take(void *arg)
 	struct vsock *vs = arg;
 
 	/* one packet may need two: its own, and one for the connection it hits */
-	return vs->n_refusals + 2 <= VSOCK_RST_MAX;
+	return !vs->held && vs->n_refusals + 2 <= VSOCK_RST_MAX;
+}
+
+void vsock_hold(struct vsock *vs, bool on)
+{
+	vs->held = on;
+	if (!on)
+		vu_device_resume(vs->dev);
 }
 
 static void on_batch(void *arg)

@@ -53,6 +53,9 @@ BB_MUST_USE struct stream *vsock_connect(struct vsock *vs, uint32_t port,
 /** vsock_tick() - Once a second: deadlines and idle streams */
 void vsock_tick(struct vsock *vs);
 
+/** vsock_hold() - Take no packets from the guest, or go on */
+void vsock_hold(struct vsock *vs, bool on);
+
 /** vsock_count() - Connections now */
 size_t vsock_count(const struct vsock *vs);
 #endif

@@ -22,6 +22,33 @@ static const struct policy policy = {
 	.n_tcp = 1,
 };
 
+static void spawn(struct role *r)
+{
+	role_spawn(r, gate_exe);
+	role_give_peer(r, IPC_ROLE_EGRESS);
+	role_give_peer(r, IPC_ROLE_DIALER);
+	role_give_peer(r, IPC_ROLE_RECORDER);
+	role_give_policy(r, &policy);
+}
+
+void gate_start_listening(struct role *r, struct sockaddr_un ret[static 4])
+{
+	spawn(r);
+	for (int i = 0; i < 4; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		socklen_t len = sizeof(ret[i]);
+
+		/* without a path: the kernel chooses an abstract name */
+		ret[i] = (struct sockaddr_un){ .sun_family = AF_UNIX };
+		assert_int_equal(bind(fd, (struct sockaddr *)&ret[i], sizeof(sa_family_t)), 0);
+		assert_int_equal(getsockname(fd, (struct sockaddr *)&ret[i], &len), 0);
+		assert_int_equal(listen(fd, 64), 0);
+		role_give_fd(r, (enum ipc_fd_kind)(IPC_FD_LISTEN_EXEC + i), fd);
+	}
+	role_send(r->bottled, &(struct ipc_msg){ .type = IPC_START, .fd = -1 });
+	assert_int_equal(role_recv(r, r->bottled), IPC_READY);
+}
+
 void gate_start(struct role *r, struct driver *d, unsigned int seals)
 {
 	const struct timeval limit = { .tv_sec = 5 };
@@ -29,11 +56,7 @@ void gate_start(struct role *r, struct driver *d, unsigned int seals)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-	role_spawn(r, gate_exe);
-	role_give_peer(r, IPC_ROLE_EGRESS);
-	role_give_peer(r, IPC_ROLE_DIALER);
-	role_give_peer(r, IPC_ROLE_RECORDER);
-	role_give_policy(r, &policy);
+	spawn(r);
 	role_give_fd(r, IPC_FD_VHOST, fds[1]);
 	role_send(r->bottled, &(struct ipc_msg){ .type = IPC_START, .fd = -1 });
 	assert_int_equal(role_recv(r, r->bottled), IPC_READY);

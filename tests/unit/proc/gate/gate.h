@@ -4,6 +4,7 @@
 #include "tests/unit/proc/gate/driver.h"
 #include "tests/unit/proc/role.h"
 #include "wire/flow.h"
+#include <sys/un.h>
 
 /*
  * gate's real executable with a driver in front of it and the test in the place of its peers. Its
@@ -17,6 +18,9 @@ extern const char *gate_exe;
 
 /** gate_start() - Up to READY; the driver's memory has @seals, nothing is negotiated */
 void gate_start(struct role *r, struct driver *d, unsigned int seals);
+/** gate_start_listening() - The same for a container: sockets of ports 5000, 5001, 6002, 6003 in
+ * @ret, names of the kernel's choice, 5 octets long */
+void gate_start_listening(struct role *r, struct sockaddr_un ret[static 4]);
 /** gate_start_device() - And the device works */
 void gate_start_device(struct role *r, struct driver *d);
 void gate_end(struct role *r, struct driver *d);

@@ -6,6 +6,8 @@
 #include "wire/flow.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -424,6 +426,134 @@ static void a_vmm_that_lies_ends_the_bottle(void **state)
 	}
 }
 
+#define STORM          120000u
+#define GATE_HALF_OPEN 256u
+
+/* Starts to read two seconds late; counts */
+struct late_recorder {
+	int fd;
+	const struct role *gate;
+	unsigned int denials;
+	uint64_t idle_us; /* of gate's processor time, in half a second of the wait */
+};
+
+static void *read_late(void *arg)
+{
+	static uint8_t buf[IPC_MSG_MAX];
+	struct late_recorder *l = arg;
+
+	(void)usleep(1500000);
+	l->idle_us = role_cpu_us(l->gate);
+	(void)usleep(500000);
+	l->idle_us = role_cpu_us(l->gate) - l->idle_us;
+	while (l->denials < STORM - GATE_HALF_OPEN) {
+		struct ipc_msg m = { .fd = -1 };
+		struct bb_err err = { 0 };
+
+		if (ipc_recv(l->fd, buf, &m, &err) < 0)
+			break;
+		l->denials += m.type == IPC_RECORD && m.u.record.verdict == POLICY_DENY;
+	}
+	return NULL;
+}
+
+/*
+ * 120,000 connects, refused but for the first, while recorder does not read: their records are more
+ * than the queue may hold, which ends the bottle. The guest waits instead, at no cost, and not one
+ * record is missing.
+ */
+static void a_storm_waits_for_recorder(void **state)
+{
+	static uint8_t payload[RX];
+	struct driver_conn c = { .host_port = PORT_FLOW };
+	struct late_recorder late;
+	struct vsock_header h;
+	struct driver d;
+	pthread_t reader;
+	struct role r;
+
+	(void)state;
+	gate_start_device(&r, &d);
+	late = (struct late_recorder){ r.peers[IPC_ROLE_RECORDER], &r, 0, 0 };
+	assert_int_equal(pthread_create(&reader, NULL, read_late, &late), 0);
+	for (c.guest_port = 1000; c.guest_port < 1000 + STORM; c.guest_port++) {
+		h = driver_header(&c, VSOCK_OP_REQUEST, 0);
+		if (!driver_send(&d, &h, NULL))
+			fail_msg("gate is gone, or does not go on, at %u", c.guest_port);
+		while (driver_recv(&d, &h, payload, 0))
+			;
+	}
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	assert_int_equal(late.denials, STORM - GATE_HALF_OPEN);
+	if (late.idle_us > 40000)
+		fail_msg("%llu us of processor time while the guest waits",
+			 (unsigned long long)late.idle_us);
+	gate_end(&r, &d);
+}
+
+#define CONTAINER_STORM 8000u
+
+/* Send what is denied; wait for the answer. Return: whether there was one within @ms */
+static bool has_answer(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+static void *read_all(void *arg)
+{
+	static uint8_t buf[IPC_MSG_MAX];
+	struct late_recorder *l = arg;
+
+	while (l->denials < CONTAINER_STORM) {
+		struct ipc_msg m = { .fd = -1 };
+		struct bb_err err = { 0 };
+
+		if (ipc_recv(l->fd, buf, &m, &err) < 0)
+			break;
+		l->denials += m.type == IPC_RECORD && m.u.record.verdict == POLICY_DENY;
+	}
+	return NULL;
+}
+
+/* A container's streams are sockets: they wait for recorder in the same way */
+static void a_container_waits_for_recorder(void **state)
+{
+	const socklen_t len = sizeof(sa_family_t) + 6;
+	uint8_t header[FLOW_HEADER_BYTES];
+	struct late_recorder late = { 0 };
+	struct sockaddr_un ports[4];
+	unsigned int waited = 0;
+	pthread_t reader;
+	uint64_t idle;
+	struct role r;
+
+	(void)state;
+	gate_start_listening(&r, ports);
+	late.fd = r.peers[IPC_ROLE_RECORDER];
+	gate_header(header, 203, 0, 113, 99, 443);
+	for (unsigned int i = 0; i < CONTAINER_STORM; i++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		assert_int_equal(connect(fd, (struct sockaddr *)&ports[3], len), 0);
+		assert_int_equal(send(fd, header, sizeof(header), 0), sizeof(header));
+		if (!waited && !has_answer(fd, 1000)) {
+			waited = i;
+			idle = role_cpu_us(&r);
+			(void)usleep(200000);
+			assert_true(role_cpu_us(&r) - idle < 15000);
+			assert_int_equal(pthread_create(&reader, NULL, read_all, &late), 0);
+		}
+		assert_true(has_answer(fd, 5000));
+		(void)close(fd);
+	}
+	assert_true(waited > 0);
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	assert_int_equal(late.denials, CONTAINER_STORM);
+	(void)role_end(&r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,6 +569,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(broken_rings_end_the_bottle),
 		cmocka_unit_test(an_index_that_jumps_ends_the_bottle),
 		cmocka_unit_test(a_vmm_that_lies_ends_the_bottle),
+		cmocka_unit_test(a_storm_waits_for_recorder),
+		cmocka_unit_test(a_container_waits_for_recorder),
 	};
 
 	if (argc != 2)
