@@ -5,6 +5,7 @@
 Rounds of requests over TLS, each round on connections of its own, searched and with a credential put
 in, beside one slow client and clients that leave in the middle. Fails when memory or descriptors
 grow after the first quarter, or when a request fails."""
+import collections
 import json
 import os
 import shutil
@@ -30,7 +31,18 @@ def sample(rig):
     return {"kib": rig.memory_kib(), "fds": len(os.listdir("/proc/%d/fd" % rig.proc.pid))}
 
 
-def round_of_load(rig, n):
+def reasons(d):
+    """Of requests that did not end well, from the audit."""
+    seen = collections.Counter()
+    for name in sorted(os.listdir(d)):
+        for line in open(os.path.join(d, name)) if name.startswith("audit") and name.endswith(".jsonl") else ():
+            r = json.loads(line)
+            if r.get("verdict") == "deny" or r.get("status", 200) != 200 or r.get("reason") not in ("ok", "route"):
+                seen["%s %s %s: %s" % (r["kind"], r.get("reason"), r.get("status", ""), r.get("text", ""))] += 1
+    return "".join("\n  %d x %s" % (n, text) for text, n in seen.most_common(20))
+
+
+def round_of_load(rig, n, d):
     p = subprocess.Popen([BUILD + "/bench/bench-egress_load", str(rig.port), "soak.test:443", "soak.test", str(CONNS), str(n),
                           "get", "/1k"], stdout=subprocess.PIPE)
     for _ in range(20):  # some leave at whatever point they have come to
@@ -39,7 +51,7 @@ def round_of_load(rig, n):
         s.close()
     out = json.loads(p.communicate()[0])
     if out["errors"]:
-        raise SystemExit("soak: %d requests failed" % out["errors"])
+        raise SystemExit("soak: %d requests failed; in the audit, those of clients that left among them:%s" % (out["errors"], reasons(d)))
     return out["requests"]
 
 
@@ -61,7 +73,7 @@ def main():
     start, done, samples = time.time(), 0, []
     try:
         while time.time() - start < SECONDS:
-            done += round_of_load(rig, 20)
+            done += round_of_load(rig, 20, d)
             time.sleep(0.5)
             s = sample(rig)
             samples.append(s)
