@@ -71,25 +71,29 @@ static void flush(struct dns_service *d)
 	d->blocked = false;
 }
 
+/* Until all that is complete is answered, or the guest takes no more */
 static void pump(struct dns_service *d)
 {
 	static const struct dns_stream_user user = { may_answer, on_outcome, forward };
-	size_t used = 0;
+	size_t used;
 
-	if (d->gate->held) { /* each query may make a record */
-		if (!d->waiting)
-			TAILQ_INSERT_TAIL(&d->gate->dns_waiting, d, link);
-		d->waiting = true;
-		return;
-	}
-	if (dns_stream_run(&d->core, d->gate->filter, bb_now_ms(), &user, d, &used) < 0) {
-		stream_reset(d->stream);
-		service_free(d);
-		return;
-	}
-	flush(d);
-	d->unread -= used;
-	stream_consumed(d->stream, used);
+	do {
+		used = 0;
+		if (d->gate->held) { /* each query may make a record */
+			if (!d->waiting)
+				TAILQ_INSERT_TAIL(&d->gate->dns_waiting, d, link);
+			d->waiting = true;
+			return;
+		}
+		if (dns_stream_run(&d->core, d->gate->filter, bb_now_ms(), &user, d, &used) < 0) {
+			stream_reset(d->stream);
+			service_free(d);
+			return;
+		}
+		flush(d);
+		d->unread -= used;
+		stream_consumed(d->stream, used);
+	} while (used && !d->blocked);
 }
 
 void dns_service_go_on(struct gate *g)

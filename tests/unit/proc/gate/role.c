@@ -239,6 +239,32 @@ static void dns_is_answered_here(void **state)
 	gate_end(&r, &d);
 }
 
+/* Whose answers take more room than there is at once: none of them waits for another query */
+static void more_answers_than_room(void **state)
+{
+	enum { QUERIES = 2100 };
+	static uint8_t queries[QUERIES * 40], carry[4 * RX];
+	struct driver_conn c;
+	struct driver d;
+	struct role r;
+	size_t len = 0, have = 0;
+
+	(void)state;
+	gate_start_device(&r, &d);
+	assert_true(driver_connect(&d, &c, 601, PORT_DNS));
+	for (uint16_t i = 0; i < QUERIES; i++)
+		len += gate_query(queries + len, i, "listed.test");
+	assert_true(len > (60u << 10) && len <= (64u << 10));
+	assert_true(driver_write(&d, &c, queries, len));
+	for (uint16_t i = 0; i < QUERIES; i++) {
+		uint16_t id;
+
+		(void)gate_rcode(&d, &c, carry, &have, &id);
+		assert_int_equal(id, i);
+	}
+	gate_end(&r, &d);
+}
+
 /* ---- a guest kernel that lies ---- */
 
 static void other_ports_are_reset(void **state)
@@ -562,6 +588,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_tcp_flow_is_recorded_before_it_is_dialled),
 		cmocka_unit_test(a_megabyte_arrives_whole),
 		cmocka_unit_test(dns_is_answered_here),
+		cmocka_unit_test(more_answers_than_room),
 		cmocka_unit_test(other_ports_are_reset),
 		cmocka_unit_test(false_packets_cost_only_themselves),
 		cmocka_unit_test(a_reset_costs_one_flow),
