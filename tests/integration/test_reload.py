@@ -234,17 +234,23 @@ def test_not_running(product):
     assert r.code == 1 and ended.encode() in r.err, r
 
 
-@pytest.mark.parametrize("victim", ["gate", "dialer"])
-def test_a_guard_that_does_not_answer_ends_the_bottle(product, victim):
-    """Stopped, so that the reload is under way for certain, then killed."""
+@pytest.mark.parametrize("victim", ["gate", "dialer", "egress", "keyd", "recorder"])
+def test_a_guard_that_does_not_answer_ends_the_bottle(product, internet, victim):
+    """Stopped, so that the reload is under way for certain, then killed: recorder when three others have changed
+    already. What only the new policy allows is never connected."""
+    def to_other():
+        return len(internet.packets("host 203.0.113.11"))
     manifest(product)
     b = products.Bottle(product, "--bottle", "live")
     follow = product.popen("audit", "--follow", b.identity)
     pid = b.status()["pids"][victim]
     manifest(product, HOSTS + ("other.test",))
+    before = to_other()
     os.kill(pid, signal.SIGSTOP)
     p = product.popen("reload", "--yes", b.identity)
     time.sleep(1)
+    curl = product.popen("exec", b.identity, "--", "curl", "-sS", "-m", "20", "http://other.test/hello")
+    time.sleep(1.5)
     assert p.poll() is None
     os.kill(pid, signal.SIGKILL)
     out, err = p.communicate(timeout=30)
@@ -256,6 +262,7 @@ def test_a_guard_that_does_not_answer_ends_the_bottle(product, victim):
             break
         time.sleep(0.1)
     assert b.status()["status"] != "up"
+    assert b"hello from" not in curl.communicate(timeout=30)[0] and to_other() == before
     assert not [x for x in b.audit() if x.get("method") == "reload"]
     follow.communicate(timeout=10)
     assert follow.returncode == 0  # it ends with the bottle
