@@ -7,7 +7,9 @@
 
 void bottle_init(struct bottle *b)
 {
-	*b = (struct bottle){ .log_level = -1, .transparent = -1, .forward = -1, .supervise = -1 };
+	*b = (struct bottle){
+		.log_level = -1, .host_login = -1, .transparent = -1, .forward = -1, .supervise = -1
+	};
 	b->not_built = json_array();
 	b->sources = json_object();
 }
@@ -222,9 +224,10 @@ static void parse_provider(const struct tree *n, struct bottle *b, struct diag *
 		b->auth_token = strdup(k->text);
 		note_source(b, "agent_provider.auth_token", k);
 	}
-	if ((k = tree_get(n, "forward_host_credentials")) &&
-	    schema_bool(k, "forward_host_credentials", diag) == 1)
-		schema_not_built(b, k, "agent_provider.forward_host_credentials");
+	if ((k = tree_get(n, "forward_host_credentials"))) {
+		b->host_login = schema_bool(k, "forward_host_credentials", diag);
+		note_source(b, "agent_provider.forward_host_credentials", k);
+	}
 	if ((k = tree_get(n, "transparent")) && schema_bool(k, "transparent", diag) == 1)
 		schema_not_built(b, k, "agent_provider.transparent");
 }
@@ -446,6 +449,8 @@ void bottle_fold(struct bottle *parent, struct bottle *child)
 	take_text(&parent->image, &child->image);
 	take_text(&parent->provider, &child->provider);
 	take_text(&parent->auth_token, &child->auth_token);
+	if (child->host_login >= 0)
+		parent->host_login = child->host_login;
 	if (child->memory_bytes)
 		parent->memory_bytes = child->memory_bytes;
 	if (child->disk_bytes)

@@ -64,6 +64,7 @@ struct bottle {
 	char *image;
 	char *provider;                    /* agent_provider.template */
 	char *auth_token;                  /* agent_provider.auth_token: a host variable */
+	int host_login;                    /* .forward_host_credentials; -1 = not given */
 	uint64_t memory_bytes, disk_bytes; /* 0 = not given */
 	uint32_t cpus, pids;
 	int log_level;                       /* -1 = not given */

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vendors' real programs, from the npm registry, headless in a bottle, against a stand-in for their APIs:
 the answer arrives, the API saw the real credential, the bottle never had it."""
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -38,7 +40,7 @@ class Api:
     def __init__(self, internet, workdir):
         self.log = workdir + "/llm.log"
         open(self.log, "w").close()
-        internet.ca.issue(workdir + "/llm", "api.anthropic.com", "api.openai.com")
+        internet.ca.issue(workdir + "/llm", "api.anthropic.com", "api.openai.com", "chatgpt.com")
         self.proc = internet.spawn(internet.world, [sys.executable, LLM, "203.0.113.30", workdir + "/llm.crt",
                                                     workdir + "/llm.key", self.log], stdout=subprocess.PIPE)
         assert self.proc.stdout.readline() == b"ready\n"
@@ -163,3 +165,116 @@ def test_usage_errors(product, agent):
         agent, PROVIDERS[agent]["host"]))
     r = product.run("start", "--bottle", "twice", "--headless", "--prompt", "x", env=env)
     assert r.code == 1 and b"brings along" in r.err, r
+
+
+def jwt(claims):
+    def part(x):
+        return base64.urlsafe_b64encode(json.dumps(x).encode()).rstrip(b"=").decode()
+    return ".".join((part({"alg": "none"}), part(claims), "c2ln"))
+
+
+ACCOUNT = "0f6e2a34-1111-4222-8333-444455556666"
+REFRESH = "rt-" + "tEsT" * 10
+
+
+@pytest.fixture()
+def login(product):
+    """Writes ~/.codex/auth.json as `codex login` does, ending in so many seconds; returns the access token."""
+    path = product.home + "/.codex/auth.json"
+
+    def write(ends, **other):
+        token = jwt({"exp": int(time.time() + ends), "x": "tEsT" * 10 + "REALKEY"})
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            json.dump({"OPENAI_API_KEY": None, "last_refresh": "2026-01-01T00:00:00Z", "tokens": dict({
+                "id_token": jwt({"email": "real.person@example.test"}), "access_token": token, "refresh_token": REFRESH,
+                "account_id": ACCOUNT}, **other)}, f)
+        for name in (os.path.dirname(path), path):
+            os.chown(name, product.uid, product.uid)
+        return token
+    yield write
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+FORWARD = BOTTLE.replace("template: %s", "template: codex, forward_host_credentials: true")
+# what is in the guest of it, and whether the rest of that login's site is open
+LOOK = ("RUN: cat ~/.codex/auth.json; (env; cat /proc/*/environ /proc/*/cmdline) 2>/dev/null | tr '\\0' '\\n' | "
+        "grep -a -c -e 'REAL[K]EY' -e 'real[.]person'; grep -r -l -E -e 'REAL[K]EY' -e '(tEsT){5}' /home/node /tmp /etc /run 2>/dev/null | wc -l; "
+        "curl -sS -m 20 -H \"Authorization: Bearer $CODEX_HOST_LOGIN\" https://chatgpt.com/backend-api/conversations")
+
+
+def test_forwarded_login(product, api, login):
+    """Codex with the login of this host: the vendor sees its token and its account, the bottle has no use of it."""
+    token = login(86400)
+    product.write("bottles/forward.md", FORWARD)
+    before = len(api.requests())
+    r = product.run("start", "--bottle", "forward", "--headless", "--prompt", LOOK, timeout=280)
+    assert r.code == 0 and b"DONE: " in r.out, r
+    seen = [x for x in api.requests()[before:] if x["path"].startswith("/backend-api/")]
+    turns = [x for x in seen if x["path"].split("?")[0] == "/backend-api/codex/responses" and x["method"] == "POST"]
+    assert len(turns) >= 2, seen
+    for request in turns:
+        fields = {k.lower(): v for k, v in request["headers"].items()}
+        assert fields["authorization"] == "Bearer " + token and fields["chatgpt-account-id"] == ACCOUNT, fields
+        assert "content-encoding" not in fields and LOOK[5:30] in request["body"], fields  # what is plain can be masked
+    said = r.out.decode()
+    assert token not in said and REFRESH not in said and "real.person" not in said, r
+    assert '"access_token": "placeholder-CODEX_HOST_LOGIN-' in said and '"refresh_token": "none"' in said, r
+    assert re.search(r"^0$\s+^0$", said, re.M), r
+    assert "egress_denied" in said and "/backend-api/conversations" not in [x["path"] for x in seen], r
+    for root in (product.home + "/.local", product.home + "/.cache", product.home + "/.bot-bottle"):
+        assert subprocess.run(["grep", "-rqaF", token, root]).returncode != 0, root
+
+
+def test_forwarded_login_is_looked_at_first(product, login):
+    """Missing, ended and odd logins: said with the file and the way out, before there is a bottle."""
+    n = len(product.list())
+    product.write("bottles/forward.md", FORWARD)
+    path = product.home + "/.codex/auth.json"
+
+    def refused(*words):
+        r = product.run("start", "--bottle", "forward", "--headless", "--prompt", "x")
+        assert r.code == 1 and all(w in r.err for w in words), r
+        return r
+    refused(b".codex/auth.json", b"codex login")
+    token = login(-60)
+    assert token.encode() not in refused(b".codex/auth.json", b"the login ended at 2", b"codex login").err
+    login(600, account_id="a\r\nX-Other: y")
+    refused(b"account_id", b"codex login")
+    for text in (b"{}", b"{", b"", b"\xff\x00" * 10, b"[" * 100000):
+        with open(path, "wb") as f:
+            f.write(text)
+        refused(b".codex/auth.json", b"codex login")
+    with open(path, "wb") as f:
+        f.truncate(2 << 20)
+    refused(b".codex/auth.json: larger than")
+    os.chmod(path, 0)
+    refused(b".codex/auth.json: Permission denied")
+    os.unlink(path)
+    product.write("bottles/forward.md", FORWARD.replace("true}", "true, auth_token: X}"))
+    refused(b"not both")
+    product.write("bottles/forward.md", FORWARD.replace("codex", "claude"))
+    refused(b"is for codex", b"CLAUDE_CODE_OAUTH_TOKEN")
+    assert len(product.list()) == n
+
+
+def test_forwarded_key(product, api, login):
+    """An auth.json with an API key in it, and a login that ends soon."""
+    token = login(600)
+    product.write("bottles/forward.md", FORWARD)
+    with open(product.home + "/.codex/auth.json") as f:
+        text = json.load(f)
+    r = product.run("start", "--bottle", "forward", "--yes", "--", "true")  # a command needs no login
+    assert r.code == 0 and b"login" not in r.err, r
+    p = product.popen("start", "--bottle", "forward", "--prompt", "x")  # no terminal: the preflight, and no
+    assert b"the login of this host ends in 9 minutes" in p.communicate(timeout=60)[1] and p.returncode == 1
+    text["OPENAI_API_KEY"] = PROVIDERS["codex"]["token"]
+    with open(product.home + "/.codex/auth.json", "w") as f:
+        json.dump(text, f)
+    before = len(api.requests("/v1/responses"))
+    r = product.run("start", "--bottle", "forward", "--headless", "--prompt", "what is a key?", timeout=280)
+    assert r.code == 0 and b"ECHO: what is a key?" in r.out, r
+    seen = api.requests("/v1/responses")[before:]
+    assert seen and all(PROVIDERS["codex"]["token"] in json.dumps(x["headers"]) for x in seen), seen
+    assert token not in json.dumps(seen)

@@ -27,7 +27,8 @@ WORLD_ADDRESSES = ["198.51.100.1/24"]
 NAMES = {"allowed.test": "203.0.113.10", "other.test": "203.0.113.11",
          "denied.test": "203.0.113.12", "api.test": "203.0.113.13", "wild.zone.test": "203.0.113.10",
          "db.test": "203.0.113.20", "proxy.zone.test": "203.0.113.40", "private.test": "10.1.2.3", "loop.test": "127.0.0.1",
-         "api.anthropic.com": "203.0.113.30", "api.openai.com": "203.0.113.30"}
+         "api.anthropic.com": "203.0.113.30", "api.openai.com": "203.0.113.30",
+         "chatgpt.com": "203.0.113.30"}
 
 SERVERS = r'''
 import socket, sys, threading

@@ -16,6 +16,7 @@ import threading
 
 ADDRESS, CERT, KEY, LOG = sys.argv[1:5]
 LOCK = threading.Lock()
+ACCOUNT = "0f6e2a34-1111-4222-8333-444455556666"  # the only one that has a ChatGPT login here
 
 
 def said(content):
@@ -146,7 +147,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.note(b"")
         if self.headers.get("Upgrade"):
             self.reply(426, {"error": {"message": "not over WebSocket here"}})
-        elif self.path.startswith("/v1/models"):
+        elif self.path.split("?")[0] == "/backend-api/wham/accounts/check":
+            self.reply(200, {"accounts": [{"id": ACCOUNT, "workspace_backend_origin": "NO_CONSTRAINT",
+                                           "account_routing_override": "NO_CONSTRAINT"}]})
+        elif self.path.startswith(("/v1/models", "/backend-api/codex/models")):
             self.reply(200, {"object": "list", "data": [], "models": []})
         else:
             self.reply(404, {"error": {"message": "there is no " + self.path}})
@@ -161,7 +165,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.stream(anthropic_events(anthropic(body)))
             else:
                 self.reply(200, anthropic(body))
-        elif path == "/v1/responses":
+        elif path in ("/v1/responses", "/backend-api/codex/responses"):
             self.stream(openai_events(openai(json.loads(raw))))
         elif path == "/v1/messages/count_tokens":
             self.reply(200, {"input_tokens": 1})

@@ -209,6 +209,7 @@ static int take_bottle(const struct bottle *b, struct plan *p, struct bb_err *er
 	take_text(&p->image, b->image);
 	take_text(&p->template, b->provider);
 	take_text(&p->auth_token, b->auth_token);
+	p->host_login = b->host_login == 1;
 	take_resources(p, b->memory_bytes, b->disk_bytes, b->cpus, b->pids);
 	return r;
 }

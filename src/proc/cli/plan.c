@@ -34,6 +34,8 @@ void plan_release(struct plan *p)
 	free(p->proxy_auth);
 	free(p->template);
 	free(p->auth_token);
+	json_decref(p->found);
+	free(p->account);
 	free(p->prompt);
 	json_decref(p->skills);
 	*p = (struct plan){ 0 };
@@ -60,6 +62,7 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 	p->env = json_object();
 	p->secrets = json_pack("{s:[], s:[]}", "tokens", "known");
 	p->bottles = json_array();
+	p->found = json_object();
 	p->options = json_array();
 	p->warnings = json_array();
 	p->image = strdup("base");
@@ -68,8 +71,8 @@ static int plan_init(struct plan *p, const char *name, struct bb_err *err)
 	p->policy.generation = 1;
 	p->policy.log_level = 1;
 	(void)snprintf(p->name, sizeof(p->name), "%s", name);
-	if (!p->env || !p->secrets || !p->bottles || !p->options || !p->warnings || !p->image ||
-	    !p->accel || !p->upstream_ca_pem)
+	if (!p->env || !p->secrets || !p->bottles || !p->found || !p->options || !p->warnings ||
+	    !p->image || !p->accel || !p->upstream_ca_pem)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	return paths_get(&p->paths, err);
 }

@@ -55,6 +55,9 @@ struct plan {
 	const char *home; /* where bottles are looked for; NULL: the user's */
 	char *template;   /* agent_provider.template, or NULL */
 	char *auth_token; /* host variable, or NULL */
+	bool host_login;  /* the credential is the login that the program has on this host */
+	json_t *found;    /* tokens that are in no variable of the host: name → value */
+	char *account;    /* that the login belongs to, or NULL */
 	char *prompt;     /* the agent's instructions, or NULL */
 	json_t *skills;   /* array of names */
 };

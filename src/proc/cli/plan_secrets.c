@@ -99,7 +99,8 @@ static int check_value(const char *name, const char *value, struct bb_err *err)
 
 static int add_token(struct plan *p, const char *name, struct bb_err *err)
 {
-	const char *value = getenv(name);
+	const char *found = json_string_value(json_object_get(p->found, name));
+	const char *value = found ? found : getenv(name);
 	char random[24], placeholder[256];
 	json_t *one;
 	int r = check_value(name, value ? value : "", err);

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/provider.h"
 #include "base/io.h"
+#include "proc/cli/codex_login.h"
 #include "proc/cli/copyfiles.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define HOME      "/home/node"
 #define FILES_MAX 3
 #define TAIL      20 /* by which Claude Code knows a key again */
+#define SOON_MS   (60u * 60 * 1000)
 
 /**
  * struct credential - One way in which a program says who it is
@@ -23,10 +26,22 @@ struct credential {
 	const char *header;
 };
 
-/* @text: @KEY@ is the placeholder, @TAIL@ its end */
+/* @text: @KEY@ is the placeholder, @TAIL@ its end, @ACCOUNT@ whose login it is, @NOW@ the time */
 struct file {
 	const char *path; /* below the home directory */
 	const char *text;
+};
+
+/**
+ * struct forward - In the place of a key: the login that the program has on this host
+ * @paths:	that it opens: below those that end in a slash
+ * @file:	in the guest, in the place of the provider's own of that path
+ */
+struct forward {
+	struct credential credential;
+	const char *host;
+	const char *paths[3];
+	struct file file;
 };
 
 /**
@@ -40,6 +55,7 @@ struct provider {
 	const char *image;
 	const char *host;
 	struct credential credentials[3];
+	struct forward forward;
 	const char *const *env;
 	const char *const *interactive;
 	const char *const *headless;
@@ -50,6 +66,18 @@ struct provider {
 };
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/*
+ * As Codex writes it, with nothing in it that is of use: the id token is of nobody
+ * ({"email":"nobody@bottle.invalid","https://api.openai.com/auth":{"chatgpt_plan_type":"pro"}})
+ * and not signed, and "last_refresh" keeps the program from renewing what it has not got.
+ */
+#define CODEX_LOGIN                                                                                \
+	"{\"auth_mode\": \"chatgpt\", \"OPENAI_API_KEY\": null, \"last_refresh\": \"@NOW@\",\n"    \
+	" \"tokens\": {\"access_token\": \"@KEY@\", \"refresh_token\": \"none\",\n"                \
+	"  \"account_id\": \"@ACCOUNT@\",\n  \"id_token\": \"eyJhbGciOiJub25lIn0."                 \
+	"eyJlbWFpbCI6Im5vYm9keUBib3R0bGUuaW52YWxpZCIsImh0dHBzOi8vYXBp"                             \
+	"Lm9wZW5haS5jb20vYXV0aCI6eyJjaGF0Z3B0X3BsYW5fdHlwZSI6InBybyJ9fQ.bm9uZQ\"}}\n"
 
 /* In a bottle the agent may do what it likes: the bottle is what holds it */
 static const struct provider providers[] = {
@@ -76,6 +104,12 @@ static const struct provider providers[] = {
 	  .image = "codex",
 	  .host = "api.openai.com",
 	  .credentials = { { "OPENAI_API_KEY", NULL, CONTENT_AUTH_BEARER, NULL } },
+	  /* The same login opens all of the user's ChatGPT: what was said there is none of a
+	   * bottle's business */
+	  .forward = { .credential = { "CODEX_HOST_LOGIN", NULL, CONTENT_AUTH_BEARER, NULL },
+		       .host = "chatgpt.com",
+		       .paths = { "/backend-api/codex/", "/backend-api/wham/accounts/check" },
+		       .file = { ".codex/auth.json", CODEX_LOGIN } },
 	  .env = WORDS(NULL),
 	  .interactive = WORDS("codex", "--dangerously-bypass-approvals-and-sandbox"),
 	  .headless = WORDS("codex", "exec", "--dangerously-bypass-approvals-and-sandbox",
@@ -85,6 +119,8 @@ static const struct provider providers[] = {
 	  .files = { { ".codex/auth.json", "{\"OPENAI_API_KEY\": \"@KEY@\"}\n" },
 		     { ".codex/config.toml",
 		       "check_for_update_on_startup = false\n\n[analytics]\nenabled = false\n\n"
+		       /* what is not compressed can be masked */
+		       "[features]\nenable_request_compression = false\n\n"
 		       "[projects.\"/workspace\"]\ntrust_level = \"trusted\"\n\n"
 		       "[projects.\"" HOME "\"]\ntrust_level = \"trusted\"\n" } } },
 };
@@ -116,6 +152,48 @@ static const struct credential *kind_of(const struct provider *v, const char *va
 	return any;
 }
 
+static int take_login(struct plan *p, const struct codex_login *l, struct bb_err *err)
+{
+	const struct credential *c =
+		l->is_key ? &p->provider->credentials[0] : &p->provider->forward.credential;
+	uint64_t now = bb_wall_ms();
+
+	p->host_login = !l->is_key; /* a key is used as any other */
+	p->credential = c;
+	p->account = strdup(l->account);
+	p->auth_token = strdup(c->variable);
+	if (!p->account || !p->auth_token ||
+	    json_object_set_new(p->found, c->variable, json_string(l->token)) < 0)
+		return bb_err_set(err, -ENOMEM, "no memory");
+	if (!l->is_key && !l->expires_ms)
+		plan_warn(p, "when the login of this host ends cannot be told from it");
+	else if (!l->is_key && l->expires_ms < now + SOON_MS)
+		plan_warn(p,
+			  "the login of this host ends in %u minutes, and a bottle cannot renew it",
+			  (unsigned int)((l->expires_ms - now) / 60000));
+	return 0;
+}
+
+/* Forwarded from this host: looked at now, not when the program in the bottle has failed */
+static int find_login(struct plan *p, struct bb_err *err)
+{
+	BB_CLEANUP(codex_login_release) struct codex_login l = { 0 };
+	int r;
+
+	if (!p->provider->forward.host)
+		return bb_err_set(
+			err, -EPERM,
+			"agent_provider.forward_host_credentials is for codex; for %s set "
+			"%s on the host",
+			p->provider->name, p->provider->credentials[0].variable);
+	if (p->auth_token)
+		return bb_err_set(
+			err, -EPERM,
+			"agent_provider: auth_token or forward_host_credentials, not both");
+	r = codex_login_read(&l, err);
+	return r < 0 ? bb_err_wrap(err, "forward_host_credentials") : take_login(p, &l, err);
+}
+
 static int find_credential(struct plan *p, struct bb_err *err)
 {
 	const struct credential *c = p->provider->credentials;
@@ -143,18 +221,40 @@ static int find_credential(struct plan *p, struct bb_err *err)
 	return 0;
 }
 
+static int only_paths(struct content *c, const char *const *paths, struct bb_err *err)
+{
+	struct content_match *m = content_add(NULL, &c->n_matches, sizeof(*m), 1);
+	int r = m ? 0 : -ENOMEM;
+
+	c->matches = m;
+	for (; r == 0 && *paths; paths++) {
+		bool below = paths[0][strlen(paths[0]) - 1] == '/';
+		struct content_pattern *grown =
+			content_add(m->paths, &m->n_paths, sizeof(*grown), CONTENT_VALUES_MAX);
+
+		if (!grown)
+			return bb_err_set(err, -ENOMEM, "no memory");
+		m->paths = grown;
+		r = content_pattern_set(&grown[m->n_paths - 1],
+					below ? CONTENT_PREFIX : CONTENT_EXACT, *paths, err);
+	}
+	return m ? r : bb_err_set(err, r, "no memory");
+}
+
 static int add_route(struct plan *p, struct bb_err *err)
 {
 	struct policy_route route = { .n_ports = 1, .ports = { 443 } };
+	const struct forward *f = p->host_login ? &p->provider->forward : NULL;
+	const char *host = f ? f->host : p->provider->host;
 	struct content *c;
 
 	for (size_t i = 0; i < p->policy.n_routes; i++) {
-		if (strcmp(p->policy.routes[i].host, p->provider->host) == 0)
+		if (strcmp(p->policy.routes[i].host, host) == 0)
 			return bb_err_set(
 				err, -EEXIST,
 				"egress.routes has %s, which the provider %s brings along: "
 				"leave it out",
-				p->provider->host, p->provider->name);
+				host, p->provider->name);
 	}
 	c = content_new();
 	if (!c)
@@ -166,8 +266,9 @@ static int add_route(struct plan *p, struct bb_err *err)
 	c->dlp.on_match = CONTENT_REDACT;
 	c->dlp.injection = false;
 	route.content = c;
-	(void)snprintf(route.host, sizeof(route.host), "%s", p->provider->host);
+	(void)snprintf(route.host, sizeof(route.host), "%s", host);
 	if (!c->auth.token_ref || (p->credential->header && !c->auth.header) ||
+	    (f && only_paths(c, f->paths, err) < 0) ||
 	    plan_add_route(&p->policy, &route, err) < 0) {
 		content_unref(c);
 		return err->code ? err->code : bb_err_set(err, -ENOMEM, "no memory");
@@ -177,7 +278,7 @@ static int add_route(struct plan *p, struct bb_err *err)
 
 int provider_plan(struct plan *p, struct bb_err *err)
 {
-	int r = find_credential(p, err);
+	int r = p->host_login ? find_login(p, err) : find_credential(p, err);
 
 	if (r == 0)
 		r = add_route(p, err);
@@ -247,24 +348,46 @@ int provider_check_skills(const struct plan *p, struct bb_err *err)
 	return 0;
 }
 
-/* @text with what stands for the placeholder in it replaced */
-static int fill(const char *text, const char *key, struct bb_buf *ret)
+struct mark {
+	const char *mark, *text;
+};
+
+/* @text with its marks replaced */
+static int fill(const char *text, const struct mark *marks, struct bb_buf *ret)
 {
-	size_t len = strlen(key);
-	const char *tail = len > TAIL ? key + len - TAIL : key;
 	int r = 0;
 
 	while (r == 0 && *text) {
-		bool is_key = strncmp(text, "@KEY@", 5) == 0;
-		bool is_tail = strncmp(text, "@TAIL@", 6) == 0;
+		const struct mark *m = marks;
 
-		if (is_key || is_tail)
-			r = bb_buf_addf(ret, "%s", is_key ? key : tail);
-		else
-			r = bb_buf_add(ret, text, 1);
-		text += is_key ? 5 : is_tail ? 6 : 1;
+		while (m->mark && strncmp(text, m->mark, strlen(m->mark)) != 0)
+			m++;
+		r = m->mark ? bb_buf_addf(ret, "%s", m->text) : bb_buf_add(ret, text, 1);
+		text += m->mark ? strlen(m->mark) : 1;
 	}
 	return r;
+}
+
+/* The text of @file in this bottle */
+static int write_text(const struct plan *p, const struct file *file, struct bb_buf *ret)
+{
+	const struct file *instead = &p->provider->forward.file;
+	const char *key = placeholder(p);
+	time_t s = (time_t)(bb_wall_ms() / 1000);
+	size_t len = strlen(key);
+	char now[32] = "";
+	struct tm tm;
+	const struct mark marks[] = { { "@KEY@", key },
+				      { "@TAIL@", len > TAIL ? key + len - TAIL : key },
+				      { "@ACCOUNT@", p->account ? p->account : "" },
+				      { "@NOW@", now },
+				      { NULL, NULL } };
+
+	if (gmtime_r(&s, &tm))
+		(void)strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (p->host_login && strcmp(instead->path, file->path) == 0)
+		file = instead;
+	return fill(file->text, marks, ret);
 }
 
 static int put(int root, const char *path, struct bb_span text, struct bb_err *err)
@@ -293,7 +416,7 @@ static int put_all(const struct plan *p, int root, struct bb_err *err)
 		bb_auto_buf struct bb_buf text;
 
 		bb_buf_init(&text, 1u << 16);
-		r = fill(p->provider->files[i].text, placeholder(p), &text);
+		r = write_text(p, &p->provider->files[i], &text);
 		if (r < 0)
 			return bb_err_set(err, r, "no memory");
 		r = put(root, p->provider->files[i].path, bb_buf_span(&text), err);

@@ -22,8 +22,9 @@ const struct provider *provider_find(const char *name);
  * provider_plan() - Before plan_secrets(): image, variables, route
  *
  * Takes the credential from p->auth_token's variable, else from the first of its usual ones that is
- * set. Return: 0; -ENOENT with an @err that names them; -EEXIST when a route of the bottle is for
- * the same host
+ * set; with forward_host_credentials from the login that the program has on this host
+ * (codex_login.h). Return: 0; -ENOENT with an @err that names them, or what is wrong with the
+ * login; -EEXIST when a route of the bottle is for the same host
  */
 BB_MUST_USE int provider_plan(struct plan *p, struct bb_err *err);
 /** provider_place() - After plan_secrets(): the placeholder under the name that the program reads
