@@ -12,6 +12,7 @@ void ipc_boot_init(struct ipc_boot *boot)
 		boot->fds[i] = -1;
 	for (size_t i = 0; i < IPC_NUM_BLOB_KINDS; i++)
 		boot->blobs[i] = -1;
+	boot->lasting = false;
 }
 
 /* Store one handed-over fd in its slot; a slot is filled once */
@@ -59,6 +60,10 @@ int ipc_boot_receive(enum ipc_role self, struct ipc_boot *ret, struct bb_err *er
 		}
 		if (msg.type == IPC_START)
 			break;
+		if (msg.type == IPC_LASTING) {
+			ret->lasting = true;
+			continue;
+		}
 		r = boot_store(ret, &msg, err);
 		bb_closep(&msg.fd);
 		if (r < 0)

@@ -10,9 +10,9 @@
  * Used by:   main() of gate, egress, dialer, keyd, recorder, porter
  * Ownership: the role owns every fd in struct ipc_boot
  *
- * bottled sends PEER, BLOB and FD messages and then START. The role builds its state, locks itself
- * in (src/jail), calls ipc_boot_ready() and enters its loop. Policy is mandatory where the role
- * decides by it: ipc_boot_receive() refuses to return without it.
+ * bottled sends PEER, BLOB and FD messages (a porter may get LASTING) and then START. The role
+ * builds its state, locks itself in (src/jail), calls ipc_boot_ready() and enters its loop. Policy
+ * is mandatory where the role decides by it: ipc_boot_receive() refuses to return without it.
  */
 #define IPC_BOOT_FD 3
 
@@ -20,6 +20,7 @@ struct ipc_boot {
 	int peers[IPC_NUM_ROLES];      /* -1 = not given; [IPC_ROLE_BOTTLED] is fd 3 */
 	int fds[IPC_NUM_FD_KINDS];     /* -1 = not given */
 	int blobs[IPC_NUM_BLOB_KINDS]; /* sealed memfds, -1 = not given */
+	bool lasting;                  /* LASTING was said, to a porter */
 };
 
 /**

@@ -171,6 +171,15 @@ enum ipc_type {
 	/* cli → bottled: the policy in force, answered with a BLOB */
 	IPC_POLICY_ASK,
 
+	/* a session that outlives its CLI. cli → bottled, answered with a STREAM */
+	IPC_MAIN_OPEN, /* as EXEC_OPEN */
+	IPC_ATTACH,    /* the one that is there; whoever has it loses it */
+	/* bottled → porter */
+	IPC_LASTING,  /* the CLI may go, and another PEER may come */
+	IPC_POWEROFF, /* to the clock: have the guest sync and switch itself off */
+	/* porter → cli: another one has it now */
+	IPC_DETACHED,
+
 	IPC_NUM_TYPES,
 };
 
@@ -183,6 +192,9 @@ struct ipc_kind_body { /* BLOB, FD */
 };
 struct ipc_text { /* FAILED, PROGRESS, LOG_LINE, STATUS_REPLY */
 	struct bb_span text;
+};
+struct ipc_main_open {
+	uint8_t tty;
 };
 struct ipc_stream_open {
 	uint32_t port;
@@ -313,6 +325,7 @@ struct ipc_msg {
 		struct ipc_peer_body peer;
 		struct ipc_kind_body kind;
 		struct ipc_text text;
+		struct ipc_main_open main_open;
 		struct ipc_stream_open stream_open;
 		struct ipc_flow flow;
 		struct ipc_probe_dns probe_dns;

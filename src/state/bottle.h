@@ -110,6 +110,9 @@ BB_MUST_USE int state_meta_write(int state_fd, const json_t *meta, struct bb_err
  */
 BB_MUST_USE int state_meta_read(int state_fd, json_t **ret, struct bb_err *err);
 
+/* Exit code of what `start` ran, in decimal, once that has ended */
+#define STATE_EXIT_FILE "exit"
+
 /** state_file_write() - Replace file @name below @dirfd atomically with @data, 0600, synced */
 BB_MUST_USE int state_file_write(int dirfd, const char *name, struct bb_span data,
 				 struct bb_err *err);

@@ -23,6 +23,11 @@ def test_completion(product, workdir):
     assert complete(product, script, "bot-bottle", "run", "--backend", "d") == ["docker"]
     os.makedirs(workdir + "/complete/bot-bottle/demo-zzzzz")
     assert complete(product, script, "bot-bottle", "audit", "demo-z", XDG_STATE_HOME=workdir + "/complete") == ["demo-zzzzz"]
+    os.makedirs(workdir + "/complete/bot-bottle/commits/tried")
+    state = {"XDG_STATE_HOME": workdir + "/complete"}
+    for words in (("run", "--from", ""), ("start", "--from", "t"), ("commit", "rm", "")):
+        assert complete(product, script, "bot-bottle", *words, **state) == ["tried"], words
+    assert complete(product, script, "bot-bottle", "attach", "", **state) == ["demo-zzzzz"]  # and not "commits"
     fish = product.run("completion", "fish").out.decode()
     for name in ("run", "resume", "redteam"):
         assert "__fish_use_subcommand -a %s -d '" % name in fish

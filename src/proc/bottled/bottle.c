@@ -37,9 +37,9 @@ void bottle_record(struct bottle *b, const char *event, const char *text)
 	(void)ipc_peer_send(b->children[IPC_ROLE_RECORDER].peer, &msg);
 }
 
-static void set_timer(struct bottle *b, time_t seconds)
+void bottle_timer(struct bottle *b, unsigned int seconds)
 {
-	struct timeval tv = { .tv_sec = seconds };
+	struct timeval tv = { .tv_sec = (time_t)seconds };
 
 	(void)event_add(b->timer, &tv);
 }
@@ -79,7 +79,7 @@ int bottle_start_attempt(struct bottle *b, struct bb_err *err)
 {
 	b->phase = BOTTLE_ROLES;
 	b->boots++;
-	set_timer(b, ROLES_TIMEOUT_S);
+	bottle_timer(b, ROLES_TIMEOUT_S);
 	return children_start(b, err);
 }
 
@@ -107,7 +107,7 @@ static bool is_still_booting(struct bottle *b)
 	    bb_now_ms() - b->boot_ms > max * BOOT_MAX_TIMES)
 		return false;
 	b->boot_cpu_ns = used;
-	set_timer(b, BOOT_STEP_S);
+	bottle_timer(b, BOOT_STEP_S);
 	return true;
 }
 
@@ -156,7 +156,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			boot_again(b);
 		break;
 	case BOTTLE_UP:
-		reload_timeout(b);
+		if (!lasting_timeout(b))
+			reload_timeout(b);
 		break;
 	case BOTTLE_ENDING:
 	case BOTTLE_NUM_PHASES:
@@ -186,7 +187,7 @@ void bottle_advance(struct bottle *b)
 		r = children_start_vmm(b, &err);
 		b->boot_ms = bb_now_ms();
 		b->boot_cpu_ns = 0;
-		set_timer(b, BOOT_TIMEOUT_S);
+		bottle_timer(b, BOOT_TIMEOUT_S);
 	}
 	if (r < 0)
 		bottle_fail(b, 125, &err);
@@ -204,7 +205,7 @@ void bottle_guest_hello(struct bottle *b, uint32_t version)
 	}
 	bottle_record(b, "hello", *b->spec.engine ? "container" : vmm_accel_str[b->accel.accel]);
 	b->phase = BOTTLE_GUEST;
-	set_timer(b, GUEST_TIMEOUT_S);
+	bottle_timer(b, GUEST_TIMEOUT_S);
 }
 
 void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
@@ -221,7 +222,7 @@ void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
 	}
 	(void)event_del(b->timer);
 	bottle_record(b, "guest_probe", "ok");
-	if (porters_open(b, NULL, &err) < 0) {
+	if (porters_open(b, false, NULL, &b->clock, &err) < 0) {
 		bottle_fail(b, 125, &err);
 		return;
 	}

@@ -99,6 +99,21 @@ struct reload {
 	struct policy old;
 };
 
+/**
+ * struct lasting - The session of `start`, which outlives its CLI; lasting.c
+ * @porter:	NULL: there is none, or none any more
+ * @client:	The CLI that has it, NULL: nobody
+ * @ended:	Its command has ended
+ * @off:	The guest was told to switch itself off
+ */
+struct lasting {
+	struct porter *porter;
+	struct client *client;
+	bool tty;
+	bool ended;
+	bool off;
+};
+
 struct bottle {
 	struct event_base *base;
 	struct spec spec;
@@ -113,6 +128,8 @@ struct bottle {
 	struct child children[IPC_NUM_ROLES]; /* by role; others unused */
 	struct porter porters[BOTTLE_PORTERS_MAX];
 	struct client clients[BOTTLE_CLIENTS_MAX];
+	struct porter *clock; /* the standing one */
+	struct lasting lasting;
 	int state_dir;
 	int runtime_dir;
 	int log_fd;
@@ -167,8 +184,16 @@ void engine_command_free(char **argv);
 void engine_remove(struct bottle *b);
 
 /* porters.c */
-/** porters_open() - Start a porter; @ret_cli: owned socket for the CLI, NULL for the clock */
-BB_MUST_USE int porters_open(struct bottle *b, int *ret_cli, struct bb_err *err);
+/**
+ * porters_open() - Start a porter
+ * @lasting:	it outlives its CLI
+ * @ret_cli:	owned socket for the CLI, NULL for the clock
+ * @ret:	the porter, borrowed; only for as long as its process lives
+ */
+BB_MUST_USE int porters_open(struct bottle *b, bool lasting, int *ret_cli, struct porter **ret,
+			     struct bb_err *err);
+/** porters_give_cli() - A socket pair: one end to the porter, the other is @ret_cli, owned */
+BB_MUST_USE int porters_give_cli(struct porter *p, int *ret_cli, struct bb_err *err);
 void porters_release(struct bottle *b);
 
 /* probes.c */
@@ -193,6 +218,20 @@ void reload_timeout(struct bottle *b);
 void reload_client_gone(struct client *c);
 void reload_release(struct bottle *b);
 
+/* lasting.c */
+/** lasting_open() - MAIN_OPEN. @ret_cli: owned socket for the CLI. Return: 0 or -errno with @err */
+BB_MUST_USE int lasting_open(struct client *c, bool tty, int *ret_cli, struct bb_err *err);
+/** lasting_attach() - ATTACH, as lasting_open() */
+BB_MUST_USE int lasting_attach(struct client *c, int *ret_cli, struct bb_err *err);
+/** lasting_exit() - EXIT of a porter */
+void lasting_exit(struct porter *p, const struct ipc_exit *e);
+/** lasting_porter_gone() - A porter has ended, whatever it was for */
+void lasting_porter_gone(struct porter *p);
+/** lasting_client_gone() - Return: true when the bottle goes on without this client */
+bool lasting_client_gone(struct client *c);
+/** lasting_timeout() - The bottle's timer. Return: true when it was for us */
+bool lasting_timeout(struct bottle *b);
+
 /* control.c */
 /** control_listen() - The bottle's control socket in its runtime directory */
 BB_MUST_USE int control_listen(struct bottle *b, struct bb_err *err);
@@ -215,6 +254,8 @@ void bottle_advance(struct bottle *b);
 void bottle_guest_hello(struct bottle *b, uint32_t version);
 /** bottle_guest_probe() - Result of the guest's own probe */
 void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text);
+/** bottle_timer() - on_timer() of this phase after @seconds */
+void bottle_timer(struct bottle *b, unsigned int seconds);
 /** bottle_end() - End it in order */
 void bottle_end(struct bottle *b, const char *event);
 /** bottle_fail() - End it because of @why */

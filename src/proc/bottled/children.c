@@ -96,6 +96,10 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (c->bottle->lasting.off) {
+		bottle_end(c->bottle, "exit"); /* the guest did as it was told */
+		return;
+	}
 	c = c->bottle->phase == BOTTLE_ENDING ? c : who_ended_first(c);
 	if (!child_ended(c, &info))
 		return;

@@ -31,17 +31,26 @@ static void reply_failed(struct client *c, uint64_t flow, uint8_t code, const ch
 	(void)ipc_peer_send(c->peer, &msg);
 }
 
-static void on_exec_open(struct client *c, uint64_t flow)
+/* EXEC_OPEN, MAIN_OPEN, ATTACH: a socket to a porter */
+static void on_open(struct client *c, const struct ipc_msg *ask)
 {
-	struct ipc_msg msg = { .type = IPC_STREAM, .flow = flow };
+	struct ipc_msg msg = { .type = IPC_STREAM, .flow = ask->flow };
+	uint64_t flow = ask->flow;
+	struct porter *unused;
 	struct bb_err err = { 0 };
-	int cli = -1;
+	int cli = -1, r;
 
 	if (c->bottle->phase != BOTTLE_UP) {
 		reply_failed(c, flow, 125, "the bottle is not up");
 		return;
 	}
-	if (porters_open(c->bottle, &cli, &err) < 0) {
+	if (ask->type == IPC_EXEC_OPEN)
+		r = porters_open(c->bottle, false, &cli, &unused, &err);
+	else if (ask->type == IPC_MAIN_OPEN)
+		r = lasting_open(c, ask->u.main_open.tty, &cli, &err);
+	else
+		r = lasting_attach(c, &cli, &err);
+	if (r < 0) {
 		reply_failed(c, flow, 125, err.msg);
 		return;
 	}
@@ -53,6 +62,7 @@ static void on_exec_open(struct client *c, uint64_t flow)
 static void on_status(struct client *c)
 {
 	struct bottle *b = c->bottle;
+	const struct lasting *l = &b->lasting;
 	json_t *pids = json_object();
 	json_auto_t *status = NULL;
 	bb_auto_free char *text = NULL;
@@ -70,6 +80,10 @@ static void on_status(struct client *c)
 		"accel_why", b->accel.why, "started_ms", (json_int_t)b->started_ms, "memory_bytes",
 		(json_int_t)b->spec.memory_bytes, "jail", "seccomp", 1, "namespaces", b->namespaces,
 		"landlock", b->landlock > 0, "pids", pids);
+	if (status && l->porter)
+		(void)json_object_set_new(
+			status, "session",
+			json_pack("{s:b, s:b}", "tty", l->tty, "attached", l->client != NULL));
 	text = status ? json_dumps(status, JSON_COMPACT) : NULL;
 	if (text)
 		reply_text(c, IPC_STATUS_REPLY, text, strlen(text));
@@ -90,7 +104,9 @@ static void on_client_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	(void)peer;
 	switch ((int)msg->type) {
 	case IPC_EXEC_OPEN:
-		on_exec_open(c, msg->flow);
+	case IPC_MAIN_OPEN:
+	case IPC_ATTACH:
+		on_open(c, msg);
 		break;
 	case IPC_STATUS:
 		on_status(c);
@@ -122,7 +138,8 @@ static void on_client_dead(struct ipc_peer *peer, int why, const char *text, voi
 	ipc_peer_free(peer);
 	c->peer = NULL;
 	reload_client_gone(c);
-	if (c == &b->clients[0] && (b->spec.ephemeral || b->phase != BOTTLE_UP))
+	if (!lasting_client_gone(c) && c == &b->clients[0] &&
+	    (b->spec.ephemeral || b->phase != BOTTLE_UP))
 		bottle_end(b, "cli_gone");
 }
 

@@ -70,6 +70,7 @@ static int open_dirs(struct bottle *b, struct bb_err *err)
 	b->runtime_dir = paths_open_private(b->spec.runtime_dir, err);
 	if (b->runtime_dir < 0)
 		return b->runtime_dir;
+	(void)unlinkat(b->state_dir, STATE_EXIT_FILE, 0); /* of its life before */
 	b->log_fd = openat(b->state_dir, "host.log",
 			   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (b->log_fd < 0)

@@ -38,6 +38,7 @@ static void on_porter_exit(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (info.si_code != CLD_EXITED && b->phase != BOTTLE_ENDING)
 		bottle_record(b, "porter_died", "a porter was killed by a signal");
+	lasting_porter_gone(p);
 	porter_free(p); /* costs only its own use: the CLI sees end of file */
 }
 
@@ -48,7 +49,8 @@ static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	(void)peer;
 	if (msg->type == IPC_FAILED)
 		bb_log("porter: %.*s", (int)msg->u.text.text.len, (const char *)msg->u.text.text.p);
-	(void)p;
+	if (msg->type == IPC_EXIT)
+		lasting_exit(p, &msg->u.exit);
 }
 
 static void on_porter_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
@@ -125,7 +127,7 @@ static int porter_give_stream(struct bottle *b, struct porter *p, struct bb_err 
 	return r < 0 ? bb_err_set(err, r, "porter: %s", strerror(-r)) : 0;
 }
 
-static int porter_give_cli(struct porter *p, int *ret_cli, struct bb_err *err)
+int porters_give_cli(struct porter *p, int *ret_cli, struct bb_err *err)
 {
 	struct ipc_msg msg = { .type = IPC_PEER, .u.peer.role = IPC_ROLE_CLI };
 	int fds[2], r = ipc_pair(fds, err);
@@ -143,9 +145,11 @@ static int porter_give_cli(struct porter *p, int *ret_cli, struct bb_err *err)
 	return 0;
 }
 
-int porters_open(struct bottle *b, int *ret_cli, struct bb_err *err)
+int porters_open(struct bottle *b, bool lasting, int *ret_cli, struct porter **ret,
+		 struct bb_err *err)
 {
-	struct ipc_msg start = { .type = IPC_START, .fd = -1 };
+	static const struct ipc_msg start = { .type = IPC_START, .fd = -1 },
+				    last = { .type = IPC_LASTING, .fd = -1 };
 	struct porter *p = porter_slot(b);
 	int r;
 
@@ -156,12 +160,16 @@ int porters_open(struct bottle *b, int *ret_cli, struct bb_err *err)
 	if (r == 0)
 		r = porter_give_stream(b, p, err);
 	if (r == 0 && ret_cli)
-		r = porter_give_cli(p, ret_cli, err);
-	if (r == 0)
-		(void)ipc_peer_send(p->peer, &start);
-	else if (p->pid > 0)
+		r = porters_give_cli(p, ret_cli, err);
+	if (r < 0 && p->pid > 0)
 		(void)kill(p->pid, SIGKILL); /* its exit event frees the slot */
-	return r;
+	if (r < 0)
+		return r;
+	if (lasting)
+		(void)ipc_peer_send(p->peer, &last);
+	(void)ipc_peer_send(p->peer, &start);
+	*ret = p;
+	return 0;
 }
 
 void porters_release(struct bottle *b)

@@ -27,7 +27,7 @@ int cmd_exec(const struct cli_args *args)
 	char identity[STATE_IDENTITY_MAX];
 	struct bb_err err = { 0 };
 	bb_auto_close int control = launch_connect(args->operands[0], identity, &err);
-	int code = CLI_BROKEN, porter = control < 0 ? -1 : session_open(control, &err);
+	int code = CLI_BROKEN, porter = control < 0 ? -1 : session_open(control, &req, &err);
 
 	if (porter < 0 || session_run(control, porter, &req, &code, &err) < 0)
 		return failed(&err);

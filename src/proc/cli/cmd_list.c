@@ -118,6 +118,8 @@ static void print_entry(const json_t *e)
 	const json_t *resident = json_object_get(e, "resident_bytes");
 	const char *backend = json_string_value(json_object_get(e, "backend"));
 	const char *accel = json_string_value(json_object_get(e, "accel"));
+	const json_t *session = json_object_get(e, "session");
+	bool away = session && json_is_false(json_object_get(session, "attached"));
 	char up[32] = "-", memory[32] = "-";
 
 	if (started)
@@ -125,10 +127,10 @@ static void print_entry(const json_t *e)
 	if (resident)
 		(void)snprintf(memory, sizeof(memory), "%lldM",
 			       (long long)json_integer_value(resident) >> 20);
-	(void)printf("%-32s %-6s %-12s %-5s %-8s %7s %6lld  ",
+	(void)printf("%-32s %-8s %-12s %-5s %-8s %7s %6lld  ",
 		     json_string_value(json_object_get(e, "identity")),
-		     json_string_value(json_object_get(e, "status")), backend ? backend : "?",
-		     accel ? accel : "-", up, memory,
+		     away ? "detached" : json_string_value(json_object_get(e, "status")),
+		     backend ? backend : "?", accel ? accel : "-", up, memory,
 		     (long long)json_integer_value(json_object_get(e, "denied")));
 	print_label(e);
 }
@@ -152,7 +154,7 @@ int cmd_list(const struct cli_args *args)
 		return CLI_OK;
 	}
 	if (list.n)
-		(void)printf("%-32s %-6s %-12s %-5s %-8s %7s %6s  %s\n", "IDENTITY", "STATUS",
+		(void)printf("%-32s %-8s %-12s %-5s %-8s %7s %6s  %s\n", "IDENTITY", "STATUS",
 			     "BACKEND", "ACCEL", "UP", "MEMORY", "DENIED", "LABEL");
 	json_array_foreach(all, i, e)
 	{

@@ -307,7 +307,7 @@ static _Noreturn void run_quietly(int control, char *script)
 
 	if (nowhere < 0 || dup2(nowhere, 1) < 0 || dup2(nowhere, 2) < 0)
 		_exit(1);
-	porter = session_open(control, &ignored);
+	porter = session_open(control, NULL, &ignored);
 	_exit(porter < 0 || session_run(control, porter, &req, &code, &ignored) < 0 || code != 0);
 }
 

@@ -38,9 +38,14 @@ static int run_inside(const struct cli_args *args, const struct plan *p, const s
 	if (cli_has(args, OPT_WORKDIR))
 		req.cwd = cli_opt(args, OPT_WORKDIR);
 	req.user = cli_opt(args, OPT_USER);
-	req.no_tty = cli_has(args, OPT_NO_TTY);
+	req.no_tty = cli_has(args, OPT_NO_TTY) || cli_has(args, OPT_HEADLESS);
+	if (cli_has(args, OPT_DETACH))
+		req.kind = SESSION_DETACHED;
+	else if (p->lasting)
+		req.kind = session_kind_here(&req);
+	req.no_stdin = req.kind == SESSION_DETACHED && req.no_tty;
 	if (r == 0)
-		r = porter = session_open(control, err);
+		r = porter = session_open(control, &req, err);
 	if (r >= 0)
 		r = session_run(control, porter, &req, &code, err);
 	if (r < 0)
@@ -52,7 +57,7 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 		    bool unattended)
 {
 	char identity[STATE_IDENTITY_MAX];
-	struct bb_err err = { 0 }, ignored = { 0 };
+	struct bb_err err = { 0 };
 	copyin_auto struct copyin in = { 0 };
 	int control, code;
 
@@ -70,15 +75,9 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 		code = cli_error(exit_code_of(&err), "%s", err.msg);
 	else
 		code = run_inside(args, p, &in, argv, n_argv, control, &err);
-	if (p->keep_disk)
-		launch_sync(control);
-	if (launch_stop(control, &ignored) < 0)
-		(void)cli_error(0, "%s: %s", identity, ignored.msg);
-	(void)close(control);
-	if (p->keep_disk)
-		(void)fprintf(stderr, "kept: %s; to go on: bot-bottle resume %s\n", identity,
-			      identity);
-	return code;
+	if (code == SESSION_GOES_ON && cli_has(args, OPT_DETACH))
+		(void)printf("%s\n", identity);
+	return launch_finish(control, identity, p->keep_disk, code);
 }
 
 int cmd_run(const struct cli_args *args)
@@ -120,6 +119,7 @@ int cmd_start(const struct cli_args *args)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
 	if (plan_for_agent(args, has_agent ? args->operands[0] : picked, provide, &p, &err) < 0)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
+	p.lasting = true;
 	if (provide)
 		code = run_plan(args, &p, argv, provider_argv(&p, prompt, headless, argv),
 				headless);
@@ -178,6 +178,7 @@ int cmd_resume(const struct cli_args *args)
 	if (plan_again(args->cmd, meta, provide ? PLAN_PROVIDE : PLAN_COMMAND, &p, &err) < 0)
 		return cli_error(CLI_FAILED, "%s: %s", identity, err.msg);
 	p.resume = identity;
+	p.lasting = provide;
 	if (provide)
 		code = run_plan(args, &p, argv, provider_argv(&p, NULL, false, argv), false);
 	else if (n_argv == 0)

@@ -15,6 +15,7 @@ const struct cli_opt cli_opts[] = {
 	[OPT_CONSOLE] = { "console", NULL, "what the guest's kernel and init printed", false },
 	[OPT_CWD] = { "cwd", NULL, "copy the working directory to /workspace and start there",
 		      false },
+	[OPT_DETACH] = { "detach", NULL, "leave it running; `attach` comes back to it", false },
 	[OPT_FOLLOW] = { "follow", NULL, "go on as records are written", false },
 	[OPT_FROM] = { "from", "COMMIT", "begin with the disk that commit put aside", false },
 	[OPT_GITIGNORE] = { "gitignore", NULL, "with --cwd: what git ignores stays behind", false },
@@ -70,8 +71,11 @@ const struct cli_cmd cli_cmds[] = {
 	  "Lists all bottles, newest first: status, backend, accelerator, time since the start, "
 	  "memory\n"
 	  "that its processes have, refusals in its audit, label. Status: up, "
-	  "kept\n"
-	  "(ended, and resume can go on with it), ended.",
+	  "detached\n"
+	  "(up, and nobody is attached to what start runs in it), kept (ended, and resume can go "
+	  "on "
+	  "with\n"
+	  "it), ended.",
 	  OPTS(OPT_JSON), 0, 0, -1, cmd_list },
 	{ "stop", "[ID…]", "end running bottles",
 	  "Ends the bottles named, or the newest one. Its machine is killed, not shut down.",
@@ -134,11 +138,30 @@ const struct cli_cmd cli_cmds[] = {
 	  "its provider (claude, codex; claude where it names none), or CMD. The program's\n"
 	  "credential stays on the host; in the bottle it does what it likes. --prompt says what\n"
 	  "it is to do; with --headless it does that without a terminal and ends. On a terminal,\n"
-	  "without AGENT and --bottle, it asks which of the agents is meant.",
+	  "without AGENT and --bottle, it asks which of the agents is meant. ~. at the start of a "
+	  "line\n"
+	  "ends the bottle; ~d leaves it running, as does a terminal that goes away, and attach "
+	  "comes "
+	  "back.\n"
+	  "--detach leaves at once and prints the bottle's ID; the bottle ends when its command "
+	  "does.",
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
 	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_FROM, OPT_KEEP, OPT_LABEL, OPT_COLOR,
-	       OPT_HEADLESS, OPT_PROMPT, OPT_NO_TTY, OPT_YES),
+	       OPT_HEADLESS, OPT_PROMPT, OPT_DETACH, OPT_NO_TTY, OPT_YES),
 	  0, -1, -1, cmd_start },
+	{ "attach", "[ID]", "come back to what start runs in a bottle",
+	  "Connects this terminal to the session that start (or resume) has opened in the bottle "
+	  "ID, or\n"
+	  "in the newest that runs, shows the last that it said, up to 64 KiB, and has it draw its "
+	  "screen\n"
+	  "anew. Whoever had the session until now is told so and leaves. ~d at the start of a "
+	  "line "
+	  "leaves\n"
+	  "again, ~. ends the bottle. The exit code is that of what ran; also later, of a bottle "
+	  "that "
+	  "has\n"
+	  "ended meanwhile.",
+	  NO_OPTS, 0, 1, -1, cmd_attach },
 	{ "resume", "[ID] [-- CMD…]", "go on with a bottle that ended and kept its disk",
 	  "Starts the machine again on the disk of the bottle ID (the newest without ID), with "
 	  "the\n"

@@ -4,6 +4,7 @@
 #include "proc/cli/options.h"
 
 /** DOC: commands - one function per command; the table is commands.c. Each returns an exit code */
+int cmd_attach(const struct cli_args *args);
 int cmd_audit(const struct cli_args *args);
 int cmd_audit_verify(const struct cli_args *args);
 int cmd_check(const struct cli_args *args);

@@ -2,7 +2,7 @@
 /* completion: what a shell offers for the next word, from the tables that the parser reads */
 #include "proc/cli/commands.h"
 
-/* Names that stand in files: bottles of the operator's, and those that ran */
+/* Names that stand in files: bottles of the operator's, those that ran, and commits of them */
 #define BOTTLES "\"${BOT_BOTTLE_HOME:-$HOME/.bot-bottle}/bottles\""
 #define STATE   "\"${XDG_STATE_HOME:-$HOME/.local/state}/bot-bottle\""
 
@@ -33,6 +33,10 @@ static void print_bash(FILE *to)
 		    "= check ]; then\n"
 		    "\t\twords=$(cd " BOTTLES
 		    " 2>/dev/null && ls -- *.md 2>/dev/null | sed 's/\\.md$//')\n"
+		    "\telif [ \"$before\" = --from ] || [ \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" = "
+		    "'commit rm' "
+		    "]; then\n"
+		    "\t\twords=$(ls -- " STATE "/commits 2>/dev/null)\n"
 		    "\telif [ \"$before\" = --backend ]; then\n\t\twords='smolmachines docker'\n"
 		    "\telse case ${COMP_WORDS[1]} in\n",
 		    to);
@@ -42,7 +46,7 @@ static void print_bash(FILE *to)
 		(void)fputs("'\n", to);
 		if (takes_identity(c))
 			(void)fputs("\t\tcase $word in -*) ;; *) words=$(ls -- " STATE
-				    " 2>/dev/null) ;; esac\n",
+				    " 2>/dev/null | grep -vx commits) ;; esac\n",
 				    to);
 		(void)fputs("\t\t;;\n", to);
 	}
@@ -81,9 +85,15 @@ static void print_fish(FILE *to)
 				to,
 				"complete -c bot-bottle -f -n '__fish_seen_subcommand_from %s' "
 				"-a '(ls (set -q XDG_STATE_HOME; and echo $XDG_STATE_HOME; or echo "
-				"~/.local/state)/bot-bottle 2>/dev/null)'\n",
+				"~/.local/state)/bot-bottle 2>/dev/null | string match -v "
+				"commits)'\n",
 				c->name);
 	}
+	(void)fputs("complete -c bot-bottle -f -n '__fish_seen_subcommand_from run start; and "
+		    "__fish_prev_arg_in --from; or __fish_seen_subcommand_from commit; and "
+		    "__fish_seen_subcommand_from rm' -a '(ls (set -q XDG_STATE_HOME; and echo "
+		    "$XDG_STATE_HOME; or echo ~/.local/state)/bot-bottle/commits 2>/dev/null)'\n",
+		    to);
 }
 
 int cmd_completion(const struct cli_args *args)

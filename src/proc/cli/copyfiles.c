@@ -40,7 +40,7 @@ static int send_skips(int porter, struct bb_span names, struct bb_err *err)
 /* One COPY message to a new porter, and its answer */
 static int copy_run(int control, struct ipc_msg *msg, struct bb_span skip, struct bb_err *err)
 {
-	bb_auto_close int porter = session_open(control, err);
+	bb_auto_close int porter = session_open(control, NULL, err);
 	struct ipc_msg answer = { .fd = -1 };
 	uint8_t buf[IPC_MSG_MAX];
 	char text[600];

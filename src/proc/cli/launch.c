@@ -215,6 +215,27 @@ int launch_stop(int control, struct bb_err *err)
 	}
 }
 
+int launch_finish(int control, const char *identity, bool keep, int code)
+{
+	struct bb_err err = { 0 };
+
+	if (code == SESSION_GOES_ON) {
+		(void)close(control);
+		(void)fprintf(stderr, "%s goes on; to come back: bot-bottle attach %s\n", identity,
+			      identity);
+		return CLI_OK;
+	}
+	if (keep)
+		launch_sync(control);
+	if (launch_stop(control, &err) < 0)
+		(void)cli_error(0, "%s: %s", identity, err.msg);
+	(void)close(control);
+	if (keep)
+		(void)fprintf(stderr, "kept: %s; to go on: bot-bottle resume %s\n", identity,
+			      identity);
+	return code;
+}
+
 void launch_sync(int control)
 {
 	char *argv[] = { (char[]){ "timeout" }, (char[]){ "10" }, (char[]){ "sync" }, NULL };
@@ -226,7 +247,7 @@ void launch_sync(int control)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int code, porter = session_open(control, &ignored);
+		int code, porter = session_open(control, &req, &ignored);
 
 		_exit(porter < 0 || session_run(control, porter, &req, &code, &ignored) < 0);
 	}

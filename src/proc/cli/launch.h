@@ -37,6 +37,15 @@ void launch_sync(int control);
 /** launch_stop() - Ask it to end and wait until it has (5 s). Return: 0 or -errno with @err */
 BB_MUST_USE int launch_stop(int control, struct bb_err *err);
 
+/**
+ * launch_finish() - After the session of a bottle: sync it where its disk is @keep, end it
+ * @control:	closed
+ * @code:	of session_run(); with SESSION_GOES_ON the bottle is left as it is
+ *
+ * Return: exit code for the shell
+ */
+int launch_finish(int control, const char *identity, bool keep, int code);
+
 /** launch_meta() - What a bottle was made with. Return: 0 with a new reference, or -errno with @err
  */
 BB_MUST_USE int launch_meta(const char *identity, json_t **ret, struct bb_err *err);

@@ -37,6 +37,7 @@ struct plan {
 	uint32_t pids;
 	uint32_t boot_seconds;
 	bool ephemeral;
+	bool lasting; /* its session, where it has a terminal, goes on without us */
 	bool keep_disk;
 	bool jail_strict;
 	bool running;       /* for a bottle that runs: its environment is what it is */

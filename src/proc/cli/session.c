@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 
 #define QUEUE_MAX       (1u << 20)
 #define INTERRUPT_AGAIN 2000 /* ms */
@@ -30,6 +31,7 @@ struct session {
 	struct event *signals[5];
 	struct outlet out, errout;
 	bool tty;
+	bool lasting;
 	bool line_start; /* for the escape */
 	bool tilde;
 	bool finished;
@@ -65,7 +67,7 @@ static void on_outlet_writable(evutil_socket_t fd, short what, void *arg)
 	if (done < 0) {
 		o->broken = true; /* as a pipeline expects: the reader went, so do we */
 		(void)evbuffer_drain(o->queue, evbuffer_get_length(o->queue));
-		finish(o->session, 128 + SIGPIPE);
+		finish(o->session, o->session->lasting ? SESSION_GOES_ON : 128 + SIGPIPE);
 		return;
 	}
 	(void)evbuffer_drain(o->queue, (size_t)done);
@@ -109,6 +111,29 @@ static void wait_for_reason(struct session *s)
 		finish(s, 125);
 }
 
+/* What a full-screen program may have switched on, and will not switch off now */
+static void leave_screen(void)
+{
+	static const char off[] = "\033[?1049l\033[?25h\033[?1000l\033[?1002l\033[?1003l\033[?1004l"
+				  "\033[?1006l\033[?2004l\033[>4m\033[<u\033[0m\r\n";
+
+	(void)!write(STDOUT_FILENO, off, sizeof(off) - 1);
+}
+
+/* The session goes on without us */
+static void leave(struct session *s, const char *why)
+{
+	if (s->finished)
+		return;
+	if (s->tty)
+		leave_screen();
+	terminal_restore();
+	if (*why)
+		(void)fprintf(stderr, "bot-bottle: %s\n", why);
+	finish(s, SESSION_GOES_ON);
+	(void)event_base_loopbreak(s->base);
+}
+
 static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
 	struct session *s = arg;
@@ -130,6 +155,9 @@ static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		(void)snprintf(s->porter_said, sizeof(s->porter_said), "%.*s",
 			       (int)msg->u.text.text.len, (const char *)msg->u.text.text.p);
 		wait_for_reason(s);
+		break;
+	case IPC_DETACHED:
+		leave(s, "attached from elsewhere");
 		break;
 	default:
 		break;
@@ -154,8 +182,8 @@ static void send_simple(struct session *s, enum ipc_type type)
 }
 
 /*
- * "~." at the start of a line ends the session, "~~" is one tilde. Return: octets of @data to send,
- * with an escape taken out; sets finished at "~."
+ * "~." at the start of a line ends the session, "~d" leaves a lasting one, "~~" is one tilde.
+ * Return: octets of @data to send, with an escape taken out; sets finished at the first two
  */
 static size_t take_escapes(struct session *s, uint8_t *data, size_t len)
 {
@@ -168,6 +196,10 @@ static size_t take_escapes(struct session *s, uint8_t *data, size_t len)
 			s->tilde = false;
 			if (c == '.') {
 				finish(s, 130);
+				return n;
+			}
+			if (c == 'd' && s->lasting) {
+				leave(s, "");
 				return n;
 			}
 			if (c != '~')
@@ -195,6 +227,10 @@ static void on_stdin(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	if (n <= 0 && s->tty && s->lasting) {
+		leave(s, ""); /* the terminal is gone */
+		return;
+	}
 	if (n <= 0) {
 		(void)event_del(s->stdin_event);
 		send_simple(s, IPC_STDIN_EOF);
@@ -245,6 +281,10 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 	uint64_t now = bb_now_ms();
 
 	(void)what;
+	if (signo == SIGHUP && s->lasting) {
+		leave(s, "");
+		return;
+	}
 	if (signo == SIGHUP || (s->interrupted_ms && now - s->interrupted_ms < INTERRUPT_AGAIN)) {
 		finish(s, signo == SIGINT ? 130 : 128 + (int)signo);
 		(void)event_base_loopbreak(s->base);
@@ -308,6 +348,21 @@ static struct event_base *poll_base(void)
 	return base;
 }
 
+/* One that is detached at once has a terminal for whoever attaches to it */
+static bool has_tty(const struct session_request *req)
+{
+	switch (req->kind) {
+	case SESSION_DETACHED:
+		return !req->no_tty;
+	case SESSION_ATTACH:
+		return req->tty;
+	case SESSION_ENDS:
+	case SESSION_LASTS:
+		break;
+	}
+	return !req->no_tty && terminal_is_interactive();
+}
+
 static int session_init(struct session *s, int control, int porter,
 			const struct session_request *req)
 {
@@ -319,7 +374,8 @@ static int session_init(struct session *s, int control, int porter,
 		return -ENOMEM;
 	}
 	s->line_start = true;
-	s->tty = !req->no_tty && terminal_is_interactive();
+	s->tty = has_tty(req);
+	s->lasting = req->kind != SESSION_ENDS;
 	s->porter = ipc_peer_new(s->base, IPC_ROLE_CLI, IPC_ROLE_PORTER, porter, on_porter_msg,
 				 on_porter_dead, s);
 	if (!s->porter)
@@ -391,6 +447,9 @@ static char *request_json(const struct session *s, const struct session_request 
 		terminal_size(&rows, &cols);
 		(void)json_object_set_new(json, "tty",
 					  json_pack("{s:i, s:i}", "rows", rows, "cols", cols));
+		if (req->kind == SESSION_DETACHED &&
+		    (!term || !*term || !terminal_is_interactive()))
+			term = "xterm-256color";
 		if (term && *term)
 			(void)json_object_set_new(env, "TERM", json_string(term));
 	}
@@ -403,22 +462,55 @@ static int start_command(struct session *s, const struct session_request *req, s
 	struct ipc_msg msg = { .type = IPC_EXEC, .fd = -1 };
 
 	if (!text)
-		return bb_err_set(err, -EINVAL, "the command is not UTF-8");
+		if (!text)
+			return bb_err_set(err, -EINVAL, "the command is not UTF-8");
 	if (strlen(text) > IPC_DATA_MAX)
 		return bb_err_set(err, -E2BIG, "the command and its environment are over %d octets",
 				  IPC_DATA_MAX);
 	msg.u.data.data = BB_SPAN_STR(text);
 	(void)ipc_peer_send(s->porter, &msg);
+	return 0;
+}
+
+/* A program draws its screen anew when the size changes: twice, so that it does */
+static void draw_again(struct session *s)
+{
+	struct ipc_msg msg = { .type = IPC_RESIZE, .fd = -1 };
+
+	terminal_size(&msg.u.resize.rows, &msg.u.resize.cols);
+	msg.u.resize.rows++;
+	(void)ipc_peer_send(s->porter, &msg);
+	msg.u.resize.rows--;
+	(void)ipc_peer_send(s->porter, &msg);
+}
+
+static int read_stdin(struct session *s, const struct session_request *req, struct bb_err *err)
+{
 	if (req->no_stdin) {
 		send_simple(s, IPC_STDIN_EOF);
 		return 0;
 	}
+	if (req->kind == SESSION_DETACHED || (req->kind == SESSION_ATTACH && !req->tty))
+		return 0;
 	s->stdin_event = event_new(s->base, STDIN_FILENO, EV_READ | EV_PERSIST, on_stdin, s);
 	if (!s->stdin_event || event_add(s->stdin_event, NULL) < 0)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	if (s->tty)
 		terminal_raw();
 	return 0;
+}
+
+static int begin(struct session *s, const struct session_request *req, struct bb_err *err)
+{
+	int r = req->kind == SESSION_ATTACH ? 0 : start_command(s, req, err);
+
+	if (r == 0 && req->kind == SESSION_ATTACH && req->tty)
+		draw_again(s);
+	if (r == 0)
+		r = read_stdin(s, req, err);
+	if (r == 0 && req->kind == SESSION_DETACHED)
+		finish(s, SESSION_GOES_ON);
+	return r;
 }
 
 int session_run(int control, int porter, const struct session_request *req, int *ret_code,
@@ -430,9 +522,10 @@ int session_run(int control, int porter, const struct session_request *req, int 
 	if (r < 0)
 		(void)bb_err_set(err, r, "session: %s", strerror(-r));
 	else
-		r = start_command(&s, req, err);
+		r = begin(&s, req, err);
 	if (r == 0) {
-		(void)event_base_dispatch(s.base);
+		if (!s.finished)
+			(void)event_base_dispatch(s.base);
 		if (s.err.code)
 			r = bb_err_set(err, s.err.code, "%s", s.err.msg);
 		else
@@ -442,12 +535,24 @@ int session_run(int control, int porter, const struct session_request *req, int 
 	return r;
 }
 
-int session_open(int control, struct bb_err *err)
+enum session_kind session_kind_here(const struct session_request *req)
 {
-	struct ipc_msg ask = { .type = IPC_EXEC_OPEN, .fd = -1, .flow = 1 };
-	uint8_t buf[IPC_MSG_MAX];
-	int r = ipc_send(control, &ask, err);
+	return has_tty(req) ? SESSION_LASTS : SESSION_ENDS;
+}
 
+int session_open(int control, const struct session_request *req, struct bb_err *err)
+{
+	static const enum ipc_type types[] = { [SESSION_ENDS] = IPC_EXEC_OPEN,
+					       [SESSION_LASTS] = IPC_MAIN_OPEN,
+					       [SESSION_DETACHED] = IPC_MAIN_OPEN,
+					       [SESSION_ATTACH] = IPC_ATTACH };
+	struct ipc_msg ask = { .type = types[req ? req->kind : SESSION_ENDS], .fd = -1, .flow = 1 };
+	uint8_t buf[IPC_MSG_MAX];
+	int r;
+
+	if (ask.type == IPC_MAIN_OPEN)
+		ask.u.main_open.tty = has_tty(req);
+	r = ipc_send(control, &ask, err);
 	while (r == 0) {
 		struct ipc_msg msg = { .fd = -1 };
 

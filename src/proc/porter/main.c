@@ -65,8 +65,7 @@ static void on_ping(evutil_socket_t fd, short what, void *arg)
 	send_ping(arg);
 }
 
-/* Octets for the CLI, in pieces that fit a message */
-static void forward_data(struct porter *p, enum ipc_type type, struct bb_span data)
+void porter_data(struct porter *p, enum ipc_type type, struct bb_span data)
 {
 	while (data.len) {
 		size_t n = data.len > IPC_DATA_MAX ? IPC_DATA_MAX : data.len;
@@ -76,6 +75,13 @@ static void forward_data(struct porter *p, enum ipc_type type, struct bb_span da
 		data.p += n;
 		data.len -= n;
 	}
+}
+
+static void forward_data(struct porter *p, enum ipc_type type, struct bb_span data)
+{
+	if (p->last)
+		last_add(p->last, type, data);
+	porter_data(p, type, data);
 }
 
 static void on_guest_exit(struct porter *p, struct bb_span payload)
@@ -95,6 +101,9 @@ static void on_guest_exit(struct porter *p, struct bb_span payload)
 	msg.u.exit.signo = e.signal;
 	msg.u.exit.oom = e.oom;
 	p->done = true;
+	if (p->last)
+		(void)ipc_peer_send(p->bottled,
+				    &msg); /* a CLI may not be there to end the bottle */
 	porter_to_cli(p, &msg);
 }
 
@@ -298,21 +307,60 @@ static void on_cli_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		porter_fail(p, "no memory");
 }
 
+/* Whatever it held back comes on: read, kept, dropped */
+static void cli_gone(struct porter *p)
+{
+	ipc_peer_free(p->cli);
+	p->cli = NULL;
+	(void)bufferevent_enable(p->stream, EV_READ);
+	on_stream_read(p->stream, p);
+}
+
 static void on_peer_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 {
 	struct porter *p = arg;
 
-	(void)peer;
 	(void)why;
 	(void)text;
+	if (peer == p->cli && p->last && p->started && !p->done) {
+		cli_gone(p);
+		return;
+	}
 	(void)event_base_loopbreak(p->base); /* the guest sees end of file and ends the session */
+}
+
+/* Another CLI for a lasting session */
+static void on_next_cli(struct porter *p, int fd)
+{
+	if (p->cli) {
+		(void)ipc_peer_send(p->cli, &(struct ipc_msg){ .type = IPC_DETACHED, .fd = -1 });
+		cli_gone(p);
+	}
+	p->cli = ipc_peer_new(p->base, IPC_ROLE_PORTER, IPC_ROLE_CLI, fd, on_cli_msg, on_peer_dead,
+			      p);
+	if (!p->cli)
+		return; /* the descriptor is closed: that CLI sees end of file */
+	ipc_peer_on_drain(p->cli, on_cli_drain);
+	last_say(p->last, p);
 }
 
 static void on_bottled_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 {
+	struct porter *p = arg;
+
 	(void)peer;
-	(void)msg;
-	(void)arg; /* nothing comes after START */
+	switch ((int)msg->type) {
+	case IPC_PEER:
+		if (p->last && msg->u.peer.role == IPC_ROLE_CLI)
+			on_next_cli(p, BB_TAKE_FD(msg->fd));
+		break;
+	case IPC_POWEROFF:
+		if (!p->last && !p->copy && porter_frame(p, EXEC_TYPE_POWEROFF, NULL, 0) < 0)
+			(void)event_base_loopbreak(p->base);
+		break;
+	default:
+		break;
+	}
 }
 
 static int porter_init(struct porter *p, const struct ipc_boot *boot, struct bb_err *err)
@@ -322,6 +370,9 @@ static int porter_init(struct porter *p, const struct ipc_boot *boot, struct bb_
 	if (boot->fds[IPC_FD_STREAM] < 0)
 		return bb_err_set(err, -EINVAL, "no stream was given");
 	p->base = event_base_new();
+	p->last = boot->lasting ? last_new() : NULL;
+	if (boot->lasting && !p->last)
+		return bb_err_set(err, -ENOMEM, "no memory");
 	if (!p->base || evutil_make_socket_nonblocking(boot->fds[IPC_FD_STREAM]) < 0)
 		return bb_err_set(err, -ENOMEM, "no event loop");
 	p->stream = bufferevent_socket_new(p->base, boot->fds[IPC_FD_STREAM], 0);

@@ -11,13 +11,19 @@
  * Layer:     proc/porter
  * Trust:     every octet of the stream is the guest's: frames are decoded by wire/exec.h, archives
  *            by wire/tar.h; the CLI gets messages, never the guest's framing
- * Limits:    256 KiB waiting in each direction; past that the other side is not read
+ * Limits:    256 KiB waiting in each direction; past that the other side is not read. With no CLI
+ *            there, what comes is read, the last 64 KiB are kept, the rest is dropped
  *
- * Without a CLI it is the standing clock: one PING every ten seconds, with the host's time.
+ * Without a CLI it is the standing clock: one PING every ten seconds, with the host's time. A
+ * lasting session (IPC_LASTING) goes on without its CLI, and with the next one.
  */
 #define PORTER_QUEUE_MAX (256u << 10)
 
+/* Of a lasting session: so much of what was said is said again to the next CLI */
+#define PORTER_LAST_MAX (64u << 10)
+
 struct copy;
+struct last;
 struct skips;
 
 struct porter {
@@ -28,6 +34,7 @@ struct porter {
 	struct event *ping;
 	struct copy *copy;   /* NULL: a command */
 	struct skips *skips; /* NULL: nothing stays behind */
+	struct last *last;   /* NULL: the session ends with its CLI */
 	bool started;        /* EXEC or COPY was sent */
 	bool done;           /* EXIT or COPY_DONE was sent */
 };
@@ -41,6 +48,17 @@ void porter_to_cli(struct porter *p, const struct ipc_msg *msg);
 
 /** porter_fail() - Tell the CLI why this use ends, and end it */
 void porter_fail(struct porter *p, const char *text);
+
+/* last.c: a session that outlives its CLI */
+/** last_new() - Nothing said yet, or NULL without memory */
+struct last *last_new(void);
+/** last_add() - Keep it, and of what was before as much as there is room for */
+void last_add(struct last *l, enum ipc_type type, struct bb_span data);
+/** last_say() - All of it again, to the CLI that has just come */
+void last_say(const struct last *l, struct porter *p);
+
+/** porter_data() - Octets for the CLI, in pieces that fit a message */
+void porter_data(struct porter *p, enum ipc_type type, struct bb_span data);
 
 /* copy.c: archives in both directions */
 /** copy_start() - COPY_IN or COPY_OUT; takes @msg->fd. Return: 0 or -errno with @err */

@@ -14,7 +14,7 @@
 static const char *exe;
 static char top[64]; /* holds "in", what the guest may write to, and "out", what it may not */
 
-static void start(struct role *r, int *ret_stream)
+static void start_as(struct role *r, bool lasting, int *ret_stream)
 {
 	const struct timeval limit = { .tv_sec = 5 };
 	int fds[2];
@@ -24,9 +24,16 @@ static void start(struct role *r, int *ret_stream)
 	role_spawn(r, exe);
 	role_give_peer(r, IPC_ROLE_CLI);
 	role_give_fd(r, IPC_FD_STREAM, fds[1]);
+	if (lasting)
+		role_send(r->bottled, &(struct ipc_msg){ .type = IPC_LASTING, .fd = -1 });
 	role_send(r->bottled, &(struct ipc_msg){ .type = IPC_START, .fd = -1 });
 	assert_int_equal(role_recv(r, r->bottled), IPC_READY);
 	*ret_stream = fds[0];
+}
+
+static void start(struct role *r, int *ret_stream)
+{
+	start_as(r, false, ret_stream);
 }
 
 static void guest_says(int stream, enum exec_type type, const void *data, size_t len)
@@ -355,14 +362,19 @@ static void plain_archive_arrives(void **state)
 
 /* ---- commands ---- */
 
-static void begin_command(struct role *r, int *ret_stream)
+static void begin_as(struct role *r, bool lasting, int *ret_stream)
 {
-	start(r, ret_stream);
+	start_as(r, lasting, ret_stream);
 	role_send(
 		r->peers[IPC_ROLE_CLI],
 		&(struct ipc_msg){ .type = IPC_EXEC, .fd = -1, .u.data.data = BB_SPAN_STR("{}") });
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_PING);
+}
+
+static void begin_command(struct role *r, int *ret_stream)
+{
+	begin_as(r, false, ret_stream);
 }
 
 static void bad_frames_end_only_this_use(void **state)
@@ -434,6 +446,103 @@ static void silent_until_used(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+/* ---- sessions that outlive their CLI ---- */
+
+/* A line of 64 octets that ends in @n */
+static void guest_says_line(int stream, enum exec_type type, unsigned int n)
+{
+	char line[65];
+
+	(void)snprintf(line, sizeof(line), "%063u\n", n);
+	guest_says(stream, type, line, 64);
+}
+
+/* What the CLI of now is told, up to @last; @ret_first: the number that came first, @ret: octets */
+static void read_lines(struct role *r, unsigned int last, unsigned int *ret_first, size_t *ret)
+{
+	char want[65], end[65] = "";
+	bool first = true;
+
+	*ret = 0;
+	(void)snprintf(want, sizeof(want), "%063u\n", last);
+	while (strcmp(end, want) != 0) {
+		struct bb_span data;
+
+		assert_int_equal(role_recv(r, r->peers[IPC_ROLE_CLI]), IPC_STDOUT);
+		data = r->msg.u.data.data;
+		assert_true(data.len >= 64 && data.len % 64 == 0);
+		if (first)
+			*ret_first = (unsigned int)strtoul((const char *)data.p, NULL, 10);
+		first = false;
+		memcpy(end, data.p + data.len - 64, 64);
+		*ret += data.len;
+	}
+}
+
+static void a_session_outlives_its_cli(void **state)
+{
+	uint8_t payload[EXEC_EXIT_BYTES];
+	unsigned int first;
+	struct role r;
+	size_t octets;
+	int stream, before;
+
+	(void)state;
+	begin_as(&r, true, &stream);
+	guest_says_line(stream, EXEC_TYPE_STDOUT, 1);
+	read_lines(&r, 1, &first, &octets);
+	(void)close(r.peers[IPC_ROLE_CLI]);
+	for (unsigned int n = 2; n <= 5000; n++) /* 320 KiB with nobody there: none of it waits */
+		guest_says_line(stream, EXEC_TYPE_STDOUT, n);
+	role_give_peer(&r, IPC_ROLE_CLI);
+	read_lines(&r, 5000, &first, &octets);
+	/* as much as is kept, a whole line first; or more of it, where we came before its end */
+	assert_true(octets >= (64u << 10) - 64 && first > 2);
+
+	guest_says(stream, EXEC_TYPE_STDERR, "oh\n", 3);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_STDERR);
+	before = r.peers[IPC_ROLE_CLI]; /* it stays, and another one comes */
+	role_give_peer(&r, IPC_ROLE_CLI);
+	assert_int_equal(role_recv(&r, before), IPC_DETACHED);
+	assert_int_equal(role_recv(&r, before), IPC_NONE);
+	(void)close(before);
+	read_lines(&r, 5000, &first, &octets);
+	assert_int_equal(octets, (64u << 10) - 64);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_STDERR);
+	role_send(
+		r.peers[IPC_ROLE_CLI],
+		&(struct ipc_msg){ .type = IPC_STDIN, .fd = -1, .u.data.data = BB_SPAN_STR("x") });
+	assert_int_equal(host_said(stream), EXEC_TYPE_STDIN);
+
+	(void)close(r.peers[IPC_ROLE_CLI]);
+	r.peers[IPC_ROLE_CLI] = -1;
+	exec_exit_write(payload, &(struct exec_exit){ .code = 9 });
+	guest_says(stream, EXEC_TYPE_EXIT, payload, sizeof(payload));
+	assert_int_equal(role_recv(&r, r.bottled), IPC_EXIT);
+	assert_int_equal(r.msg.u.exit.code, 9);
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
+/* Only where bottled has said so */
+static void others_end_with_it(void **state)
+{
+	struct role r;
+	int stream;
+
+	(void)state;
+	begin_command(&r, &stream);
+	(void)close(r.peers[IPC_ROLE_CLI]);
+	r.peers[IPC_ROLE_CLI] = -1;
+	assert_int_equal(role_wait(&r), 0);
+	(void)close(stream);
+	start_as(&r, true, &stream); /* nor one that has not begun */
+	(void)close(r.peers[IPC_ROLE_CLI]);
+	r.peers[IPC_ROLE_CLI] = -1;
+	assert_int_equal(role_wait(&r), 0);
+	(void)close(stream);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +551,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(some_stay_behind),
 		cmocka_unit_test(plain_archive_arrives),
 		cmocka_unit_test(bad_frames_end_only_this_use),
+		cmocka_unit_test(a_session_outlives_its_cli),
+		cmocka_unit_test(others_end_with_it),
 		cmocka_unit_test(filter_is_in_place),
 		cmocka_unit_test(silent_until_used),
 	};
