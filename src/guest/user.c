@@ -98,32 +98,45 @@ static int load(const char *etc, const char *name, struct bb_buf *b, struct bb_e
 	return r;
 }
 
+bool user_pick(char *passwd, char *group, const char *who, struct user *ret)
+{
+	unsigned int uid = 0;
+	bool by_uid = parse_id(who, &uid), found = false;
+	struct user u = { .home = "/", .shell = "/bin/sh" };
+	char *line;
+
+	while (passwd && !found && (line = next_line(&passwd)))
+		found = take_passwd_line(line, who, by_uid, uid, &u);
+	if (!found && !by_uid)
+		return false;
+	if (!found) {
+		u.uid = uid;
+		u.gid = uid;
+		(void)snprintf(u.name, sizeof(u.name), "%u", uid);
+	}
+	while (group && (line = next_line(&group)))
+		take_group_line(line, &u);
+	*ret = u;
+	return true;
+}
+
+/* A file that is not there, or too long, is not read at all. A uid needs no entry */
 int user_find(const char *etc, const char *who, struct user *ret, struct bb_err *err)
 {
 	bb_auto_buf struct bb_buf passwd, group;
-	unsigned int uid = 0;
-	bool by_uid = parse_id(who, &uid), found = false;
-	struct bb_err ignored = { 0 };
-	struct user u;
-	char *text, *line;
+	struct bb_err no_passwd = { 0 }, no_group = { 0 };
+	bool have_passwd, have_group;
+	unsigned int uid;
 
 	bb_buf_init(&passwd, FILE_MAX_BYTES);
 	bb_buf_init(&group, FILE_MAX_BYTES);
-	if (load(etc, "passwd", &passwd, by_uid ? &ignored : err) < 0 && !by_uid)
-		return err->code;
-	for (text = (char *)passwd.p; text && !found && (line = next_line(&text));)
-		found = take_passwd_line(line, who, by_uid, uid, &u);
-	if (!found && !by_uid)
+	have_passwd = load(etc, "passwd", &passwd, &no_passwd) == 0;
+	if (!have_passwd && !parse_id(who, &uid))
+		return bb_err_set(err, no_passwd.code, "%s", no_passwd.msg);
+	have_group = load(etc, "group", &group, &no_group) == 0;
+	if (!user_pick(have_passwd ? (char *)passwd.p : NULL, have_group ? (char *)group.p : NULL,
+		       who, ret))
 		return bb_err_set(err, -ENOENT, "no user %s in the image", who);
-	if (!found) {
-		u = (struct user){ .uid = uid, .gid = uid, .home = "/", .shell = "/bin/sh" };
-		(void)snprintf(u.name, sizeof(u.name), "%u", uid);
-	}
-	ignored = (struct bb_err){ 0 };
-	if (load(etc, "group", &group, &ignored) == 0)
-		for (text = (char *)group.p; (line = next_line(&text));)
-			take_group_line(line, &u);
-	*ret = u;
 	return 0;
 }
 

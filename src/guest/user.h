@@ -33,6 +33,15 @@ struct user {
  */
 BB_MUST_USE int user_find(const char *etc, const char *who, struct user *ret, struct bb_err *err);
 
+/**
+ * user_pick() - user_find() in texts that are there already
+ * @passwd:	text of passwd, NULL = none; it and @group are written into
+ * @group:	text of group, NULL = none
+ *
+ * Return: false when there is no such user; @ret written on success
+ */
+BB_MUST_USE bool user_pick(char *passwd, char *group, const char *who, struct user *ret);
+
 /** user_become() - Groups, gid and uid for good. Return: 0 or -errno */
 BB_MUST_USE int user_become(const struct user *u);
 #endif

@@ -95,7 +95,7 @@ static void put(const char *dir, const char *name, const char *text)
 
 static void users(void **state)
 {
-	char dir[] = "/tmp/bb-user-XXXXXX", cmd[64];
+	char dir[] = "/tmp/bb-user-XXXXXX", cmd[128];
 	struct bb_err err = { 0 };
 	struct user u;
 
@@ -121,6 +121,13 @@ static void users(void **state)
 	assert_int_equal(user_find(dir, "bad", &u, &err), -ENOENT);
 	err = (struct bb_err){ 0 };
 	assert_int_equal(user_find(dir, "nobody-here", &u, &err), -ENOENT);
+	/* one that is too long is not read in part */
+	(void)snprintf(cmd, sizeof(cmd), "yes a:x:5:6::/:/x | head -c 1100000 >%s/passwd", dir);
+	assert_int_equal(system(cmd), 0);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(user_find(dir, "a", &u, &err), -ENOBUFS);
+	assert_int_equal(user_find(dir, "5", &u, &err), 0);
+	assert_string_equal(u.name, "5");
 	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	assert_int_equal(system(cmd), 0);
 }
