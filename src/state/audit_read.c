@@ -152,9 +152,21 @@ int audit_next(struct audit_reader *r, json_t **ret, struct bb_err *err)
 	return more;
 }
 
+/* jansson leaves DEL as it is, which is in texts only */
+static int put_ascii(const char *p, size_t len, void *arg)
+{
+	FILE *out = arg;
+
+	for (size_t i = 0; i < len; i++)
+		if ((p[i] == 0x7f ? fputs("\\u007f", out) : fputc(p[i], out)) < 0)
+			return -1;
+	return 0;
+}
+
 int audit_print_json(const json_t *record, FILE *out)
 {
-	if (json_dumpf(record, out, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 || fputc('\n', out) < 0)
+	if (json_dump_callback(record, put_ascii, out, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ||
+	    fputc('\n', out) < 0)
 		return -EIO;
 	return 0;
 }

@@ -50,7 +50,7 @@ void audit_close(struct audit_reader *reader);
  */
 BB_MUST_USE int audit_next(struct audit_reader *reader, json_t **ret, struct bb_err *err);
 
-/** audit_print_json() - One object on one line, ASCII only. Return: 0 or -errno */
+/** audit_print_json() - One object on one line, printable ASCII only. Return: 0 or -errno */
 BB_MUST_USE int audit_print_json(const json_t *record, FILE *out);
 
 /** audit_print_line() - For a person: time, verdict, kind, what, why. Return: 0 or -errno */

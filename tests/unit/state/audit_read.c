@@ -153,7 +153,7 @@ static void prints_safely(void **state)
 		"\"verdict\","
 		"\"verdict\":\"deny\",\"reason\":\"not_listed\",\"host\":\"ev\\u001b["
 		"31mil\\u009b\","
-		"\"method\":\"GET\",\"path\":\"/\\u000a\\u0000x\",\"port\":443,\"status\":403}";
+		"\"method\":\"GET\",\"path\":\"/\\u000a\\u0000x\x7f\",\"port\":443,\"status\":403}";
 	json_t *j = json_loads(line, JSON_ALLOW_NUL, NULL);
 	char *text;
 
@@ -161,12 +161,13 @@ static void prints_safely(void **state)
 	assert_non_null(j);
 	text = printed(j, audit_print_line);
 	assert_string_equal(text, "2026-01-02T03:04:05.006Z  deny   verdict  not_listed        "
-				  "GET ev\\x1b[31mil\\x9b:443/\\x0a\\x00x  status 403\n");
+				  "GET ev\\x1b[31mil\\x9b:443/\\x0a\\x00x\\x7f  status 403\n");
 	free(text);
 	text = printed(j, audit_print_json);
 	for (const char *c = text; c[1]; c++)
 		assert_true(*c >= 0x20 && *c < 0x7f);
 	assert_non_null(strstr(text, "\\u001B"));
+	assert_non_null(strstr(text, "x\\u007f\""));
 	free(text);
 	json_decref(j);
 }
