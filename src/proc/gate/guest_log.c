@@ -6,6 +6,7 @@
  */
 #include "base/io.h"
 #include "proc/gate/gate.h"
+#include "wire/guest_line.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -15,51 +16,35 @@ struct guest_log {
 	uint8_t line[LINE_MAX_BYTES];
 };
 
-static bool starts_with(struct bb_span s, const char *text)
-{
-	size_t n = strlen(text);
-
-	return s.len >= n && memcmp(s.p, text, n) == 0;
-}
-
-static void say_hello(struct gate *g, struct bb_span line)
+static void say_hello(struct gate *g, uint32_t version)
 {
 	struct ipc_msg msg = { .type = IPC_GUEST_HELLO, .fd = -1 };
-	uint32_t version = 0;
 
-	for (size_t i = 6; i < line.len && i < 12; i++) {
-		if (line.p[i] < '0' || line.p[i] > '9')
-			return;
-		version = version * 10 + (uint32_t)(line.p[i] - '0');
-	}
 	g->said_hello = true;
 	msg.u.guest_hello.version = version;
 	(void)ipc_peer_send(g->bottled, &msg);
 }
 
-static void say_probe(struct gate *g, struct bb_span line)
+static void say_probe(struct gate *g, bool ok, struct bb_span line)
 {
 	struct ipc_msg msg = { .type = IPC_GUEST_PROBE, .fd = -1 };
 
 	g->said_probe = true;
-	msg.u.guest_probe.ok = line.len == 8 && starts_with(line, "probe ok");
+	msg.u.guest_probe.ok = ok;
 	msg.u.guest_probe.text = line;
 	(void)ipc_peer_send(g->bottled, &msg);
 }
 
 static void on_line(struct guest_log *l, struct bb_span line)
 {
+	struct guest_line says = guest_line_decode(line);
 	struct gate *g = l->gate;
 
-	if (!g->said_hello && starts_with(line, "hello ")) {
-		say_hello(g, line);
-		return;
-	}
-	if (g->said_hello && !g->said_probe && starts_with(line, "probe ")) {
-		say_probe(g, line);
-		return;
-	}
-	if (bucket_take(&g->line_rate, bb_now_ms()))
+	if (says.kind == GUEST_LINE_HELLO && !g->said_hello)
+		say_hello(g, says.version);
+	else if (says.kind == GUEST_LINE_PROBE && g->said_hello && !g->said_probe)
+		say_probe(g, says.ok, line);
+	else if (bucket_take(&g->line_rate, bb_now_ms()))
 		gate_log_line(g, line);
 }
 
