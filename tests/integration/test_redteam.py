@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import product as products
+from conftest import both
 
 TREE = "data/redteam/bottle.md"
 
@@ -33,14 +34,16 @@ def suite(product, *args):
     return r.code, report["score"], {a["class"] + "/" + a["name"]: a for a in report["attacks"]}
 
 
-def test_every_attack_is_blocked(product):
-    code, score, attacks = suite(product)
+@both
+def test_every_attack_is_blocked(either, backend):
+    code, score, attacks = suite(either, "--backend", backend)
     bad = [a for a in attacks.values() if a["verdict"] not in ("blocked", "skipped")]
     assert not bad and code == 0, bad
-    assert score["blocked"] == score["attacks"] >= 70 and score["controls_failed"] == 0, score
+    vsock = {"network/other-vsock-ports", "network/other-cids"} if backend == "docker" else set()
+    assert score["blocked"] == score["attacks"] >= 70 - len(vsock) and score["controls_failed"] == 0, score
     skipped = {n for n, a in attacks.items() if a["verdict"] == "skipped"}
-    assert skipped <= {"dns/iodine", "dns/dns2tcp", "network/host-addresses"}, skipped
-    assert not [b for b in product.list() if b["status"] == "up" and b["identity"].startswith("redteam")]
+    assert vsock <= skipped <= vsock | {"dns/iodine", "dns/dns2tcp", "network/host-addresses"}, skipped
+    assert not [b for b in either.list() if b["status"] == "up" and b["identity"].startswith("redteam")]
 
 
 def test_what_gets_through_is_seen(weakened):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""attack.py CLASS NAME MARK PORT DECOY ADDRESSES: one attack; prints blocked, through or skip, and what was seen."""
+"""attack.py CLASS NAME MARK PORT DECOY ADDRESSES: one attack; prints blocked, unsent, through or skip, and what was seen."""
 import importlib
 import os
 import sys
@@ -15,6 +15,8 @@ def main():
         return "blocked", attack()
     except common.Through as e:
         return "through", e
+    except common.Unsent as e:
+        return "unsent", e
     except common.Skip as e:
         return "skip", e
     except ConnectionError as e:

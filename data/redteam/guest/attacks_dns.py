@@ -4,8 +4,9 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 
-from common import ALLOWED, DNS_PORT, MARK, Skip, Through, direct, https, read_exactly, refused, stream
+from common import ALLOWED, DNS_PORT, MARK, Skip, Through, Unsent, direct, https, read_exactly, refused, stream
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "NAPTR": 35,
          "DS": 43, "DNSKEY": 48, "TLSA": 52, "SVCB": 64, "HTTPS": 65, "ANY": 255, "CAA": 257, "TYPE65534": 65534}
@@ -64,6 +65,14 @@ def over_tcp():
 
 
 def other_resolver():
+    if not [l for l in open("/proc/net/route").read().splitlines()[1:] if not l.startswith("lo\t")]:
+        for server in ("8.8.8.8", "1.1.1.1"):
+            try:
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(query(name()), (server, 53))
+                raise Through("sent without a route")
+            except OSError as e:
+                why = os.strerror(e.errno)
+        raise Unsent(why)
     return ", ".join(sorted({judge(ask(query(name()), server, tcp)) for server in ("8.8.8.8", "1.1.1.1") for tcp in (False, True)}))
 
 
@@ -122,6 +131,7 @@ def flood():
                     answers += 1
             except OSError:
                 pass
+    time.sleep(1.1)  # denials of this second are only counted, those of the next attack must not be among them
     return "%d of 2000 answered, none with data" % answers
 
 

@@ -27,6 +27,10 @@ class Skip(Exception):
     pass
 
 
+class Unsent(Exception):
+    """Refused by the guest's own kernel, which has no way there: nobody else can have seen it."""
+
+
 def stream(port, timeout=10):
     """A stream to one of the host's own ports, past everything else in the guest."""
     if os.path.exists("/dev/vsock"):

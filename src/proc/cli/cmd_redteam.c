@@ -186,9 +186,11 @@ static void say_control(struct session *s, const struct redteam *r)
 
 static void attack(struct session *s)
 {
+	bool container = strcmp(s->plan.backend->name, "docker") == 0;
 	const struct redteam r = {
 		.identity = s->identity,
-		.user = strcmp(s->plan.backend->name, "docker") == 0 ? NULL : "root",
+		.user = container ? NULL : "root", /* a container has one user */
+		.container = container,
 		.secret = s->secret,
 		.token = s->token,
 		.addresses = s->addresses,

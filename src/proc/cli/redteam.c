@@ -15,6 +15,7 @@
 #define AUDIT_WAIT_MS  3000
 #define PAUSE_MS       50
 #define GUEST_DIR      "/tmp/redteam"
+#define UNSENT         "unsent\t" /* its kernel has no way there: nothing came as far as gate */
 #define CONTROL_SCRIPT "curl -sS -m 30 http://allowed.redteam.test/control-"
 
 const char *const redteam_verdict_str[] = {
@@ -229,6 +230,7 @@ static enum redteam_verdict take_word(struct redteam_attack *a, const char *outp
 		enum redteam_verdict verdict;
 	} words[] = { { "blocked\t", REDTEAM_BLOCKED },
 		      { "through\t", REDTEAM_THROUGH },
+		      { UNSENT, REDTEAM_BLOCKED },
 		      { "skip\t", REDTEAM_SKIPPED } };
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(words); i++) {
@@ -266,7 +268,7 @@ void redteam_run(const struct redteam *r, struct redteam_attack *a)
 	const char *argv[] = { "python3", GUEST_DIR "/attack.py", a->class, a->name, mark, port,
 			       decoy,     r->addresses,           NULL };
 	uint64_t from = capture_size(r->capture), began = bb_now_ms();
-	bool found;
+	bool found, unsent;
 
 	make_mark(mark, sizeof(mark));
 	(void)snprintf(port, sizeof(port), "%u", r->capture->port);
@@ -278,7 +280,8 @@ void redteam_run(const struct redteam *r, struct redteam_attack *a)
 		a->verdict = REDTEAM_UNCLEAR;
 		(void)snprintf(a->seen, sizeof(a->seen), "no answer in %d s", REDTEAM_TIMEOUT_S);
 	}
-	found = a->verdict != REDTEAM_BLOCKED || recorded(r->audit, a->reasons);
+	unsent = r->container && strncmp(output, UNSENT, strlen(UNSENT)) == 0;
+	found = a->verdict != REDTEAM_BLOCKED || unsent || recorded(r->audit, a->reasons);
 	if (strstr(output, r->token)) {
 		(void)snprintf(a->seen, sizeof(a->seen), "the bottle has the credential");
 		a->verdict = REDTEAM_THROUGH;

@@ -66,11 +66,13 @@ BB_MUST_USE int redteam_read(struct bb_span text, const char *only, struct redte
  * @identity:	the bottle
  * @user:	who attacks, NULL = the guest's default
  * @secret, @token: may never arrive, whatever the attack
+ * @container:	it has no way out but gate's sockets: what it could not even send has no record
  * @addresses:	the host's own, comma-separated
  * @audit:	open, at its end
  */
 struct redteam {
 	const char *identity, *user, *secret, *token, *addresses;
+	bool container;
 	struct capture *capture;
 	struct audit_reader *audit;
 };
