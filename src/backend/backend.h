@@ -60,7 +60,9 @@ struct backend_start {
  *		install qemu-system-x86") to @ret. Return: number of things missing, or -errno
  * @start:	Fork and exec the bottle's supervisor. Return: owned SOCK_SEQPACKET fd on which
  *		PROGRESS, BOTTLE_UP and BOTTLE_FAILED arrive (docs/protocol/ipc.md), or -errno
- * @forget:	Remove what an ended bottle may have left with an engine, or NULL
+ * @remarks:	What the operator should know before a start, a line each, or NULL
+ * @forget:	Remove what an ended bottle may have left with an engine, or NULL. Return: 0, or
+ *		-errno with @err when that cannot be known: the bottle's directories stay
  * @connect:	Reach a running bottle by its runtime directory. Return: owned fd, or -errno
  */
 struct backend {
@@ -68,7 +70,8 @@ struct backend {
 	bool legacy;
 	int (*missing)(char *ret, size_t size, struct bb_err *err);
 	int (*start)(const struct backend_start *start, struct bb_err *err);
-	void (*forget)(const char *identity);
+	void (*remarks)(char *ret, size_t size);
+	int (*forget)(const char *identity, struct bb_err *err);
 	int (*connect)(const char *runtime_dir, struct bb_err *err);
 };
 

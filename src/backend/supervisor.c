@@ -30,18 +30,21 @@ static const char *timezone_name(char link[static PATHS_MAX])
 	return zone ? zone + strlen("zoneinfo/") : "";
 }
 
-static int spec_memfd(const struct backend_start *s, const char *engine, struct bb_err *err)
+static int spec_memfd(const struct backend_start *s, const char *engine, json_t *options,
+		      struct bb_err *err)
 {
 	char link[PATHS_MAX];
+	json_auto_t *none = json_array();
 	json_auto_t *json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:O, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b, s:b}",
-		"engine", engine, "state_dir", s->state_dir, "runtime_dir", s->runtime_dir, "image",
-		s->image, "env", s->env, "upstream_ca_pem", s->upstream_ca_pem, "memory_bytes",
-		(json_int_t)s->memory_bytes, "disk_bytes", (json_int_t)s->disk_bytes, "cpus",
-		(json_int_t)s->cpus, "pids", (json_int_t)s->pids, "boot_seconds",
-		(json_int_t)s->boot_seconds, "accel", s->accel, "tz", timezone_name(link),
-		"ephemeral", s->ephemeral, "keep_disk", s->keep_disk, "jail_strict",
-		s->jail_strict);
+		"{s:s, s:O, s:s, s:s, s:s, s:O, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b, "
+		"s:b}",
+		"engine", engine, "engine_options", options ? options : none, "state_dir",
+		s->state_dir, "runtime_dir", s->runtime_dir, "image", s->image, "env", s->env,
+		"upstream_ca_pem", s->upstream_ca_pem, "memory_bytes", (json_int_t)s->memory_bytes,
+		"disk_bytes", (json_int_t)s->disk_bytes, "cpus", (json_int_t)s->cpus, "pids",
+		(json_int_t)s->pids, "boot_seconds", (json_int_t)s->boot_seconds, "accel", s->accel,
+		"tz", timezone_name(link), "ephemeral", s->ephemeral, "keep_disk", s->keep_disk,
+		"jail_strict", s->jail_strict);
 	bb_auto_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	int fd;
 
@@ -114,7 +117,10 @@ static void exec_with_few_variables(const char *path, char *const *argv)
 					     "DOCKER_CONTEXT",
 					     "DOCKER_CERT_PATH",
 					     "DOCKER_TLS_VERIFY",
-					     "CONTAINER_HOST" };
+					     "CONTAINER_HOST",
+					     "CONTAINERS_CONF",
+					     "CONTAINERS_STORAGE_CONF",
+					     "DBUS_SESSION_BUS_ADDRESS" };
 	char *env[BB_ARRAY_LEN(names) + 1] = { NULL };
 	size_t n = 0;
 
@@ -149,7 +155,7 @@ _Noreturn static void exec_bottled(const char *path, int sock)
 	_exit(127);
 }
 
-static int hand_over(int sock, const struct backend_start *s, const char *engine,
+static int hand_over(int sock, const struct backend_start *s, const char *engine, json_t *options,
 		     struct bb_err *err)
 {
 	static const enum ipc_blob_kind kinds[] = { IPC_BLOB_BOTTLE, IPC_BLOB_POLICY,
@@ -161,7 +167,7 @@ static int hand_over(int sock, const struct backend_start *s, const char *engine
 		bb_auto_close int fd = -1;
 
 		if (kinds[i] == IPC_BLOB_BOTTLE)
-			fd = spec_memfd(s, engine, err);
+			fd = spec_memfd(s, engine, options, err);
 		else if (kinds[i] == IPC_BLOB_POLICY)
 			fd = policy_to_memfd(s->policy, err);
 		else if (kinds[i] == IPC_BLOB_SECRETS)
@@ -176,7 +182,8 @@ static int hand_over(int sock, const struct backend_start *s, const char *engine
 	return r;
 }
 
-int supervisor_start(const struct backend_start *s, const char *engine, struct bb_err *err)
+int supervisor_start(const struct backend_start *s, const char *engine, json_t *options,
+		     struct bb_err *err)
 {
 	char path[PATHS_MAX];
 	int fds[2], r = paths_libexec("bottled", path, err);
@@ -191,7 +198,7 @@ int supervisor_start(const struct backend_start *s, const char *engine, struct b
 		exec_bottled(path, fds[1]);
 	(void)close(fds[1]);
 	r = pid < 0 ? bb_err_set(err, -errno, "fork: %s", strerror(errno))
-		    : hand_over(fds[0], s, engine, err);
+		    : hand_over(fds[0], s, engine, options, err);
 	if (r < 0) {
 		(void)close(fds[0]);
 		return r;

@@ -13,8 +13,9 @@
 /**
  * supervisor_start() - struct backend's start()
  * @engine:	"" for a virtual machine, else the container engine's program ("docker", a path)
+ * @options:	further arguments of its `run`, array of strings; borrowed, NULL: none
  */
-BB_MUST_USE int supervisor_start(const struct backend_start *s, const char *engine,
+BB_MUST_USE int supervisor_start(const struct backend_start *s, const char *engine, json_t *options,
 				 struct bb_err *err);
 /** supervisor_connect() - struct backend's connect() */
 BB_MUST_USE int supervisor_connect(const char *runtime_dir, struct bb_err *err);

@@ -170,7 +170,8 @@ static _Noreturn void child_main(const struct launch_env *env, const struct requ
 	child_stdio(p, req);
 	r = user_become(u);
 	if (r < 0)
-		child_fail(p->status[1], LAUNCH_FAILED, -r, "user");
+		child_fail(p->status[1], LAUNCH_FAILED, -r,
+			   r == -EPERM ? "--user in a container" : "user");
 	(void)umask(022);
 	if (!req->argv) {
 		(void)close_range(3, ~0u, 0);

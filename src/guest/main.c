@@ -316,13 +316,19 @@ static void set_up_supervision(struct init *in)
 /* The first thing the host hears of us */
 static void say_hello(struct init *in)
 {
+	struct bb_err err = { 0 };
+
 	for (int i = 0; i < 50 && in->log < 0; i++) {
 		in->log = host_connect(&in->link, HOST_PORT_LOG, false);
 		if (in->log < 0)
 			(void)usleep(20000);
 	}
-	if (in->log < 0 && in->link.dir)
-		_exit(1); /* gate is gone already, and nothing else would ever end this container */
+	/* gate is gone already, or out of reach; and nothing else would ever end this container */
+	if (in->log < 0 && in->link.dir) {
+		(void)bb_err_set(&err, in->log, "gate's socket %s/5001: %s", in->link.dir,
+				 strerror(-in->log));
+		give_up(in, &err);
+	}
 	if (in->log < 0)
 		say("port 5001: %s", strerror(-in->log));
 	log_line(in, "hello 1", 7);

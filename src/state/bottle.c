@@ -265,7 +265,8 @@ static int lock_soon(int state_fd, struct bb_err *err)
 	return r;
 }
 
-int state_bottle_remove(const struct paths *paths, const char *identity, struct bb_err *err)
+int state_bottle_remove(const struct paths *paths, const char *identity,
+			int (*forget)(const char *identity, struct bb_err *err), struct bb_err *err)
 {
 	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
 	bb_auto_close int pidfd = -1;
@@ -279,6 +280,8 @@ int state_bottle_remove(const struct paths *paths, const char *identity, struct 
 	r = lock_soon(b.state_fd, err);
 	if (r == 0 && b.runtime_fd >= 0)
 		r = state_lock(b.runtime_fd, err); /* else it is being started */
+	if (r == 0 && forget)
+		r = forget(identity, err);
 	if (r < 0)
 		return bb_err_wrap(err, "%s", identity);
 	state_runtime_remove(paths, identity);

@@ -1,19 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/docker/docker.h"
+#include "backend/docker/facts.h"
 #include "backend/supervisor.h"
 #include "base/io.h"
 #include "image/image.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define SAID_MAX 4096
-#define TAG_MAX  160
+#define SAID_MAX    4096
+#define INFO_MAX    (1u << 20)
+#define TAG_MAX     160
+#define ASK_SECONDS 30
+#define REMOVE_MS   10000
+
+/* Asked once: for the remarks before a start, and for the start */
+static struct engine_facts known;
+static bool is_known;
 
 int docker_find(char *ret, size_t size, struct bb_err *err)
 {
+	const char *asked = getenv("BOT_BOTTLE_ENGINE");
+
+	if (asked && *asked) {
+		if (*asked == '/'
+			    ? snprintf(ret, size, "%s", asked) < (int)size && access(ret, X_OK) == 0
+			    : bb_find_program(asked, ret, size))
+			return 0;
+		return bb_err_set(err, -ENOENT,
+				  "BOT_BOTTLE_ENGINE: no program '%.200s'; docker, podman, or a "
+				  "path",
+				  asked);
+	}
 	if (bb_find_program("docker", ret, size) || bb_find_program("podman", ret, size))
 		return 0;
 	return bb_err_set(err, -ENOENT,
@@ -21,21 +42,75 @@ int docker_find(char *ret, size_t size, struct bb_err *err)
 			  "apt-get install docker.io (or podman)");
 }
 
-_Noreturn static void exec_quietly(char *const *argv, int out)
+/* @said < 0: standard error is thrown away */
+_Noreturn static void exec_quietly(char *const *argv, int out, int said)
 {
-	int null = open("/dev/null", O_RDONLY);
+	int null = open("/dev/null", O_RDWR);
 
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(said < 0 ? null : said, 2) < 0)
 		_exit(127);
 	(void)execvp(argv[0], argv);
 	_exit(127);
 }
 
-/* Run a program to its end. @said: the last of what it printed. Return: its exit code, or -errno */
-static int run(char *const *argv, char said[static SAID_MAX], struct bb_err *err)
+/* Up to the end, or until @deadline (0: none) */
+static ssize_t read_until(int fd, char *at, size_t max, uint64_t deadline)
 {
+	for (;;) {
+		uint64_t now = bb_now_ms();
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int wait = !deadline ? -1 : deadline > now ? (int)(deadline - now) : 0;
+		int n = poll(&p, 1, wait);
+		ssize_t got = n == 1 ? read(fd, at, max) : -1;
+
+		if (got >= 0 || (n == 1 && errno != EINTR) || (n < 0 && errno != EINTR))
+			return got;
+		if (n == 0)
+			return -ETIMEDOUT;
+	}
+}
+
+/* The end of what there is to say says why */
+static size_t keep_end(char *text, size_t n, size_t max)
+{
+	if (n < max)
+		return n;
+	memmove(text, text + n - max / 2, max / 2);
+	return max / 2;
+}
+
+/**
+ * struct call - One call of the engine's program
+ * @seconds:	until it has to be over, 0: no limit
+ * @quiet:	standard error is not part of what it said
+ * @said:	the last @max octets of it, terminated
+ */
+struct call {
+	char *const *argv;
+	unsigned int seconds;
+	bool quiet;
+	char *said;
+	size_t max;
+};
+
+static ssize_t listen_to(const struct call *c, int fd)
+{
+	uint64_t deadline = c->seconds ? bb_now_ms() + c->seconds * 1000u : 0;
 	size_t n = 0;
+	ssize_t got;
+
+	while ((got = read_until(fd, c->said + n, c->max - 1 - n, deadline)) > 0)
+		n = keep_end(c->said, n + (size_t)got, c->max - 1);
+	while (n > 0 && c->said[n - 1] == '\n')
+		n--;
+	c->said[n] = '\0';
+	return got;
+}
+
+/* Return: its exit code, or -errno */
+static int call(const struct call *c, struct bb_err *err)
+{
 	int out[2], status = 0;
 	ssize_t got;
 	pid_t pid;
@@ -44,23 +119,28 @@ static int run(char *const *argv, char said[static SAID_MAX], struct bb_err *err
 		return bb_err_set(err, -errno, "pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0)
-		exec_quietly(argv, out[1]);
+		exec_quietly(c->argv, out[1], c->quiet ? -1 : out[1]);
 	(void)close(out[1]);
-	while (pid > 0 && ((got = read(out[0], said + n, SAID_MAX - 1 - n)) > 0 ||
-			   (got < 0 && errno == EINTR))) {
-		n += got > 0 ? (size_t)got : 0;
-		if (n == SAID_MAX - 1) /* the end says why */
-			n = SAID_MAX / 2, memmove(said, said + SAID_MAX - 1 - n, n);
-	}
+	got = pid > 0 ? listen_to(c, out[0]) : -1;
 	(void)close(out[0]);
-	while (n > 0 && said[n - 1] == '\n')
-		n--;
-	said[n] = '\0';
 	if (pid < 0)
 		return bb_err_set(err, -errno, "fork: %s", strerror(errno));
+	if (got == -ETIMEDOUT)
+		(void)kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (got == -ETIMEDOUT)
+		return bb_err_set(err, -ETIMEDOUT, "%s: the engine has not answered for %u s",
+				  c->argv[0], c->seconds);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run(char *const *argv, unsigned int seconds, char said[static SAID_MAX],
+	       struct bb_err *err)
+{
+	const struct call c = { .argv = argv, .seconds = seconds, .said = said, .max = SAID_MAX };
+
+	return call(&c, err);
 }
 
 /* Why the engine does not answer, from what its program says */
@@ -92,7 +172,7 @@ static int docker_missing(char *ret, size_t size, struct bb_err *err)
 		(void)snprintf(ret, size, "%s", none.msg);
 		return 1;
 	}
-	r = run((char *[]){ engine, (char[]){ "version" }, NULL }, said, err);
+	r = run((char *[]){ engine, (char[]){ "version" }, NULL }, ASK_SECONDS, said, err);
 	if (r > 0)
 		explain(engine, said, ret, size);
 	return r > 0 ? 1 : r;
@@ -113,7 +193,7 @@ static int find_image(const char *engine, const char *name, char tag[static TAG_
 		(void)snprintf(tag, TAG_MAX, "%s", name);
 		r = run((char *[]){ (char *)(uintptr_t)engine, (char[]){ "image" },
 				    (char[]){ "inspect" }, tag, NULL },
-			said, err);
+			ASK_SECONDS, said, err);
 		if (r > 0)
 			r = bb_err_set(err, -ENOENT,
 				       "image %.100s: neither ours (%s) nor the engine's", name,
@@ -125,32 +205,83 @@ static int find_image(const char *engine, const char *name, char tag[static TAG_
 	if (r == 0)
 		r = run((char *[]){ (char[]){ "sh" }, script, (char *)(uintptr_t)engine, tag,
 				    image.root_path, NULL },
-			said, err);
+			0, said, err);
 	return r > 0 ? bb_err_set(err, -EIO, "image %s: %.900s", name, said) : r;
+}
+
+static int learn(const char *engine, struct bb_err *err)
+{
+	bb_auto_free char *text = calloc(1, INFO_MAX);
+	const struct call c = {
+		.argv = (char *[]){ (char *)(uintptr_t)engine, (char[]){ "info" },
+				    (char[]){ "--format" }, (char[]){ "{{json .}}" }, NULL },
+		.seconds = ASK_SECONDS,
+		.quiet = true,
+		.said = text,
+		.max = INFO_MAX,
+	};
+	int r;
+
+	if (is_known)
+		return 0;
+	r = text ? call(&c, err) : bb_err_set(err, -ENOMEM, "no memory");
+	if (r > 0)
+		return bb_err_set(err, -EIO, "%s info: exit code %d", engine, r);
+	if (r == 0)
+		r = engine_facts_read(BB_SPAN_STR(text), &known, err);
+	is_known = r == 0;
+	return r;
+}
+
+static void docker_remarks(char *ret, size_t size)
+{
+	char engine[PATHS_MAX];
+	struct bb_err err = { 0 }; /* the start will say it */
+
+	*ret = '\0';
+	if (docker_find(engine, sizeof(engine), &err) == 0 && learn(engine, &err) == 0)
+		engine_remarks(&known, ret, size);
 }
 
 static int docker_start(const struct backend_start *start, struct bb_err *err)
 {
 	char engine[PATHS_MAX], tag[TAG_MAX];
 	struct backend_start s = *start;
+	json_auto_t *options = NULL;
 	int r = docker_find(engine, sizeof(engine), err);
 
 	if (r == 0)
+		r = learn(engine, err);
+	if (r == 0)
 		r = find_image(engine, start->image, tag, err);
+	options = r == 0 ? engine_options(&known) : NULL;
+	if (r == 0 && !options)
+		r = bb_err_set(err, -ENOMEM, "no memory");
 	s.image = tag;
-	return r < 0 ? r : supervisor_start(&s, engine, err);
+	return r < 0 ? r : supervisor_start(&s, engine, options, err);
 }
 
 /* Under its own name, which no other bottle has; --rm has mostly done it */
-static void docker_forget(const char *identity)
+static int docker_forget(const char *identity, struct bb_err *err)
 {
-	char engine[PATHS_MAX], said[SAID_MAX];
-	struct bb_err ignored = { 0 };
+	char engine[PATHS_MAX], said[SAID_MAX], why[1024];
+	uint64_t until = bb_now_ms() + REMOVE_MS;
+	struct bb_err none = { 0 };
+	int r;
 
-	if (docker_find(engine, sizeof(engine), &ignored) == 0)
-		(void)run((char *[]){ engine, (char[]){ "rm" }, (char[]){ "--force" },
-				      (char *)(uintptr_t)identity, NULL },
-			  said, &ignored);
+	if (docker_find(engine, sizeof(engine), &none) < 0)
+		return 0; /* whoever has taken it away has its containers, too */
+	do {              /* the engine may be at it, for --rm */
+		r = run((char *[]){ engine, (char[]){ "rm" }, (char[]){ "--force" },
+				    (char *)(uintptr_t)identity, NULL },
+			ASK_SECONDS, said, err);
+	} while (r > 0 && strstr(said, "already in progress") && bb_now_ms() < until &&
+		 usleep(100000) == 0);
+	if (r <= 0 || strstr(said, "No such container") || strstr(said, "no such container") ||
+	    strstr(said, "no container with"))
+		return r < 0 ? r : 0;
+	explain(engine, said, why, sizeof(why));
+	return bb_err_set(err, -EIO, "%s; a container may be left, so nothing is removed", why);
 }
 
 const struct backend backend_docker = {
@@ -158,6 +289,7 @@ const struct backend backend_docker = {
 	.legacy = true,
 	.missing = docker_missing,
 	.start = docker_start,
+	.remarks = docker_remarks,
 	.forget = docker_forget,
 	.connect = supervisor_connect,
 };

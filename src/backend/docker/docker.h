@@ -10,11 +10,12 @@
  * DNS filter and egress guard are those of the micro-VM. What is weaker: it shares the host's
  * kernel.
  *
- * The engine is driven by its own program: docker, else podman, as found in PATH; DOCKER_HOST and
- * contexts count as they do for that program.
+ * The engine is driven by its own program: that of BOT_BOTTLE_ENGINE (a name or a path), else
+ * docker, else podman, as found in PATH; DOCKER_HOST and contexts count as they do for it.
  *
  * Layer:     backend
- * Limits:    @disk_bytes is not enforced
+ * Limits:    @disk_bytes is not enforced; the engine has 30 seconds for an answer, except when it
+ *            takes an image
  */
 extern const struct backend backend_docker;
 

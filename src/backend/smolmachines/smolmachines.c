@@ -29,7 +29,7 @@ static int smol_start(const struct backend_start *start, struct bb_err *err)
 	int r = image_open(start->image, &image,
 			   err); /* bottled opens it for itself: say so early */
 
-	return r < 0 ? r : supervisor_start(start, "", err);
+	return r < 0 ? r : supervisor_start(start, "", NULL, err);
 }
 
 const struct backend backend_smolmachines = {

@@ -204,6 +204,8 @@ void bottle_guest_hello(struct bottle *b, uint32_t version)
 		return;
 	}
 	bottle_record(b, "hello", *b->spec.engine ? "container" : vmm_accel_str[b->accel.accel]);
+	if (*b->spec.engine)
+		engine_hello(b);
 	b->phase = BOTTLE_GUEST;
 	bottle_timer(b, GUEST_TIMEOUT_S);
 }

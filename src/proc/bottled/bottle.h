@@ -6,6 +6,7 @@
 #include "ipc/reload.h"
 #include "proc/bottled/spec.h"
 #include "vmm/vmm.h"
+#include <signal.h>
 #include <sys/types.h>
 
 /**
@@ -180,6 +181,10 @@ BB_MUST_USE int engine_prepare(struct bottle *b, char ***ret_argv, struct bb_err
 /** engine_command() - The engine's command line alone */
 BB_MUST_USE int engine_command(struct bottle *b, char ***ret_argv, struct bb_err *err);
 void engine_command_free(char **argv);
+/** engine_hello() - The guest has its settings: the environment in them is on no file any more */
+void engine_hello(struct bottle *b);
+/** engine_explain() - Why the container, or the engine's program, ended. @info: of waitid() */
+void engine_explain(struct bottle *b, const siginfo_t *info, struct bb_err *why);
 /** engine_remove() - Remove the container, if it is still there, and what it saw */
 void engine_remove(struct bottle *b);
 

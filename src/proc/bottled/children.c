@@ -107,7 +107,9 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 	c->dead = true;
 	if (c->bottle->phase == BOTTLE_ENDING)
 		return;
-	if (info.si_code == CLD_EXITED)
+	if (c->role == IPC_ROLE_VMM && *c->bottle->spec.engine)
+		engine_explain(c->bottle, &info, &why);
+	else if (info.si_code == CLD_EXITED)
 		(void)bb_err_set(&why, -ECHILD, "%s exited with %d", ipc_role_str[c->role],
 				 info.si_status);
 	else

@@ -6,6 +6,7 @@
  * Its PID 1 is our guest program and ends when gate is gone, and with PID 1 all else in it.
  */
 #include "base/io.h"
+#include "base/log.h"
 #include "proc/bottled/bottle.h"
 #include "proc/bottled/guest_config.h"
 #include "proc/bottled/java_trust.h"
@@ -25,6 +26,7 @@
 #define GUEST      "/bottle-guest"
 #define ARGS_MAX   64
 #define PEM_MAX    (4u << 20)
+#define SAID_MAX   400
 #define REMOVE_MS  10000
 #define GUEST_USER "1000:1000"
 
@@ -139,6 +141,15 @@ static int put_files(struct bottle *b, struct bb_err *err)
 	return r == 0 ? put(dir, "hosts", bb_buf_span(&hosts), err) : r;
 }
 
+void engine_hello(struct bottle *b)
+{
+	struct bb_err err = { 0 };
+	bb_auto_close int dir = open_shared(b, &err);
+
+	if (dir < 0 || unlinkat(dir, "config.json", 0) < 0)
+		bb_log("config.json stays: %s", dir < 0 ? err.msg : strerror(errno));
+}
+
 /* ---- the container ---- */
 
 struct args {
@@ -189,14 +200,13 @@ static void confine(struct args *a)
 	arg(a, "--user=" GUEST_USER);
 	/* so that PID 1 serves 127.0.0.1:53 as that user; in a network namespace of its own */
 	arg(a, "--sysctl=net.ipv4.ip_unprivileged_port_start=0");
-	/* SELinux would keep the container from the sockets */
-	if (access("/sys/fs/selinux/enforce", F_OK) == 0)
-		arg(a, "--security-opt=label=disable");
 }
 
 static void make_args(struct args *a, const struct bottle *b, const char *guest)
 {
 	const char *id = b->spec.policy.identity;
+	const json_t *option;
+	size_t i;
 
 	arg(a, "%s", b->spec.engine);
 	arg(a, "run");
@@ -208,6 +218,10 @@ static void make_args(struct args *a, const struct bottle *b, const char *guest)
 	arg(a, "--pull=never");
 	confine(a);
 	limits(a, &b->spec);
+	json_array_foreach(b->spec.engine_options, i, option)
+	{
+		arg(a, "%s", json_string_value(option));
+	}
 	mount_arg(a, b, "", "/bottle");
 	mount_arg(a, b, "resolv.conf", "/etc/resolv.conf");
 	mount_arg(a, b, "hosts", "/etc/hosts");
@@ -260,12 +274,66 @@ void engine_command_free(char **argv)
 
 /* ---- the end ---- */
 
-static void wait_for(pid_t pid, int pidfd)
+/* The last of what the engine and PID 1 have printed; recorder takes a moment to write it */
+static void console_end(const struct bottle *b, char ret[static SAID_MAX])
 {
-	uint64_t until = bb_now_ms() + REMOVE_MS;
-	struct timespec pause = { .tv_nsec = 5000000 };
+	bb_auto_close int fd =
+		openat(b->state_dir, "console.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	off_t size = 0, before = 0;
+	ssize_t n;
 
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
+	for (int i = 0; fd >= 0 && i < 30 && (size == 0 || size != before); i++) {
+		(void)usleep(10000);
+		before = size;
+		size = lseek(fd, 0, SEEK_END);
+	}
+	n = size > 0 ? pread(fd, ret, SAID_MAX - 1, size < SAID_MAX ? 0 : size - SAID_MAX + 1) : 0;
+	while (n > 0 && ret[n - 1] == '\n')
+		n--;
+	ret[n < 0 ? 0 : n] = '\0';
+	for (char *c = ret; *c; c++) {
+		if (*c == '\n')
+			*c = ' ';
+	}
+}
+
+/* What a container says, or the engine of it, that does not see this machine's files */
+static bool is_elsewhere(const char *said)
+{
+	return strstr(said, "bot-bottle: guest:") || strstr(said, "source path does not exist") ||
+	       strstr(said, "statfs ");
+}
+
+void engine_explain(struct bottle *b, const siginfo_t *info, struct bb_err *why)
+{
+	bool exited = info->si_code == CLD_EXITED;
+	char said[SAID_MAX];
+
+	if (b->phase == BOTTLE_UP) {
+		(void)bb_err_set(why, -ECHILD, "the container ended, or its engine (%s %s %d)",
+				 b->spec.engine, exited ? "exited with" : "was killed by signal",
+				 info->si_status);
+		return;
+	}
+	console_end(b, said);
+	if (is_elsewhere(said))
+		(void)bb_err_set(why, -ECHILD,
+				 "the engine does not see this host's files and sockets: it has to "
+				 "run on this machine, not elsewhere or in a virtual machine: %s",
+				 said);
+	else
+		(void)bb_err_set(why, -ECHILD, "the container did not start (%s %d): %s",
+				 exited ? "exit code" : "killed by signal", info->si_status, said);
+}
+
+/* Return: exit code, or -1 when there was none until @until */
+static int wait_for(pid_t pid, int pidfd, uint64_t until)
+{
+	struct timespec pause = { .tv_nsec = 5000000 };
+	int status = 0;
+	pid_t r;
+
+	while ((r = waitpid(pid, &status, WNOHANG)) == 0) {
 		if (bb_now_ms() > until) {
 			(void)kill(pid, SIGKILL);
 			(void)waitpid(pid, NULL, 0);
@@ -274,22 +342,42 @@ static void wait_for(pid_t pid, int pidfd)
 		(void)nanosleep(&pause, NULL);
 	}
 	(void)close(pidfd);
+	return r == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void engine_remove(struct bottle *b)
+static int engine_call(struct bottle *b, const char *verb, const char *option, uint64_t until)
 {
-	char *argv[] = { (char *)(uintptr_t)b->spec.engine, (char[]){ "rm" }, (char[]){ "--force" },
-			 (char *)(uintptr_t)b->spec.policy.identity, NULL };
+	char *argv[] = { (char *)(uintptr_t)b->spec.engine, (char *)(uintptr_t)verb,
+			 (char *)(uintptr_t)option, (char *)(uintptr_t)b->spec.policy.identity,
+			 NULL };
 	struct spawn s = {
 		.path = b->spec.engine, .argv = argv, .log_fd = b->log_fd, .operators = true
 	};
 	struct bb_err err = { 0 };
-	bb_auto_close int dir = -1;
 	int pidfd = -1;
 	pid_t pid = spawn_child(&s, &pidfd, &err);
 
-	if (pid > 0)
-		wait_for(pid, pidfd);
+	return pid > 0 ? wait_for(pid, pidfd, until) : -1;
+}
+
+/* The engine may be at it already, for --rm, and refuses then: until it knows of none */
+static void remove_container(struct bottle *b)
+{
+	uint64_t until = bb_now_ms() + REMOVE_MS;
+
+	while (engine_call(b, "rm", "--force", until) != 0) {
+		if (engine_call(b, "inspect", "--format={{.State.Status}}", until) != 0 ||
+		    bb_now_ms() > until)
+			break;
+		(void)usleep(50000);
+	}
+}
+
+void engine_remove(struct bottle *b)
+{
+	bb_auto_close int dir = -1;
+
+	remove_container(b);
 	dir = openat(b->runtime_dir, SHARED, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	for (size_t i = 0; i < BB_ARRAY_LEN(ports) && dir >= 0; i++)
 		(void)unlinkat(dir, ports[i], 0);

@@ -39,29 +39,38 @@ static int unpack(struct spec *s, struct bb_err *err)
 {
 	json_int_t memory, disk, cpus, pids, boot;
 	int ephemeral, keep, strict;
-	json_t *env;
+	json_t *env, *options;
 	json_error_t je;
 	const char *key;
 	json_t *value;
+	size_t i;
 
-	if (json_unpack_ex(s->json, &je, JSON_STRICT,
-			   "{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, "
-			   "s:b, s:b}",
-			   "engine", &s->engine, "state_dir", &s->state_dir, "runtime_dir",
-			   &s->runtime_dir, "image", &s->image, "env", &env, "upstream_ca_pem",
-			   &s->upstream_ca_pem, "memory_bytes", &memory, "disk_bytes", &disk,
-			   "cpus", &cpus, "pids", &pids, "boot_seconds", &boot, "accel", &s->accel,
-			   "tz", &s->tz, "ephemeral", &ephemeral, "keep_disk", &keep, "jail_strict",
-			   &strict) < 0)
+	if (json_unpack_ex(
+		    s->json, &je, JSON_STRICT,
+		    "{s:s, s:o, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, "
+		    "s:b, s:b}",
+		    "engine", &s->engine, "engine_options", &options, "state_dir", &s->state_dir,
+		    "runtime_dir", &s->runtime_dir, "image", &s->image, "env", &env,
+		    "upstream_ca_pem", &s->upstream_ca_pem, "memory_bytes", &memory, "disk_bytes",
+		    &disk, "cpus", &cpus, "pids", &pids, "boot_seconds", &boot, "accel", &s->accel,
+		    "tz", &s->tz, "ephemeral", &ephemeral, "keep_disk", &keep, "jail_strict",
+		    &strict) < 0)
 		return bb_err_set(err, -EINVAL, "bottle settings: %s", je.text);
 	if (memory < (64 << 20) || disk < (16 << 20) || cpus < 1 || cpus > 64 || pids < 16 ||
-	    pids > (1 << 22) || boot < 10 || boot > 600 || !json_is_object(env))
+	    pids > (1 << 22) || boot < 10 || boot > 600 || !json_is_object(env) ||
+	    !json_is_array(options) || json_array_size(options) > SPEC_OPTIONS_MAX)
 		return bb_err_set(err, -EINVAL, "bottle settings: a number is out of range");
 	json_object_foreach(env, key, value)
 	{
 		if (!json_is_string(value))
 			return bb_err_set(err, -EINVAL, "bottle settings: env.%.60s", key);
 	}
+	json_array_foreach(options, i, value)
+	{
+		if (!json_is_string(value))
+			return bb_err_set(err, -EINVAL, "bottle settings: engine_options");
+	}
+	s->engine_options = options;
 	s->memory_bytes = (uint64_t)memory;
 	s->disk_bytes = (uint64_t)disk;
 	s->cpus = (uint32_t)cpus;

@@ -4,6 +4,8 @@
 #include "policy/policy.h"
 #include <jansson.h>
 
+#define SPEC_OPTIONS_MAX 8
+
 /**
  * DOC: spec - how to run this bottle: IPC_BLOB_BOTTLE, written by the backend, read by bottled
  *
@@ -13,13 +15,14 @@
  * Ownership: spec_release() frees everything; @json keeps the strings alive
  *
  * One JSON object with every key: engine ("" for a virtual machine, else the path of docker or
- * podman), state_dir, runtime_dir, image, env (object of strings),
- * upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, boot_seconds, accel, ephemeral, keep_disk,
- * jail_strict, tz.
+ * podman), engine_options (at most SPEC_OPTIONS_MAX strings), state_dir, runtime_dir, image, env
+ * (object of strings), upstream_ca_pem, memory_bytes, disk_bytes, cpus, pids, boot_seconds, accel,
+ * ephemeral, keep_disk, jail_strict, tz.
  */
 struct spec {
 	json_t *json;
 	const char *engine;
+	const json_t *engine_options;
 	const char *state_dir;
 	const char *runtime_dir;
 	const char *image;

@@ -108,13 +108,12 @@ static long parse_days(const char *text)
 }
 
 /* Where bottled was killed an engine may still have what it started */
-static void forget_container(const struct state_entry *e)
+static int remove_one(const struct paths *paths, const struct state_entry *e, struct bb_err *err)
 {
 	const char *name = json_string_value(json_object_get(e->meta, "backend"));
 	const struct backend *backend = name ? backend_find(name) : NULL;
 
-	if (backend && backend->forget)
-		backend->forget(e->identity);
+	return state_bottle_remove(paths, e->identity, backend ? backend->forget : NULL, err);
 }
 
 int cmd_cleanup(const struct cli_args *args)
@@ -146,8 +145,7 @@ int cmd_cleanup(const struct cli_args *args)
 
 		if (list.entries[i].pid || list.entries[i].created_ms > limit)
 			continue;
-		forget_container(&list.entries[i]);
-		if (state_bottle_remove(&paths, list.entries[i].identity, &one) < 0)
+		if (remove_one(&paths, &list.entries[i], &one) < 0)
 			code = failed(&one); /* -EBUSY: it came alive meanwhile */
 	}
 	return code;

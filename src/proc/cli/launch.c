@@ -129,8 +129,10 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 	memcpy(p->policy.identity, b.identity, STATE_IDENTITY_MAX);
 	state_alias(b.identity, &p->policy.alias);
 	control = p->backend->start(&start, err);
-	if (control < 0)
+	if (control < 0) {
+		state_runtime_remove(&p->paths, b.identity); /* nobody is there to do it */
 		return control;
+	}
 	r = wait_up(control, err);
 	if (r < 0) {
 		(void)close(control);

@@ -233,7 +233,12 @@ void cli_print_man(FILE *to)
 		".SH EXIT STATUS\nThe command's own status for start, run and exec (127 not found, "
 		"128+n killed by signal n); 1 failed before the machine started, bad manifest, "
 		"or no at the preflight; 2 usage; 3 check \\-\\-url refused; 125 the machine or "
-		"a guard failed; 130 interrupted.\n.SH FILES\n~/.bot\\-bottle/bottles, "
+		"a guard failed; 130 interrupted.\n.SH ENVIRONMENT\nBOT_BOTTLE_BACKEND: "
+		"smolmachines or "
+		"docker, where no \\-\\-backend is given. BOT_BOTTLE_ENGINE: the program that the "
+		"docker backend drives, by name or path, in place of docker, else podman. "
+		"DOCKER_HOST, DOCKER_CONTEXT, CONTAINER_HOST: as that program takes them.\n.SH "
+		"FILES\n~/.bot\\-bottle/bottles, "
 		"~/.bot\\-bottle/agents, ~/.bot\\-bottle/config.yaml; BOT_BOTTLE_HOME replaces "
 		"~/.bot\\-bottle.\n",
 		to);

@@ -169,7 +169,7 @@ static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err
 		p->image = strdup(cli_opt(args, OPT_IMAGE));
 	}
 	p->keep_disk = cli_has(args, OPT_KEEP);
-	if (r == 0 && p->keep_disk && p->backend->legacy)
+	if (r == 0 && p->keep_disk && p->backend->legacy && !p->running)
 		r = bb_err_set(
 			err, -EINVAL,
 			"--keep: the %s backend keeps nothing, a container is removed at its "

@@ -71,6 +71,15 @@ static void print_secrets(const struct plan *p)
 		(void)fputc('\n', stderr);
 }
 
+static void print_remarks(const struct backend *backend)
+{
+	char text[1024], *save = NULL;
+
+	backend->remarks(text, sizeof(text));
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+		(void)fprintf(stderr, "  %s\n", l);
+}
+
 void plan_print(const struct plan *p)
 {
 	struct vmm_accel_choice accel;
@@ -89,6 +98,8 @@ void plan_print(const struct plan *p)
 			    "that is "
 			    "out\n",
 			    stderr);
+	if (p->backend->remarks)
+		print_remarks(p->backend);
 	if (p->backend->legacy && p->policy.n_tcp)
 		(void)fputs(
 			"  warning: egress.tcp and transparent need rules that a container cannot "

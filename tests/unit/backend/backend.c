@@ -111,7 +111,19 @@ static void docker_says_what_is_missing(void **state)
 		if (cases[i].want && !strstr(text, cases[i].want))
 			fail_msg("%s: %s", cases[i].says, text);
 	}
+	/* another one by name or path; one that is not there is not replaced by one that is */
 	(void)snprintf(file, sizeof(file), "%s/docker", dir);
+	put_engine(dir, "");
+	assert_int_equal(setenv("BOT_BOTTLE_ENGINE", file, 1), 0);
+	assert_int_equal(docker->missing(text, sizeof(text), &err), 0);
+	assert_int_equal(setenv("BOT_BOTTLE_ENGINE", "podman-not-here", 1), 0);
+	assert_int_equal(docker->missing(text, sizeof(text), &err), 1);
+	assert_non_null(strstr(text, "BOT_BOTTLE_ENGINE: no program 'podman-not-here'"));
+	assert_int_equal(setenv("BOT_BOTTLE_ENGINE", "/nonexistent/docker", 1), 0);
+	assert_int_equal(docker->missing(text, sizeof(text), &err), 1);
+	assert_int_equal(setenv("BOT_BOTTLE_ENGINE", "", 1), 0); /* empty = unset */
+	assert_int_equal(docker->missing(text, sizeof(text), &err), 0);
+	assert_int_equal(unsetenv("BOT_BOTTLE_ENGINE"), 0);
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(rmdir(dir), 0);
 	assert_int_equal(setenv("PATH", path, 1), 0);
