@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 
+from engine import Engine  # noqa: E402
 from internet import Internet  # noqa: E402
 import product as products  # noqa: E402
 
@@ -74,11 +75,55 @@ def product(workdir, internet, exe, user_cache):
 
 
 @pytest.fixture(scope="session")
-def bottle(product):
+def vm_bottle(product):
     """One boot that many assertions share."""
     b = product.bottle("--bottle", "demo")
     yield b
     b.close()
+
+
+@pytest.fixture(scope="session")
+def dockerd(workdir):
+    e = Engine(workdir, products.make_user().pw_gid)
+    yield e
+    e.close()
+
+
+@pytest.fixture(scope="session")
+def dproduct(product, dockerd):
+    """The same user and installation, told by the environment to use docker."""
+    p = products.Product(product.exe, product.home, product.netns, product.uid, product.env["XDG_CACHE_HOME"])
+    p.env.update(BOT_BOTTLE_BACKEND="docker", DOCKER_HOST=dockerd.host)
+    return p
+
+
+@pytest.fixture(scope="session")
+def dbottle(dproduct):
+    b = dproduct.bottle("--bottle", "demo")
+    yield b
+    b.close()
+
+
+# What does not depend on where a bottle runs is tested on both backends, or on that of BOT_BOTTLE_BACKEND alone. A test
+# without this mark is about micro-VMs, or takes dproduct and dbottle and is about docker.
+BACKENDS = [os.environ["BOT_BOTTLE_BACKEND"]] if os.environ.get("BOT_BOTTLE_BACKEND") else ["smolmachines", "docker"]
+both = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+
+
+@pytest.fixture
+def backend(request):
+    return getattr(request, "param", "smolmachines")
+
+
+@pytest.fixture
+def either(request, backend):
+    """The user who has chosen this backend."""
+    return request.getfixturevalue({"smolmachines": "product", "docker": "dproduct"}[backend])
+
+
+@pytest.fixture
+def bottle(request, backend):
+    return request.getfixturevalue({"smolmachines": "vm_bottle", "docker": "dbottle"}[backend])
 
 
 @pytest.fixture

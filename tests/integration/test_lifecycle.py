@@ -10,6 +10,7 @@ import pytest
 
 import inject
 import product as products
+from conftest import both
 from test_bottle import RAW_FLOW, proxy_of
 
 
@@ -67,17 +68,19 @@ def test_preflight_missing_engine(product):
         assert part in text, (part, text)
 
 
-def test_run_exit_code_and_streams(product):
-    before = {b["identity"] for b in product.list()}
-    r = product.run("run", "--bottle", "demo", "--", "sh", "-c", "echo out; echo err >&2; exit 42")
+@both
+def test_run_exit_code_and_streams(either):
+    before = {b["identity"] for b in either.list()}
+    r = either.run("run", "--bottle", "demo", "--", "sh", "-c", "echo out; echo err >&2; exit 42")
     assert r.code == 42 and r.out == b"out\n" and b"err\n" in r.err, r
-    new = [b for b in product.list() if b["identity"] not in before]
+    new = [b for b in either.list() if b["identity"] not in before]
     assert [b["status"] for b in new] == ["ended"], new
 
 
-def test_run_without_rules_lets_nothing_out(product, internet):
+@both
+def test_run_without_rules_lets_nothing_out(either, internet):
     n = len(internet.packets())
-    r = product.run("run", "--", "sh", "-c", "curl -sS -m 10 https://allowed.test/; curl -m 5 203.0.113.20:7000; true")
+    r = either.run("run", "--", "sh", "-c", "curl -sS -m 10 https://allowed.test/; curl -m 5 203.0.113.20:7000; true")
     assert r.code == 0 and b"nothing may leave" in r.err, r
     assert [p for p in internet.packets()[n:] if " IP " in p] == []
 
@@ -89,45 +92,48 @@ def test_allow_flags(product):
     assert r.out == b"hello from the world\n403tcp\n", r
 
 
-def test_cwd_is_copied(product, workdir):
-    src = product.home + "/project"
+@both
+def test_cwd_is_copied(either, workdir):
+    src = either.home + "/project-" + either.env.get("BOT_BOTTLE_BACKEND", "vm")
     os.makedirs(src + "/sub", exist_ok=True)
     open(src + "/sub/file", "w").write("content")
     open(src + "/.env", "w").write("SECRET=1")
     subprocess.run(["git", "init", "-q", src], check=True)
-    product._own()
-    r = product.run("run", "--cwd", "--", "sh", "-c", "pwd; cat sub/file; git status --short", cwd=src)
+    either._own()
+    r = either.run("run", "--cwd", "--", "sh", "-c", "pwd; cat sub/file; git status --short", cwd=src)
     assert r.code == 0 and r.out.startswith(b"/workspace\ncontent"), r
     assert b"?? sub/" in r.out, r
     assert b"stays behind because it looks like secrets: .env (" in r.err, r
 
 
-def test_cp(product):
-    b = product.bottle()
+@both
+def test_cp(either):
+    b = either.bottle()
     try:
-        src = product.home + "/a.bin"
+        src = either.home + "/a.bin"
         open(src, "wb").write(os.urandom(3000000))
-        product._own()
-        assert product.run("cp", src, b.identity + ":/tmp/b.bin").code == 0
-        out = product.home + "/out"
+        either._own()
+        assert either.run("cp", src, b.identity + ":/tmp/b.bin").code == 0
+        out = either.home + "/out"
         os.makedirs(out, exist_ok=True)
-        product._own()
-        r = product.run("cp", b.identity + ":/tmp/b.bin", out)
+        either._own()
+        r = either.run("cp", b.identity + ":/tmp/b.bin", out)
         assert r.code == 0, r
         assert open(out + "/b.bin", "rb").read() == open(src, "rb").read()
-        r = product.run("cp", "/nonexistent", b.identity + ":/tmp/x")
+        r = either.run("cp", "/nonexistent", b.identity + ":/tmp/x")
         assert r.code == 1 and b"No such file" in r.err, r
     finally:
         b.close()
 
 
-def test_two_bottles_isolated(product, bottle):
-    other = product.bottle("--bottle", "demo")
+@both
+def test_two_bottles_isolated(either, bottle):
+    other = either.bottle("--bottle", "demo")
     try:
         mine, theirs = proxy_of(bottle), proxy_of(other)
         assert mine != theirs
         script = RAW_FLOW + "print(flow(%r, 9099), flow(%r, 80), flow('203.0.113.20', 7000, b'c'), flow(%r, 9099))"
-        r = other.py(script % (mine, mine, theirs), user="root")
+        r = other.py(script % (mine, mine, theirs), user=other.root)
         assert r.out == b"1 1 0 0\n", r
         assert [x for x in other.audit() if x.get("verdict") == "deny" and x["kind"] == "flow"]
     finally:
@@ -164,12 +170,13 @@ def test_guard_death_kills_vm(product, role):
         b.close()
 
 
-def test_cleanup_finds_the_rest(product, bottle):
-    ended = [b["identity"] for b in product.list() if b["status"] != "up"]
+@both
+def test_cleanup_finds_the_rest(either, bottle):
+    ended = [b["identity"] for b in either.list() if b["status"] != "up"]
     assert ended
-    r = product.run("cleanup", "--older-than", "0", "--yes")
+    r = either.run("cleanup", "--older-than", "0", "--yes")
     assert r.code == 0, r
-    left = {b["identity"] for b in product.list()}
+    left = {b["identity"] for b in either.list()}
     assert not left & set(ended), (left, ended)
     assert bottle.identity in left  # never a live one
     assert bottle.sh("echo alive").out == b"alive\n"
@@ -194,17 +201,19 @@ def test_policy_missing_refuses_start(exe, tmp_path):
         ours.close()
 
 
-def test_ctrl_c_while_booting_leaves_nothing(product):
-    p = product.popen("run", "--", "sleep", "1000", start_new_session=True)
+@both
+def test_ctrl_c_while_booting_leaves_nothing(either):
+    p = either.popen("run", "--", "sleep", "1000", start_new_session=True)
     time.sleep(0.7)
     os.killpg(p.pid, signal.SIGINT)
     p.wait(15)
     time.sleep(1)
-    assert not [b for b in product.list() if b["status"] == "up" and not b.get("bottles")]
+    assert not [b for b in either.list() if b["status"] == "up" and not b.get("bottles")]
 
 
-def test_second_ctrl_c_ends(product):
-    p = product.popen("run", "--", "sh", "-c", "trap '' INT; echo ready; sleep 1000", start_new_session=True)
+@both
+def test_second_ctrl_c_ends(either):
+    p = either.popen("run", "--", "sh", "-c", "trap '' INT; echo ready; sleep 1000", start_new_session=True)
     assert p.stdout.readline() == b"ready\n"
     p.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -393,23 +402,24 @@ def test_vmm_has_no_socket(bottle):
         assert "/dev/vhost" not in target and "/dev/net" not in target, target
 
 
-def test_secret_values_stay_inside(product):
+@both
+def test_secret_values_stay_inside(either):
     secret = "bb-canary-5f2a7c90d1"
-    product.write("bottles/secret.md", "---\nenv: {KEY: \"${BB_TEST_SECRET}\"}\n---\n")
-    p = product.popen("run", "--bottle", "secret", "--", "sh", "-c", "printf '%s\\n' \"$KEY\"; sleep 1000",
+    either.write("bottles/secret.md", "---\nenv: {KEY: \"${BB_TEST_SECRET}\"}\n---\n")
+    p = either.popen("run", "--bottle", "secret", "--", "sh", "-c", "printf '%s\\n' \"$KEY\"; sleep 1000",
                       env={"BB_TEST_SECRET": secret})
     try:
         assert p.stdout.readline().decode() == secret + "\n"
-        up = [b for b in product.list() if b["status"] == "up" and b["bottles"] == ["secret"]]
+        up = [b for b in either.list() if b["status"] == "up" and b["bottles"] == ["secret"]]
         assert len(up) == 1, up
         for role, pid in up[0]["pids"].items():
             assert secret.encode() not in open("/proc/%d/cmdline" % pid, "rb").read(), role
             assert secret.encode() not in open("/proc/%d/environ" % pid, "rb").read(), role
         assert secret.encode() not in open("/proc/%d/cmdline" % p.pid, "rb").read()
         # disk.ext4 holds what the guest wrote, which is its own business; it wrote nothing here
-        found = subprocess.run(["grep", "-rlF", secret, product.home], stdout=subprocess.PIPE).stdout.decode()
+        found = subprocess.run(["grep", "-rlF", secret, either.home], stdout=subprocess.PIPE).stdout.decode()
         assert found == "", found
-        assert product.run("stop", up[0]["identity"]).code == 0
+        assert either.run("stop", up[0]["identity"]).code == 0
         p.communicate(timeout=20)
     finally:
         p.kill()
@@ -417,17 +427,18 @@ def test_secret_values_stay_inside(product):
         p.stderr.close()
 
 
-def test_terminal_goes_away(product):
+@both
+def test_terminal_goes_away(either):
     """The window is closed: SIGHUP, the command's bottle ends, nothing is left."""
     import fcntl
     import pty
     import termios
-    before = {b["identity"] for b in product.list()}
+    before = {b["identity"] for b in either.list()}
     master, slave = pty.openpty()
 
     def own_terminal():
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    p = product.popen("run", "--yes", "--", "sh", "-c", "echo ready; sleep 1000", stdin=slave, stdout=slave, stderr=slave,
+    p = either.popen("run", "--yes", "--", "sh", "-c", "echo ready; sleep 1000", stdin=slave, stdout=slave, stderr=slave,
                       start_new_session=True, preexec_fn=own_terminal)
     os.close(slave)
     out = b""
@@ -435,7 +446,7 @@ def test_terminal_goes_away(product):
         out += os.read(master, 4096)
     os.close(master)
     assert p.wait(15) == 128 + signal.SIGHUP
-    new = [b for b in product.list() if b["identity"] not in before]
+    new = [b for b in either.list() if b["identity"] not in before]
     assert [b["status"] for b in new] == ["ended"], new
 
 

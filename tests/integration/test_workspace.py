@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from conftest import both
+
 
 def put(root, path, text, mode=None):
     full = os.path.join(root, path)
@@ -47,7 +49,8 @@ class Copy:
         put(self.src, "keep.log", "kept\n")
         product._own()
         before = {b["identity"] for b in product.list()}
-        self.proc = product.popen("run", "--yes", "--keep", "--cwd", *args, "--", "sh", "-c", "echo up; exec sleep 100000",
+        keep = [] if product.env.get("BOT_BOTTLE_BACKEND") else ["--keep"]
+        self.proc = product.popen("run", "--yes", *keep, "--cwd", *args, "--", "sh", "-c", "echo up; exec sleep 100000",
                                   cwd=self.src)
         line = self.proc.stdout.readline()
         assert line == b"up\n", (line, self.proc.stderr.read())
@@ -67,15 +70,30 @@ class Copy:
         return {x["path"]: x for x in json.loads(r.out)}
 
 
-@pytest.fixture(scope="module")
-def copy(product):
-    c = Copy(product, "copied", "--gitignore")
+def copied(product, name):
+    c = Copy(product, name, "--gitignore")
     yield c
     c.proc.kill()
     c.proc.stdout.close()
     c.proc.stderr.close()
 
 
+@pytest.fixture(scope="module")
+def vm_copy(product):
+    yield from copied(product, "copied")
+
+
+@pytest.fixture(scope="module")
+def docker_copy(dproduct):
+    yield from copied(dproduct, "copied-docker")
+
+
+@pytest.fixture
+def copy(request, backend):
+    return request.getfixturevalue({"smolmachines": "vm_copy", "docker": "docker_copy"}[backend])
+
+
+@both
 def test_what_stays_behind(copy):
     r = copy.sh("find . -path ./.git -prune -o -type f -print | sort; git status --short; readlink sub/link; test -x sub/run.sh")
     assert r.code == 0 and r.out.decode().split("\n")[:-1] == [
@@ -83,12 +101,14 @@ def test_what_stays_behind(copy):
         "./tracked.log", "?? .env.example", "?? keep.log", "../main.c"], r
 
 
+@both
 def test_nothing_changed(copy):
     # `git status` above refreshed its index
     assert set(copy.diff()) <= {".git/index"}
 
 
-def test_changes_come_back(copy, product):
+@both
+def test_changes_come_back(copy, either):
     """One session's work: summary with what the host runs first, conflicts and hostile names and links left alone."""
     r = copy.sh("""set -e
         echo 'int x;' >>main.c; rm gone.c; echo theirs >both.c; echo 'all: evil' >Makefile
@@ -99,7 +119,7 @@ def test_changes_come_back(copy, product):
         echo x >$'bell\\a\\033[31m'; printf 'TOKEN=theirs\\n' >.env; mkfifo pipe; touch build""")
     assert r.code == 0, r
     put(copy.src, "both.c", "mine\n")
-    product._own()
+    either._own()
     changes = copy.diff()
     assert changes["main.c"]["change"] == "modified" and changes["gone.c"]["change"] == "deleted"
     assert changes["both.c"]["state"] == "conflict"
@@ -109,20 +129,20 @@ def test_changes_come_back(copy, product):
     assert {p for p, c in changes.items() if c["runs"] == "self"} == {".git/config", ".git/hooks/pre-commit", ".envrc"}
     assert changes["Makefile"]["runs"] == "build"
 
-    r = product.run("diff", copy.identity)
+    r = either.run("diff", copy.identity)
     out = r.out.decode()
     assert r.code == 0 and out.startswith("Run or obeyed by programs on this host, by themselves:\n  A .envrc\n"), r
     assert out.index(".git/hooks/pre-commit") < out.index("Run by whoever builds") < out.index("M Makefile") < out.index("Other:")
     assert "\033" not in out and "\a" not in out and "bell\\x07\\x1b[31m" in out, out
     assert "out → /etc/passwd" in out[out.index("Refused"):]
 
-    r = product.run("pull", copy.identity)  # nobody to ask
+    r = either.run("pull", copy.identity)  # nobody to ask
     assert r.code == 1 and b"--yes" in r.err and text(copy.src, "main.c") == "int main;\n", r
-    r = product.run("pull", "--yes", copy.identity)
+    r = either.run("pull", "--yes", copy.identity)
     assert r.code == 3 and b"\033" not in r.out + r.err, r
     assert text(copy.src, "main.c") == "int main;\nint x;\n" and text(copy.src, "new/file") == "new\n"
     assert os.access(copy.src + "/new/file", os.X_OK) and os.readlink(copy.src + "/new/link") == "../main.c"
-    assert os.stat(copy.src + "/new/file").st_uid == product.uid
+    assert os.stat(copy.src + "/new/file").st_uid == either.uid
     assert not os.path.exists(copy.src + "/gone.c") and text(copy.src, "both.c") == "mine\n"
     assert text(copy.src, ".env") == "TOKEN=hush\n" and text(copy.src, "build/out.o") == "object\n"
     assert text(copy.src, "Makefile") == "all: evil\n"
@@ -134,11 +154,12 @@ def test_changes_come_back(copy, product):
     assert log.stdout == b"work\nstart\n"
 
 
-def test_only_the_rest_is_left(copy, product):
+@both
+def test_only_the_rest_is_left(copy, either):
     left = copy.diff()
     assert "main.c" not in left and "new/file" not in left and "gone.c" not in left, left
     assert left["both.c"]["state"] == "conflict" and left[".envrc"]["state"] == "wanted"
-    r = product.run("pull", "--yes", "--host-executed", copy.identity)
+    r = either.run("pull", "--yes", "--host-executed", copy.identity)
     assert r.code == 3 and text(copy.src, ".envrc") == "evil\n" and "fsmonitor" in text(copy.src, ".git/config"), r
     assert not os.path.lexists(copy.src + "/out")
 
@@ -176,22 +197,23 @@ def test_what_is_not_possible(product, bottle):
     assert r.code == 0 and r.out == b"hush\n" and b"copied although it looks like secrets" in r.err and b"\033]0" not in r.err, r
 
 
-def test_too_much_is_refused(product, copy_of_little):
+@both
+def test_too_much_is_refused(either, copy_of_little):
     """More files than the host takes, and more octets than it has room for: nothing half-made, nothing left behind."""
     c = copy_of_little
     assert c.sh("truncate -s 900T huge 2>/dev/null || truncate -s 15T huge").code == 0
-    r = product.run("pull", "--yes", c.identity)
+    r = either.run("pull", "--yes", c.identity)
     assert r.code == 1 and b"too large" in r.err, r
     assert c.sh("rm huge; echo x >ok; mkdir $'d\\n\\033[2J'; mkdir -p $(seq -s/ 70)").code == 0
-    r = product.run("pull", "--yes", c.identity)
+    r = either.run("pull", "--yes", c.identity)
     assert r.code == 1 and b"\033" not in r.out + r.err and not os.path.exists(c.src + "/ok"), r
     assert c.sh("rm -r 1").code == 0
-    r = product.run("pull", "--yes", c.identity)
+    r = either.run("pull", "--yes", c.identity)
     assert r.code == 0 and text(c.src, "ok") == "x\n", r
 
 
 @pytest.fixture
-def copy_of_little(product):
-    c = Copy(product, "little")
+def copy_of_little(either, backend):
+    c = Copy(either, "little-" + backend)
     yield c
     c.stop()

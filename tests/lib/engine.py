@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container engine of the tests' own."""
+"""Container engines of the tests' own."""
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,20 +11,53 @@ import time
 class Engine:
     """dockerd with a socket and directories of its own, no bridge and no rules in the host's firewall."""
 
-    def __init__(self, workdir, gid):
-        self.dir = workdir + "/engine"
+    def __init__(self, workdir, gid, name="engine", before=(), runtimes=None):
+        self.dir, self.gid, self.before = workdir + "/" + name, gid, list(before)
         os.makedirs(self.dir)
         self.host = "unix://%s/docker.sock" % self.dir
         self.log = open(self.dir + "/log", "wb")
+        with open(self.dir + "/daemon.json", "w") as f:
+            json.dump({"runtimes": runtimes or {}}, f)
+        self.start()
+
+    def start(self):
         self.proc = subprocess.Popen(
-            ["dockerd", "--host", self.host, "--data-root", self.dir + "/data", "--exec-root", self.dir + "/exec",
-             "--pidfile", self.dir + "/pid", "--group", str(gid), "--iptables=false", "--ip6tables=false",
-             "--bridge=none", "--ip-forward=false", "--ip-masq=false"],
+            self.before + ["dockerd", "--config-file", self.dir + "/daemon.json", "--host", self.host,
+                           "--data-root", self.dir + "/data", "--exec-root", self.dir + "/exec", "--pidfile", self.dir + "/pid",
+                           "--group", str(self.gid), "--iptables=false", "--ip6tables=false", "--bridge=none",
+                           "--ip-forward=false", "--ip-masq=false"],
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True)
         end = time.time() + 60
         while self.docker("version").returncode != 0:
             assert time.time() < end and self.proc.poll() is None, open(self.dir + "/log").read()[-3000:]
             time.sleep(0.2)
+
+    def kill(self):
+        """It and its containerd at once, as a crash takes them; what runs in containers stays."""
+        children = open("/proc/%d/task/%d/children" % (self.proc.pid, self.proc.pid)).read().split()
+        names = {int(c): open("/proc/%s/comm" % c).read().strip() for c in children}
+        os.kill(self.proc.pid, signal.SIGKILL)
+        for pid, name in names.items():
+            if name == "containerd":
+                os.kill(pid, signal.SIGKILL)
+        self.proc.wait()
+        # whose parent is gone may stay as a zombie, which dockerd would take for a containerd that runs
+        os.unlink(self.dir + "/exec/containerd/containerd.pid")
+
+    def tiny(self):
+        """An image of a shell and a user: taken in no time, where it does not matter what is in it. Return: its name"""
+        root = self.dir + "/tiny"
+        for d in ("bin", "etc/ssl/certs", "tmp", "home/node", "workspace", "proc", "dev"):
+            os.makedirs(root + "/" + d)
+        shutil.copy(shutil.which("busybox"), root + "/bin/busybox")
+        for name in ("sh", "echo", "sleep", "true", "id", "cat"):
+            os.symlink("busybox", root + "/bin/" + name)
+        with open(root + "/etc/passwd", "w") as f:
+            f.write("root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n")
+        subprocess.run("chown -R 1000:1000 home/node workspace; chmod 1777 tmp; tar -c . | docker --host %s import - tiny:1" % self.host,
+                       shell=True, check=True, cwd=root, stdout=subprocess.DEVNULL)
+        shutil.rmtree(root)
+        return "tiny:1"
 
     def docker(self, *args):
         return subprocess.run(["docker", "--host", self.host] + list(args), stdout=subprocess.PIPE,
@@ -31,11 +66,15 @@ class Engine:
     def containers(self):
         return self.docker("ps", "--all", "--quiet").stdout.split()
 
+    def names(self):
+        return self.docker("ps", "--all", "--format", "{{.Names}}").stdout.split()
+
     def pid_of(self, name):
         return int(self.docker("inspect", "--format", "{{.State.Pid}}", name).stdout)
 
     def close(self):
-        self.proc.send_signal(signal.SIGTERM)
+        if self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
         try:
             self.proc.wait(30)
         except subprocess.TimeoutExpired:

@@ -123,6 +123,8 @@ class Bottle:
         new = [b["identity"] for b in product.list() if b["identity"] not in before and b["status"] == "up"]
         assert len(new) == 1, new
         self.identity = new[0]
+        # who may do most in it: a container has one user
+        self.root = None if self.status()["backend"] == "docker" else "root"
         assert not ACCEL or self.status()["accel"] == ACCEL, self.status()
 
     def status(self):
