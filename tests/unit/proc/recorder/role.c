@@ -76,7 +76,7 @@ static bool file_has(const char *name, const char *what)
 	bb_buf_init(&buf, 4u << 20);
 	(void)snprintf(path, sizeof(path), "%s/%s", tmp, name);
 	assert_int_equal(bb_read_file(path, &buf, &err), 0);
-	has = memmem(buf.p, buf.len, what, strlen(what)) != NULL;
+	has = buf.len && memmem(buf.p, buf.len, what, strlen(what));
 	bb_buf_release(&buf);
 	return has;
 }
