@@ -4,20 +4,26 @@ PREFIX ?= /usr/local
 S ?= 60
 T ?= all
 
-.PHONY: all help unit check demo asan check-long check-kvm coverage bench bench-egress fuzz install format format-check clean
+.PHONY: all program help unit check demo asan check-long check-kvm coverage bench bench-egress fuzz install format format-check clean
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec >/dev/null
 
+ROLES = bottled gate egress dialer keyd recorder porter unpacker
+program: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) bot-bottle src/guest/bb-guest $(foreach role,$(ROLES),src/proc/$(role)/$(role))
+
 help:
 	@echo "make             build into $(BUILD)/; run ./$(BUILD)/bot-bottle"
+	@echo "make program     only what runs: neither tests nor benches, half the time"
 	@echo "make unit        unit tests and fuzz corpora"
 	@echo "make check       everything CI runs (scripts/check)"
 	@echo "make demo        one bottle, an allowed and a refused request (scripts/demo)"
 	@echo "make asan        unit tests and corpora under ASan and UBSan"
-	@echo "make check-long  Chromium; 16 bottles, 50 boots, 1,000 starts; load for half an hour (BB_SOAK_SECONDS)"
+	@echo "make check-long  Chromium; 16 bottles, 50 boots, 1,000 starts; load for half an hour (BB_SOAK_SECONDS);"
+	@echo "                 a hundred kill points; the image dev, npm and pip in a bottle of it"
 	@echo "make check-kvm   a bottle's tests with accel: kvm, in an emulated machine with SVM"
 	@echo "make coverage    lines that unit tests run, per directory; wire and policy at least 95 %"
 	@echo "make bench       numbers, with their bars"
@@ -46,6 +52,7 @@ check-long: all
 	@tests/long/reliability.py $(BUILD)
 	@tests/long/soak.py $(BUILD)
 	@tests/long/crash.py $(BUILD)
+	@tests/long/dev.py $(BUILD)
 
 check-kvm: all
 	@scripts/deps build run test

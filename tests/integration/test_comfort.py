@@ -104,7 +104,8 @@ def test_a_commit_of_a_kept_bottle(product):
     product._own()
     r = product.run("run", "--yes", "--keep", "--cwd", "--", "sh", "-c", "echo 2 >>f", cwd=src)
     kept = ident(r)
-    assert product.run("commit", kept).out.decode() == kept + "\n"
+    r = product.run("commit", kept)
+    assert r.out.decode() == kept + "\n", r
     r = product.run("run", "--yes", "--keep", "--from", kept, "--", "sh", "-c", "pwd; echo 3 >>f; cat f")
     assert r.code == 0 and r.out == b"/workspace\n1\n2\n3\n", r
     r = product.run("pull", "--yes", ident(r))

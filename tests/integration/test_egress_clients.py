@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import time
-import zipfile
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -22,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
 from clients import CLIENTS, PYTHON, Clients  # noqa: E402
 import egressrig  # noqa: E402
+from packages import npm_registry, pip_index, write  # noqa: E402
 import testca  # noqa: E402
 import upstreams  # noqa: E402
 
@@ -29,12 +29,6 @@ BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
 EXE = os.path.join(BUILD, "src/proc/egress/egress")
 ON = {"token_patterns": True, "known_secrets": True}
 SIZES = {"empty": 0, "one": 1, "64k": 65536, "big": 30 << 20}
-
-
-def write(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 class World:
@@ -70,8 +64,8 @@ class World:
             self.digest[name] = hashlib.sha256(data).hexdigest()
         self.nginx.put("made.gz", gzip.compress(b"stored compressed\n" * 1000))
         self._git()
-        self._npm()
-        self._pip()
+        npm_registry(self.www, "https://files.test")
+        pip_index(self.www)
 
     def _git(self):
         work, bare = self.tmp + "/work", self.www + "/project.git"
@@ -82,29 +76,6 @@ class World:
             subprocess.run(["git", "-C", work] + argv, check=True, env=env)
         subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True, env=env)
         subprocess.run(["git", "-C", bare, "update-server-info"], check=True, env=env)
-
-    def _npm(self):
-        package = {"name": "left-pad-ish", "version": "1.0.0", "main": "index.js"}
-        build = self.tmp + "/pkg/package"
-        write(build + "/package.json", json.dumps(package).encode())
-        write(build + "/index.js", b"module.exports = 42\n")
-        with tarfile.open(self.www + "/left-pad-ish-1.0.0.tgz", "w:gz") as t:
-            t.add(build, "package")
-        data = open(self.www + "/left-pad-ish-1.0.0.tgz", "rb").read()
-        meta = {"name": package["name"], "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": dict(package, dist={
-            "shasum": hashlib.sha1(data).hexdigest(), "tarball": "https://files.test/left-pad-ish-1.0.0.tgz"})}}
-        self.nginx.put("left-pad-ish", json.dumps(meta).encode())
-
-    def _pip(self):
-        wheel = self.www + "/tiny_thing-1.0-py3-none-any.whl"
-        with zipfile.ZipFile(wheel, "w") as z:
-            z.writestr("tiny_thing.py", "VALUE = 42\n")
-            z.writestr("tiny_thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
-            z.writestr("tiny_thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            z.writestr("tiny_thing-1.0.dist-info/RECORD", "")
-        os.makedirs(self.www + "/simple/tiny-thing")
-        write(self.www + "/simple/tiny-thing/index.html",
-              b'<a href="/tiny_thing-1.0-py3-none-any.whl">tiny_thing-1.0-py3-none-any.whl</a>')
 
     def run(self, *argv, timeout=60, **env):
         return subprocess.run(argv, env=dict(self.env, **env), capture_output=True, timeout=timeout, check=False,

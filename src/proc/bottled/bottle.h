@@ -248,6 +248,8 @@ BB_PRINTF(2, 3) void control_progress(struct bottle *b, const char *fmt, ...);
 void control_up(struct bottle *b);
 /** control_failed() - Tell every client why it ended */
 void control_failed(struct bottle *b);
+/** control_unlisten() - Nobody new comes; who is connected is told by control_release() */
+void control_unlisten(struct bottle *b);
 void control_release(struct bottle *b);
 
 /* bottle.c: the phases */

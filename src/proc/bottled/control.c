@@ -235,6 +235,17 @@ void control_failed(struct bottle *b)
 	}
 }
 
+void control_unlisten(struct bottle *b)
+{
+	if (b->control_event)
+		event_free(b->control_event);
+	b->control_event = NULL;
+	bb_closep(&b->control_fd);
+	b->control_fd = -1;
+	if (b->runtime_dir >= 0)
+		(void)unlinkat(b->runtime_dir, "control", 0);
+}
+
 void control_release(struct bottle *b)
 {
 	for (size_t i = 0; i < BOTTLE_CLIENTS_MAX; i++) {
@@ -243,10 +254,4 @@ void control_release(struct bottle *b)
 		if (b->clients[i].bottle)
 			staged_forget(&b->clients[i].staged);
 	}
-	if (b->control_event)
-		event_free(b->control_event);
-	b->control_event = NULL;
-	bb_closep(&b->control_fd);
-	b->control_fd = -1;
-	(void)unlinkat(b->runtime_dir, "control", 0);
 }

@@ -181,6 +181,12 @@ static void finish(struct bottle *b, const struct bb_err *err)
 		(void)unlinkat(b->state_dir, "disk.ext4", 0);
 	if (b->runtime_dir >= 0)
 		(void)unlinkat(b->runtime_dir, "pid", 0);
+	control_unlisten(b);
+	if (b->runtime_dir >= 0)
+		(void)rmdir(b->spec.runtime_dir);
+	/* The lock goes before the CLI is told: what it does next may need it */
+	bb_closep(&b->state_dir);
+	b->state_dir = -1;
 	if (b->why.code)
 		control_failed(b);
 	if (b->base) {
@@ -188,8 +194,6 @@ static void finish(struct bottle *b, const struct bb_err *err)
 		(void)event_base_loop(b->base, EVLOOP_NONBLOCK);
 	}
 	control_release(b);
-	if (b->runtime_dir >= 0)
-		(void)rmdir(b->spec.runtime_dir);
 }
 
 int main(void)

@@ -58,12 +58,14 @@ static int put(const char *config, const char *name, struct bb_span text,
 static void say_next(const char *name, const char *path)
 {
 	(void)printf("%s\n", path);
+	(void)fflush(stdout);
 	(void)fprintf(stderr, "Next:\n  bot-bottle check %s\n", name);
 	if (provider_find(name))
 		(void)fprintf(stderr,
 			      "  bot-bottle image build %s\n"
+			      "  export %s=…   (it stays on this host)\n"
 			      "  bot-bottle start --bottle %s --cwd\n",
-			      name, name);
+			      name, provider_variable(provider_find(name)), name);
 	else
 		(void)fprintf(stderr,
 			      "  bot-bottle image build base\n"

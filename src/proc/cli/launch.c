@@ -81,6 +81,18 @@ static json_t *launch_env(const struct plan *p)
 	return env ? env : json_incref(p->env);
 }
 
+/* Nothing has begun, as where the image is not there: there is nothing to be listed */
+static void forget(const struct plan *p, struct state_bottle *b)
+{
+	struct bb_err ignored = { 0 };
+	char identity[STATE_IDENTITY_MAX];
+
+	memcpy(identity, b->identity, sizeof(identity));
+	state_bottle_release(b);
+	if (p->resume || state_bottle_remove(&p->paths, identity, NULL, &ignored) < 0)
+		state_runtime_remove(&p->paths, identity); /* nobody is there to do it */
+}
+
 int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], struct bb_err *err)
 {
 	char state_dir[PATHS_MAX], runtime_dir[PATHS_MAX];
@@ -130,7 +142,7 @@ int launch_start(struct plan *p, char ret_identity[static STATE_IDENTITY_MAX], s
 	state_alias(b.identity, &p->policy.alias);
 	control = p->backend->start(&start, err);
 	if (control < 0) {
-		state_runtime_remove(&p->paths, b.identity); /* nobody is there to do it */
+		forget(p, &b);
 		return control;
 	}
 	r = wait_up(control, err);

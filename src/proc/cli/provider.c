@@ -134,6 +134,15 @@ const struct provider *provider_find(const char *name)
 	return NULL;
 }
 
+const char *provider_variable(const struct provider *v)
+{
+	size_t last = 0;
+
+	while (v->credentials[last + 1].variable)
+		last++;
+	return v->credentials[last].variable; /* an API key */
+}
+
 /* ---- the credential ---- */
 
 /* By what the value looks like, when its variable is not one of the usual ones */

@@ -18,6 +18,9 @@ struct provider;
 /** provider_find() - "claude" or "codex"; NULL for "command" and all else */
 const struct provider *provider_find(const char *name);
 
+/** provider_variable() - The host variable that its credential is usually in */
+const char *provider_variable(const struct provider *v);
+
 /**
  * provider_plan() - Before plan_secrets(): image, variables, route
  *
