@@ -182,7 +182,7 @@ def test_who_attaches_last_has_it(product, terminal):
 def test_detached_from_the_start(product, terminal):
     """--detach: no terminal is needed; much output with nobody there costs no memory and does not stop it."""
     r = product.run("start", "--bottle", "attached", "--yes", "--detach", "--keep", "--", "bash", "-c",
-                    "seq -f 'line %.0f of many' 200000; echo all said; sync; read x; echo kept $x >note; exit 3")
+                    "seq -f 'line %.0f of many' 200000; echo all said; sync; read x; sleep 3; echo kept $x >note; exit 3")
     identity = newest(product)["identity"]
     assert r.code == 0 and r.out.decode() == identity + "\n" and b"attach " + identity.encode() in r.err, r
     r = product.run("attach", identity)
@@ -202,7 +202,8 @@ def test_detached_from_the_start(product, terminal):
     t.expect(b"line ")
     t.expect(b"all said\r\n")
     t.type(b"well\r")
-    t.close()                          # before the answer: nobody is there at its end
+    t.expect(b"well\r\n")              # the guest has it
+    t.close()                          # nobody is there at the end
     t.proc.wait(20)
     until(lambda: newest(product)["status"] == "kept", 40)
     until(lambda: parent_and_name(pids["bottled"])[1] is None)
