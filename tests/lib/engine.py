@@ -8,6 +8,22 @@ import subprocess
 import time
 
 
+def tiny_image(directory, engine):
+    """An image of a shell and a user: taken in no time, where it does not matter what is in it. Return: its name"""
+    root = directory + "/tiny"
+    for d in ("bin", "etc/ssl/certs", "tmp", "home/node", "workspace", "proc", "dev"):
+        os.makedirs(root + "/" + d)
+    shutil.copy(shutil.which("busybox"), root + "/bin/busybox")
+    for name in ("sh", "echo", "sleep", "true", "id", "cat", "wget", "nslookup"):
+        os.symlink("busybox", root + "/bin/" + name)
+    with open(root + "/etc/passwd", "w") as f:
+        f.write("root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n")
+    subprocess.run("chown -R 1000:1000 home/node workspace; chmod 1777 tmp; tar -c . >../tiny.tar", shell=True, check=True, cwd=root)
+    subprocess.run(engine + ["import", directory + "/tiny.tar", "tiny:1"], check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(root)
+    return "tiny:1"
+
+
 class Engine:
     """dockerd with a socket and directories of its own, no bridge and no rules in the host's firewall."""
 
@@ -45,19 +61,7 @@ class Engine:
         os.unlink(self.dir + "/exec/containerd/containerd.pid")
 
     def tiny(self):
-        """An image of a shell and a user: taken in no time, where it does not matter what is in it. Return: its name"""
-        root = self.dir + "/tiny"
-        for d in ("bin", "etc/ssl/certs", "tmp", "home/node", "workspace", "proc", "dev"):
-            os.makedirs(root + "/" + d)
-        shutil.copy(shutil.which("busybox"), root + "/bin/busybox")
-        for name in ("sh", "echo", "sleep", "true", "id", "cat"):
-            os.symlink("busybox", root + "/bin/" + name)
-        with open(root + "/etc/passwd", "w") as f:
-            f.write("root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n")
-        subprocess.run("chown -R 1000:1000 home/node workspace; chmod 1777 tmp; tar -c . | docker --host %s import - tiny:1" % self.host,
-                       shell=True, check=True, cwd=root, stdout=subprocess.DEVNULL)
-        shutil.rmtree(root)
-        return "tiny:1"
+        return tiny_image(self.dir, ["docker", "--host", self.host])
 
     def docker(self, *args):
         return subprocess.run(["docker", "--host", self.host] + list(args), stdout=subprocess.PIPE,
@@ -83,3 +87,41 @@ class Engine:
         self.log.close()
         subprocess.run(["sh", "-c", 'umount -R "$0"/exec/netns/* "$0"/data/*/*/merged "$0"/data 2>/dev/null; rm -rf "$0"',
                         self.dir], stderr=subprocess.DEVNULL)
+
+
+class Podman:
+    """Root's podman with directories of its own. It has no daemon: @path is a program that says so to Debian's."""
+
+    def __init__(self, workdir):
+        self.dir = workdir + "/podman"
+        os.makedirs(self.dir)
+        self.path = self.dir + "/podman"  # the name is how a builder is told from another
+        # `ip netns exec` has a /sys of its own, without control groups: podman is to see what we see.
+        # Without CAP_SYS_RESOURCE root cannot have the limits that podman sets for it
+        can = int(open("/proc/self/status").read().split("CapEff:")[1].split()[0], 16) >> 24 & 1
+        limits = "" if can else "--ulimit=nofile=4096:4096 --ulimit=nproc=4096:4096"
+        with open(self.path, "w") as f:
+            f.write("""#!/bin/sh
+p="nsenter --target {me} --mount -- /usr/bin/podman --root {d}/root --runroot {d}/run --tmpdir {d}/tmp --storage-driver overlay --cgroup-manager cgroupfs --events-backend file"
+verb=$1; shift
+case $verb in
+run) exec $p run {limits} "$@" ;;
+build) exec $p build --network=none {limits} "$@" ;;
+esac
+exec $p "$verb" "$@"
+""".format(d=self.dir, limits=limits, me=os.getpid()))
+        os.chmod(self.path, 0o755)
+
+    def podman(self, *args):
+        return subprocess.run([self.path] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def names(self):
+        return self.podman("ps", "--all", "--format", "{{.Names}}").stdout.split()
+
+    def tiny(self):
+        return tiny_image(self.dir, [self.path])
+
+    def close(self):
+        self.podman("rm", "--all", "--force")
+        subprocess.run(["sh", "-c", 'umount -R "$0"/root/overlay "$0"/root 2>/dev/null; rm -rf "$0"', self.dir],
+                       stderr=subprocess.DEVNULL)
