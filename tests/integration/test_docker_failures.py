@@ -32,7 +32,7 @@ def between(p, verb, body):
     """An engine's program that does @body before it passes @verb on. Return: environment that has it used."""
     path = p.engine.dir + "/open/between-" + verb
     with open(path, "w") as f:
-        f.write('#!/bin/bash\nif [ "$1" = %s ]; then\n%s\nfi\nexec docker "$@"\n' % (verb, body))
+        f.write('#!/bin/bash\nif [ "$1" = %s ]; then\nprintf "%%s\\n" "$@" >%s.args\n%s\nfi\nexec docker "$@"\n' % (verb, path, body))
     os.chmod(path, 0o755)
     return {"BOT_BOTTLE_ENGINE": path}
 
@@ -58,13 +58,12 @@ def meanwhile(p, verb, what, *args):
 
 
 def half_made(p):
-    """What a bottle that did not come up may not leave: directories, processes, containers, temporary files."""
+    """What a bottle that did not come up may not leave: directories, processes, containers."""
     run = subprocess.run(["find", p.home + "/.local/state/bot-bottle/run", "-mindepth", "1"], stdout=subprocess.PIPE).stdout
-    tmp = [f for f in os.listdir("/var/tmp") if f.startswith("bot-bottle-import.")]
-    return run.split(), tmp, [b["identity"] for b in p.list() if b["status"] == "up"], p.engine.names()
+    return run.split(), [b["identity"] for b in p.list() if b["status"] == "up"], p.engine.names()
 
 
-NOTHING = ([], [], [], [])
+NOTHING = ([], [], [])
 
 
 def gone(p, seconds=20):
@@ -94,6 +93,8 @@ def test_docker_exec_as_another_user(dbottle, silent):
 def test_engine_dies_while_it_takes_the_image(own):
     r = meanwhile(own, "import", own.engine.kill, "--image", "base")
     assert r.code == 1 and b"the engine does not take it" in r.err and b"Cannot connect" in r.err and not r.out, r
+    tar = [a for a in open(own.engine.dir + "/open/between-import.args").read().split() if a.endswith("/root.tar")]
+    assert len(tar) == 1 and tar[0].startswith("/var/tmp/bot-bottle-import.") and not os.path.exists(os.path.dirname(tar[0])), tar
     r = own.run("run", *own.tiny, "--", "true")
     assert r.code == 1 and b"is not running" in r.err and own.engine.host.encode() in r.err, r
     own.engine.start()
