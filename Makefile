@@ -48,6 +48,7 @@ asan:
 
 check-long: all
 	@scripts/deps build run test long
+	@tests/long/debian13.py
 	@tests/long/chromium.py $(BUILD)
 	@tests/long/reliability.py $(BUILD)
 	@tests/long/soak.py $(BUILD)

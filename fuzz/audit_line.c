@@ -42,13 +42,13 @@ static void check_member(const json_t *record, const char *key, struct bb_span w
 	size_t len = 0;
 	FILE *f;
 
+	bb_buf_init(&direct, FORMAT_LINE_MAX);
 	check((was.len > 0) == json_is_string(v));
 	if (!was.len)
 		return;
 	is = (struct bb_span){ (const uint8_t *)json_string_value(v), json_string_length(v) };
 	f = open_memstream(&text, &len);
 	check(f && audit_print_text(is, false, f) == 0 && fclose(f) == 0);
-	bb_buf_init(&direct, FORMAT_LINE_MAX);
 	check(format_escape(was, false, &direct) == 0);
 	check(direct.len == len && memcmp(direct.p, text, len) == 0);
 	free(text);

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""tests/long/debian13.py: build and unit tests on Debian 13, whatever this host is.
+
+A root file system of trixie is made with mmdebstrap, with what `scripts/deps build run` installs there. In it, with its gcc,
+glibc and libraries: the build (warnings are errors), every unit test and corpus (among them the jail tests, which hold each
+role's list of system calls and try each role under it), and the AppArmor profile as Debian 13's parser reads it. Mounts are
+in a namespace that ends with the test. Prints meson's lines and "debian13: N passed, N failed"; exit 1 when one failed or
+none ran. BB_DEBIAN13: a directory that is used and kept, so that a second run is fast."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SUITE = "trixie"
+# what unit tests call besides the build's own packages
+TOOLS = "nftables,gnutls-bin,libnss3-tools,openssl,apparmor,iproute2,python3,procps"
+ENV = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"]
+MOUNTS = ('mount --bind "$0" "$0"; mount -t proc proc "$0/proc"; mount --rbind /sys "$0/sys"; mount --rbind /dev "$0/dev"; '
+          'cp /etc/resolv.conf "$0/etc/resolv.conf"; r=$0; exec chroot "$r" "$@"')
+
+
+def die(text):
+    print("debian13: " + text, file=sys.stderr)
+    sys.exit(1)
+
+
+def mirror():
+    """The host's own, when it is one of Debian's."""
+    for path in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"):
+        found = re.search(r"https?://\S+/debian/?(?=\s)", open(path).read()) if os.path.exists(path) else None
+        if found:
+            return found.group()
+    return "http://deb.debian.org/debian"
+
+
+def make(root):
+    made = subprocess.run(["mmdebstrap", "--quiet", "--variant=apt", "--skip=cleanup/apt/lists", "--include=" + TOOLS, SUITE, root,
+                           mirror()], check=False)
+    if made.returncode:
+        die("no root file system of %s: mmdebstrap gave %d" % (SUITE, made.returncode))
+
+
+def inside(root, script, **kw):
+    return subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNTS, root] + ENV + ["sh", "-c", script],
+                          stdin=subprocess.DEVNULL, check=False, **kw)
+
+
+def copy_tree(root):
+    shutil.rmtree(root + "/bb/src", ignore_errors=True)
+    names = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"], stdout=subprocess.PIPE, check=True)
+    for name in names.stdout.decode().split("\0"):
+        if name and os.path.isfile(ROOT + "/" + name):
+            os.makedirs(os.path.dirname(root + "/bb/" + name), exist_ok=True)
+            shutil.copy2(ROOT + "/" + name, root + "/bb/" + name)
+
+
+STEPS = (
+    ("packages", "scripts/deps build run"),
+    ("build", "gcc --version | head -n 1; ldd --version | head -n 1; "
+     "{ [ -f build/build.ninja ] || meson setup build; } >/dev/null; "
+     "ninja -C build >/tmp/ninja.log || { grep -v '^\\[' /tmp/ninja.log | tail -n 60; exit 1; }"),
+    ("installed", "meson install -C build --no-rebuild --quiet"),
+    # the parser of Debian 12 does not know user namespaces
+    ("AppArmor's parser", "[ \"$(apparmor_parser -Q -K -N /usr/local/share/bot-bottle/apparmor/bot-bottle)\" = bot-bottle ]"),
+    ("doctor", "/usr/local/bin/bot-bottle doctor | grep seccomp"),
+)
+
+
+def main():
+    if os.geteuid() != 0:
+        die("needs root: it makes a root file system and changes into it")
+    kept = os.environ.get("BB_DEBIAN13")
+    # not in a home: apt's own user has to get in
+    root = os.path.abspath(kept) if kept else tempfile.mkdtemp(prefix="bb-debian13-", dir="/var/tmp")
+    os.makedirs(root, exist_ok=True)
+    os.chmod(root, 0o755)
+    passed = failed = 0
+    try:
+        if not os.path.exists(root + "/etc/debian_version"):
+            make(root)
+        copy_tree(root)
+        for name, script in STEPS:
+            good = inside(root, "set -e; cd /bb; " + script).returncode == 0
+            print("debian13: %s: %s" % (name, "ok" if good else "failed"), flush=True)
+            passed, failed = passed + good, failed + (not good)
+            if name in ("packages", "build") and not good:
+                break
+        else:
+            tests = inside(root, "cd /bb && meson test -C build --suite unit --print-errorlogs", stdout=subprocess.PIPE)
+            text = tests.stdout.decode(errors="replace")
+            counts = {k: int(n) for k, n in re.findall(r"^(Ok|Fail|Timeout): *(\d+)", text, re.M)}
+            print(text if tests.returncode else "debian13: %d unit tests" % counts.get("Ok", 0))
+            passed += counts.get("Ok", 0)
+            failed += counts.get("Fail", 0) + counts.get("Timeout", 0) + (not counts.get("Ok"))
+        print("debian13: %d passed, %d failed" % (passed, failed))
+    finally:
+        if not kept:
+            shutil.rmtree(root, ignore_errors=True)
+    sys.exit(1 if failed else 0)
+
+
+main()
