@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -220,41 +221,37 @@ def test_clock_jump(small):
 
 # --- on the host ------------------------------------------------------------------------------------
 
-LONG = r'''
-import http.client, os, sys, urllib.parse
-p = urllib.parse.urlsplit(os.environ["HTTP_PROXY"])
-c = http.client.HTTPConnection(p.hostname, p.port)
-n = int(sys.argv[1])
-for i in range(n):
-    c.request("GET", "http://allowed.test/hello?" + "p" * 7000)
-    r = c.getresponse()
-    r.read()
-    assert r.status == 200, r.status
-print("done")
-'''
+def long_records(b, n):
+    """Requests whose records are as long as they get, 3 KiB each. By curl and side by side: in turn they wait for each other."""
+    r = b.sh("curl -Z --parallel-max 40 -sS -o /dev/null -w '%%{http_code}\\n' 'http://allowed.test/hello?%s[1-%d]'" % ("p" * 2040, n), timeout=240)
+    assert r.out == b"200\n" * n, r
 
 
 def test_audit_goes_on_in_another_file(product):
-    """Past 16 MiB there is a second file. Both are one audit, and what is done to either shows."""
+    """Past 16 MiB there is a second file. Both are one audit, also to who follows; and what is done to either shows."""
     product.write("bottles/chatty.md", "---\negress: {routes: [{host: allowed.test, limits: {requests_per_minute: 100000}}]}\n---\n")
     b = product.bottle("--bottle", "chatty")
     d = os.path.join(product.home, ".local/state/bot-bottle", b.identity)
+    said = tempfile.TemporaryFile()
+    follow = product.popen("audit", "--follow", "--json", b.identity, stdout=said)
     try:
         end = time.time() + 240
         while not os.path.exists(d + "/audit.1.jsonl"):
             assert time.time() < end, os.listdir(d)
-            r = b.py(LONG, "150", timeout=240)
-            assert r.out == b"done\n", r
-        assert b.py(LONG, "2").out == b"done\n"
+            long_records(b, 600)
+        long_records(b, 2)
         live = product.run("audit", "verify", b.identity)
         assert live.code == 0 and b"ok so far" in live.out, live
     finally:
         b.close()
+    assert follow.wait(timeout=60) == 0  # it ends with the bottle
     first, last = (open(d + "/" + n).read().splitlines() for n in ("audit.1.jsonl", "audit.jsonl"))
     r = product.run("audit", "verify", b.identity, "--json")
     v = json.loads(r.out)
     assert r.code == 0 and v["ok"] and v["signed"] and v["records"] == len(first) + len(last), v
     shown = product.audit(b.identity)
+    said.seek(0)
+    assert [json.loads(l) for l in said.read().splitlines()] == shown
     assert len(shown) == v["records"] and shown[0]["kind"] == "life" and shown[-1]["kind"] == "life"
     assert 16 << 20 <= os.path.getsize(d + "/audit.1.jsonl") < 17 << 20
 
