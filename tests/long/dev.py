@@ -41,7 +41,7 @@ STEPS = [
 ]
 # a registry that is not listed: refused soon, with a reason that a person can read
 REFUSED = [("npm", "cd n && npm install --no-audit --no-fund --fetch-retries 0 --registry https://other.test/ left-pad-ish"),
-           ("pip", "v/bin/pip install --no-input --retries 0 --index-url https://other.test/simple/ tiny-thing")]
+           ("pip", "v/bin/pip download --no-deps --no-input --retries 0 --index-url https://other.test/simple/ tiny-thing")]
 
 
 class Mirror(http.server.ThreadingHTTPServer):
