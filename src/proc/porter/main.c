@@ -101,9 +101,11 @@ static void on_guest_exit(struct porter *p, struct bb_span payload)
 	msg.u.exit.signo = e.signal;
 	msg.u.exit.oom = e.oom;
 	p->done = true;
-	if (p->last)
-		(void)ipc_peer_send(p->bottled,
-				    &msg); /* a CLI may not be there to end the bottle */
+	if (p->last) { /* a CLI may not be there to end the bottle */
+		p->exited = true;
+		p->exit = msg.u.exit;
+		(void)ipc_peer_send(p->bottled, &msg);
+	}
 	porter_to_cli(p, &msg);
 }
 
@@ -329,12 +331,17 @@ static void on_peer_dead(struct ipc_peer *peer, int why, const char *text, void 
 	(void)event_base_loopbreak(p->base); /* the guest sees end of file and ends the session */
 }
 
-/* Another CLI for a lasting session */
+/* Another CLI for a lasting session. bottled may have sent it before it has read of the end */
 static void on_next_cli(struct porter *p, int fd)
 {
 	if (p->cli) {
 		(void)ipc_peer_send(p->cli, &(struct ipc_msg){ .type = IPC_DETACHED, .fd = -1 });
 		cli_gone(p);
+	}
+	if (p->done && !p->exited) { /* nothing more comes: it sees end of file */
+		(void)close(fd);
+		(void)event_base_loopbreak(p->base);
+		return;
 	}
 	p->cli = ipc_peer_new(p->base, IPC_ROLE_PORTER, IPC_ROLE_CLI, fd, on_cli_msg, on_peer_dead,
 			      p);
@@ -342,6 +349,9 @@ static void on_next_cli(struct porter *p, int fd)
 		return; /* the descriptor is closed: that CLI sees end of file */
 	ipc_peer_on_drain(p->cli, on_cli_drain);
 	last_say(p->last, p);
+	if (p->exited)
+		porter_to_cli(p,
+			      &(struct ipc_msg){ .type = IPC_EXIT, .fd = -1, .u.exit = p->exit });
 }
 
 static void on_bottled_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)

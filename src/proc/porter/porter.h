@@ -37,6 +37,8 @@ struct porter {
 	struct last *last;   /* NULL: the session ends with its CLI */
 	bool started;        /* EXEC or COPY was sent */
 	bool done;           /* EXIT or COPY_DONE was sent */
+	bool exited;         /* of a lasting session: with @exit */
+	struct ipc_exit exit;
 };
 
 /** porter_frame() - Queue one frame for the guest. Return: 0 or -ENOMEM */

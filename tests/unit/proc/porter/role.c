@@ -524,6 +524,40 @@ static void a_session_outlives_its_cli(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+/* bottled may send another CLI before it has read of the end: that one is not left waiting */
+static void who_comes_after_the_end_hears_of_it(void **state)
+{
+	static const uint8_t bad[] = { 0, 0, 0, 1, EXEC_TYPE_TAR_OUT, 0 }; /* read, and gone */
+	uint8_t payload[EXEC_EXIT_BYTES];
+	struct role r;
+	int stream, before;
+
+	(void)state;
+	begin_as(&r, true, &stream);
+	before = r.peers[IPC_ROLE_CLI]; /* it does not go, as one that is stopped */
+	guest_says(stream, EXEC_TYPE_STDOUT, "bye\n", 4);
+	exec_exit_write(payload, &(struct exec_exit){ .code = 9 });
+	guest_says(stream, EXEC_TYPE_EXIT, payload, sizeof(payload));
+	assert_int_equal(role_recv(&r, r.bottled), IPC_EXIT);
+	role_give_peer(&r, IPC_ROLE_CLI);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_STDOUT);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_EXIT);
+	assert_int_equal(r.msg.u.exit.code, 9);
+	(void)close(before);
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+
+	begin_as(&r, true, &stream);
+	assert_int_equal(bb_write_full(stream, bad, sizeof(bad)), 0);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_FAILED);
+	before = r.peers[IPC_ROLE_CLI];
+	role_give_peer(&r, IPC_ROLE_CLI);
+	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_NONE);
+	(void)close(before);
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
 /* Only where bottled has said so */
 static void others_end_with_it(void **state)
 {
@@ -552,6 +586,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(plain_archive_arrives),
 		cmocka_unit_test(bad_frames_end_only_this_use),
 		cmocka_unit_test(a_session_outlives_its_cli),
+		cmocka_unit_test(who_comes_after_the_end_hears_of_it),
 		cmocka_unit_test(others_end_with_it),
 		cmocka_unit_test(filter_is_in_place),
 		cmocka_unit_test(silent_until_used),
