@@ -45,7 +45,8 @@ int lasting_attach(struct client *c, int *ret_cli, struct bb_err *err)
 	return 0;
 }
 
-/* Nobody is there who would end the bottle. Where the disk is kept, first what is in memory */
+/* Nobody is there who would end the bottle. Where the disk is kept, first what is in memory; a
+ * reload leaves the timer alone then */
 static void end_alone(struct bottle *b)
 {
 	struct lasting *l = &b->lasting;
@@ -105,8 +106,8 @@ bool lasting_client_gone(struct client *c)
 		l->client = NULL;
 		if (l->porter && !l->ended)
 			bottle_record(b, "detach", "");
-		else if (b->spec.ephemeral)
-			end_alone(b);
+		else
+			end_alone(b); /* it went before it said STOP */
 	}
 	return had || l->porter;
 }
