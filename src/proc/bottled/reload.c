@@ -62,6 +62,13 @@ void reload_release(struct bottle *b)
 	b->reload.client = NULL;
 }
 
+/* Unless it is now that of a guest which was told to switch itself off: see lasting.c */
+static void timer_off(struct bottle *b)
+{
+	if (!b->lasting.off)
+		(void)event_del(b->timer);
+}
+
 /* Nothing has changed yet: nothing does */
 static void give_up(struct bottle *b, const struct bb_err *why)
 {
@@ -69,7 +76,7 @@ static void give_up(struct bottle *b, const struct bb_err *why)
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(roles); i++)
 		to_role(b, roles[i], IPC_FORGET);
-	(void)event_del(b->timer);
+	timer_off(b);
 	reload_release(b);
 	bottle_record(b, "reload_refused", why->msg);
 	answer(c, why);
@@ -110,6 +117,8 @@ void reload_begin(struct client *c)
 
 	if (b->phase != BOTTLE_UP)
 		(void)bb_err_set(&err, -EAGAIN, "the bottle is not up");
+	else if (b->lasting.off)
+		(void)bb_err_set(&err, -ESRCH, "what ran in it has just ended");
 	else if (r->step != RELOAD_NONE || r->missing)
 		(void)bb_err_set(&err, -EBUSY, "another reload is under way");
 	else if (c->staged.secrets_fd < 0)
@@ -228,7 +237,7 @@ static void finish(struct bottle *b)
 {
 	struct client *c = b->reload.client;
 
-	(void)event_del(b->timer);
+	timer_off(b);
 	reload_release(b);
 	answer(c, NULL);
 }

@@ -373,12 +373,55 @@ static void what_is_not_begun(void **state)
 	rig_free(r);
 }
 
+/* The timer of a guest that was told to switch itself off is no reload's to stop */
+static void a_bottle_that_ends_keeps_its_timer(void **state)
+{
+	const struct timeval limit = { .tv_sec = 12 };
+	struct ipc_msg ack = { .type = IPC_RECORD_ACK, .fd = -1, .u.record_ack.seq = 2 };
+	struct bb_err err = { 0 };
+	struct rig *r = rig_new();
+
+	(void)state;
+	begin(r, 2);
+	switch_up_to_gate(r);
+	r->b.lasting.off = true; /* in the middle */
+	(void)event_add(r->b.timer, &limit);
+	answer_probes(r, false);
+	assert_int_equal(next(r, IPC_ROLE_RECORDER), IPC_RECORD);
+	assert_int_equal(ipc_send(r->ours[IPC_ROLE_RECORDER], &ack, &err), 0);
+	assert_int_equal(next(r, IPC_ROLE_DIALER), IPC_SWITCH);
+	say(r, IPC_ROLE_DIALER, true);
+	assert_int_equal(next(r, IPC_ROLE_CLI), IPC_RELOADED);
+	assert_true(event_pending(r->b.timer, EV_TIMEOUT, NULL));
+	rig_free(r);
+
+	r = rig_new(); /* the same where it is refused */
+	begin(r, 2);
+	all_look(r);
+	r->b.lasting.off = true;
+	(void)event_add(r->b.timer, &limit);
+	say(r, IPC_ROLE_GATE, false);
+	assert_true(event_pending(r->b.timer, EV_TIMEOUT, NULL));
+	rig_free(r);
+
+	r = rig_new(); /* and none begins then */
+	r->b.lasting.off = true;
+	begin(r, 2);
+	assert_int_equal(next(r, IPC_ROLE_CLI), IPC_RELOADED);
+	assert_int_equal(r->msg.u.reloaded.ok, 0);
+	assert_false(event_pending(r->b.timer, EV_TIMEOUT, NULL));
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(in_order),          cmocka_unit_test(one_refuses),
-		cmocka_unit_test(probe_mismatch),    cmocka_unit_test(after_the_first_switch),
+		cmocka_unit_test(in_order),
+		cmocka_unit_test(one_refuses),
+		cmocka_unit_test(probe_mismatch),
+		cmocka_unit_test(after_the_first_switch),
 		cmocka_unit_test(what_is_not_begun),
+		cmocka_unit_test(a_bottle_that_ends_keeps_its_timer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
