@@ -4,9 +4,11 @@
 
 A root file system of trixie is made with mmdebstrap, with what `scripts/deps build run` installs there. In it, with its gcc,
 glibc and libraries: the build (warnings are errors), every unit test and corpus (among them the jail tests, which hold each
-role's list of system calls and try each role under it), and the AppArmor profile as Debian 13's parser reads it. Mounts are
-in a namespace that ends with the test. Prints meson's lines and "debian13: N passed, N failed"; exit 1 when one failed or
-none ran. BB_DEBIAN13: a directory that is used and kept, so that a second run is fast."""
+role's list of system calls and try each role under it), the AppArmor profile as Debian 13's parser reads it, and eight
+bottles under its QEMU. Mounts are in a namespace that ends with the test. Prints meson's lines and "debian13: N passed,
+N failed"; exit 1 when one failed or none ran. BB_DEBIAN13: a directory that is used and kept, so that a second run is
+fast."""
+import filecmp
 import os
 import re
 import shutil
@@ -50,12 +52,19 @@ def inside(root, script, **kw):
 
 
 def copy_tree(root):
-    shutil.rmtree(root + "/bb/src", ignore_errors=True)
-    names = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"], stdout=subprocess.PIPE, check=True)
-    for name in names.stdout.decode().split("\0"):
-        if name and os.path.isfile(ROOT + "/" + name):
-            os.makedirs(os.path.dirname(root + "/bb/" + name), exist_ok=True)
-            shutil.copy2(ROOT + "/" + name, root + "/bb/" + name)
+    """What has changed gets the time of now, so that a kept directory builds it again."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"], stdout=subprocess.PIPE, check=True)
+    names = {n for n in listed.stdout.decode().split("\0") if n and os.path.isfile(ROOT + "/" + n)}
+    for top, _, files in os.walk(root + "/bb/src"):
+        for path in (os.path.join(top, f) for f in files):
+            if os.path.relpath(path, root + "/bb") not in names:
+                os.unlink(path)
+    for name in names:
+        to = root + "/bb/" + name
+        if os.path.exists(to) and filecmp.cmp(ROOT + "/" + name, to, shallow=False):
+            continue
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        shutil.copy(ROOT + "/" + name, to)
 
 
 STEPS = (
@@ -67,6 +76,9 @@ STEPS = (
     # the parser of Debian 12 does not know user namespaces
     ("AppArmor's parser", "[ \"$(apparmor_parser -Q -K -N /usr/local/share/bot-bottle/apparmor/bot-bottle)\" = bot-bottle ]"),
     ("doctor", "/usr/local/bin/bot-bottle doctor | grep seccomp"),
+    ("image", "/usr/local/bin/bot-bottle image build base >/tmp/image.log 2>&1 || { tail -n 40 /tmp/image.log; exit 1; }"),
+    # its QEMU is three years younger
+    ("bottles", "for i in 1 2 3 4 5 6 7 8; do [ \"$(/usr/local/bin/bot-bottle run --yes -- echo hi)\" = hi ]; done"),
 )
 
 

@@ -442,6 +442,7 @@ static void ask_proxy(struct attempt *a)
 {
 	struct dial *d = a->dial;
 	char request[PROXY_REQUEST_MAX], target[PROXY_TARGET_MAX];
+	ssize_t sent;
 	size_t len;
 
 	if (target_is_proxy(d)) {
@@ -459,11 +460,12 @@ static void ask_proxy(struct attempt *a)
 	}
 	proxy_target(d->host, &d->target, d->port, target);
 	len = proxy_request(target, d->dl->proxy_auth, request);
-	if (send(a->fd, request, len, MSG_NOSIGNAL) != (ssize_t)len) {
+	sent = send(a->fd, request, len, MSG_NOSIGNAL);
+	explicit_bzero(request, sizeof(request));
+	if (sent != (ssize_t)len) {
 		(void)fail_proxy(d, PROXY_CLOSED);
 		return;
 	}
-	explicit_bzero(request, sizeof(request));
 	arm(d->deadline, DIALER_PROXY_MS);
 }
 
