@@ -114,10 +114,8 @@ def test_connections_of_a_lost_address_are_not_used_again(vpn, exe, workdir, int
     bottle = p.bottle("--bottle", "demo")
 
     def get(url, *more):
-        start = time.monotonic()
         r = bottle.exec("curl", "-sS", "-m", "20", "-w", "%{http_code}", *more, url)
         assert r.out == b"hello from the world\n200", r
-        return time.monotonic() - start
 
     def sources():
         return [q.split()[2].rsplit(".", 1)[0] for q in internet.packets(
@@ -132,7 +130,7 @@ def test_connections_of_a_lost_address_are_not_used_again(vpn, exe, workdir, int
         vpn.ip(internet.host, "addr", "del", "198.51.100.77/24", "dev", "bbv")
         route()
         for url in urls:
-            assert get(*url) < 5
+            get(*url)
         assert sources()[before + 3:] == ["198.51.100.2"] * 3
     finally:
         route()

@@ -38,7 +38,7 @@ def suite(product, *args):
 def test_every_attack_is_blocked(either, backend):
     code, score, attacks = suite(either, "--backend", backend)
     bad = [a for a in attacks.values() if a["verdict"] not in ("blocked", "skipped")]
-    assert not bad and code == 0, bad
+    assert not bad and code == 0, [(a["name"], a["verdict"], a["seen"], a["ms"]) for a in bad]
     vsock = {"network/other-vsock-ports", "network/other-cids"} if backend == "docker" else set()
     assert score["blocked"] == score["attacks"] >= 70 - len(vsock) and score["controls_failed"] == 0, score
     skipped = {n for n, a in attacks.items() if a["verdict"] == "skipped"}
