@@ -2,7 +2,6 @@
 """The docker backend when something goes wrong: an engine that dies in the middle, an image that vanished, an engine
 that does not see this host's files, our own processes killed. A clear error, nothing half-made, and `cleanup` works."""
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -155,15 +154,7 @@ def test_all_of_ours_killed(own):
     lives, dies = own.bottle("--bottle", "demo", *own.tiny), own.bottle("--bottle", "demo", *own.tiny)
     try:
         inside = own.engine.pid_of(dies.identity)
-        for pid in list(dies.status()["pids"].values()) + [dies.proc.pid]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it saw the other ones go
-        end = time.time() + 2
-        while products.alive(inside) and time.time() < end:
-            time.sleep(0.02)
-        assert not products.alive(inside)
+        assert products.kill_and_see(list(dies.status()["pids"].values()) + [dies.proc.pid], inside, 2)
         left = own.home + "/.local/state/bot-bottle/run/" + dies.identity
         assert os.path.exists(left + "/bottle/6003") and not os.path.exists(left + "/bottle/config.json")
         assert own.run("cleanup", "--older-than", "0", "--yes").code == 0

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """podman in docker's place: the same backend, driven by another program, here root's, without a daemon."""
 import os
-import signal
 import subprocess
 import time
 
@@ -96,15 +95,7 @@ def test_podman_ends(pproduct, podman, pbottle):
         b = pproduct.bottle(*tiny)
         inside = int(podman.podman("inspect", "--format", "{{.State.Pid}}", b.identity).stdout)
         pids = b.status()["pids"]
-        for pid in [p for r, p in pids.items() if roles is None or r in roles]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it saw the other ones go
-        end = time.time() + 3
-        while products.alive(inside) and time.time() < end:
-            time.sleep(0.02)
-        assert not products.alive(inside), roles
+        assert products.kill_and_see([p for r, p in pids.items() if roles is None or r in roles], inside, 3), roles
         assert b.proc.wait(20) == 125
         b.close()
     end = time.time() + 20

@@ -153,6 +153,19 @@ class Bottle:
         self.proc.stderr.close()
 
 
+def kill_and_see(pids, last, seconds):
+    """SIGKILL for all of @pids; has process @last ended so many seconds later?"""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it saw the other ones go
+    end = time.time() + seconds
+    while alive(last) and time.time() < end:
+        time.sleep(0.02)
+    return not alive(last)
+
+
 def alive(pid):
     try:
         state = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0]

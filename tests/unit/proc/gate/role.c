@@ -463,16 +463,12 @@ struct late_recorder {
 	uint64_t idle_us; /* of gate's processor time, in half a second of the wait */
 };
 
-static void *read_late(void *arg)
+/* As recorder, until so many denials have come */
+static void read_denials(struct late_recorder *l, unsigned int want)
 {
 	static uint8_t buf[IPC_MSG_MAX];
-	struct late_recorder *l = arg;
 
-	(void)usleep(1500000);
-	l->idle_us = role_cpu_us(l->gate);
-	(void)usleep(500000);
-	l->idle_us = role_cpu_us(l->gate) - l->idle_us;
-	while (l->denials < STORM - GATE_HALF_OPEN) {
+	while (l->denials < want) {
 		struct ipc_msg m = { .fd = -1 };
 		struct bb_err err = { 0 };
 
@@ -480,6 +476,17 @@ static void *read_late(void *arg)
 			break;
 		l->denials += m.type == IPC_RECORD && m.u.record.verdict == POLICY_DENY;
 	}
+}
+
+static void *read_late(void *arg)
+{
+	struct late_recorder *l = arg;
+
+	(void)usleep(1500000);
+	l->idle_us = role_cpu_us(l->gate);
+	(void)usleep(500000);
+	l->idle_us = role_cpu_us(l->gate) - l->idle_us;
+	read_denials(l, STORM - GATE_HALF_OPEN);
 	return NULL;
 }
 
@@ -529,17 +536,7 @@ static bool has_answer(int fd, int ms)
 
 static void *read_all(void *arg)
 {
-	static uint8_t buf[IPC_MSG_MAX];
-	struct late_recorder *l = arg;
-
-	while (l->denials < CONTAINER_STORM) {
-		struct ipc_msg m = { .fd = -1 };
-		struct bb_err err = { 0 };
-
-		if (ipc_recv(l->fd, buf, &m, &err) < 0)
-			break;
-		l->denials += m.type == IPC_RECORD && m.u.record.verdict == POLICY_DENY;
-	}
+	read_denials(arg, CONTAINER_STORM);
 	return NULL;
 }
 
