@@ -16,8 +16,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define HEAD_MAX 65536
-#define IDLE_S   30
+#define HEAD_MAX   65536
+#define IDLE_S     30
+#define CHUNKS_END "\r\n0\r\n\r\n"
 
 struct server {
 	struct event_base *base;
@@ -30,6 +31,9 @@ struct conn {
 	struct server *server;
 	char head[HEAD_MAX + 1];
 	size_t n_head;
+	uint64_t received;
+	char last[sizeof(CHUNKS_END) - 1]; /* the last octets */
+	size_t n_last;
 	bool answered;
 };
 
@@ -61,6 +65,40 @@ static void answer(struct bufferevent *bev, struct conn *c)
 		strlen(body), body);
 }
 
+/* Is the request there as a whole? An answer before that would be the end of its exchange */
+static bool is_whole(const struct conn *c)
+{
+	const char *body = strstr(c->head, "\r\n\r\n"), *length;
+
+	if (!body)
+		return false;
+	body += 4;
+	if (strcasestr(c->head, "\r\ntransfer-encoding:"))
+		return c->n_last == sizeof(c->last) &&
+		       memcmp(c->last, CHUNKS_END, sizeof(c->last)) == 0;
+	length = strcasestr(c->head, "\r\ncontent-length:");
+	return !length || length > body ||
+	       c->received >= (uint64_t)(body - c->head) +
+				      strtoull(length + strlen("\r\ncontent-length:"), NULL, 10);
+}
+
+/* The last octets are those of before and the new ones */
+static void keep_last(struct conn *c, const char *p, size_t len)
+{
+	const size_t size = sizeof(c->last);
+
+	if (len > size) {
+		p += len - size;
+		len = size;
+	}
+	if (c->n_last + len > size) {
+		memmove(c->last, c->last + c->n_last + len - size, size - len);
+		c->n_last = size - len;
+	}
+	memcpy(c->last + c->n_last, p, len);
+	c->n_last += len;
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(bev);
@@ -74,12 +112,14 @@ static void on_read(struct bufferevent *bev, void *arg)
 		if (n <= 0)
 			break;
 		keep(c->server, buf, (size_t)n);
+		keep_last(c, buf, (size_t)n);
+		c->received += (uint64_t)n;
 		room = room < (size_t)n ? room : (size_t)n;
 		memcpy(c->head + c->n_head, buf, room);
 		c->n_head += room;
 		c->head[c->n_head] = '\0';
 	}
-	if (!c->answered && strstr(c->head, "\r\n\r\n"))
+	if (!c->answered && is_whole(c))
 		answer(bev, c);
 }
 

@@ -9,13 +9,15 @@
  *
  * Layer:     proc/cli
  * Used by:   redteam.c
- * Trust:     what it receives is hostile; it is kept, and never interpreted beyond the end of a
- * head Ownership: capture_stop() ends the server's process and frees the record Limits: CAPTURE_MAX
- * octets are kept; CAPTURE_CONNS_MAX connections at a time
+ * Trust:     what it receives is hostile; it is kept, and never interpreted beyond where a
+ * request ends
+ * Ownership: capture_stop() ends the server's process and frees the record
+ * Limits:    CAPTURE_MAX octets are kept; CAPTURE_CONNS_MAX connections at a time
  *
- * A process of its own, which ends with the caller. It answers each HTTP request head with 200 and
- * closes; a request whose path begins with /reflect gets its own head as the body. On a second
- * port nothing is to arrive at all: a connection there is noted as octets received.
+ * A process of its own, which ends with the caller. It answers each HTTP request, once it is
+ * there as a whole, with 200 and closes; a request whose path begins with /reflect gets its own
+ * head as the body. On a second port nothing is to arrive at all: a connection there is noted as
+ * octets received.
  */
 #define CAPTURE_MAX       (64u << 20)
 #define CAPTURE_CONNS_MAX 256

@@ -187,7 +187,7 @@ static void say_control(struct session *s, const struct redteam *r)
 static void attack(struct session *s)
 {
 	bool container = strcmp(s->plan.backend->name, "docker") == 0;
-	const struct redteam r = {
+	struct redteam r = {
 		.identity = s->identity,
 		.user = container ? NULL : "root", /* a container has one user */
 		.container = container,
@@ -210,6 +210,7 @@ static void attack(struct session *s)
 		if (i + 1 == s->table.n || strcmp(a->class, a[1].class) != 0)
 			say_control(s, &r);
 	}
+	redteam_end(&r);
 }
 
 static unsigned int count(const struct session *s, enum redteam_verdict verdict)

@@ -12,8 +12,11 @@
 #include <time.h>
 
 #define OUTPUT_MAX     65536
+#define ORDER_MAX      1024
 #define AUDIT_WAIT_MS  3000
 #define PAUSE_MS       50
+#define DENIALS_MAX    50   /* of one window: what is beyond JOURNAL_DENIALS has no record */
+#define WINDOW_MS      1100 /* of the journal, and a little */
 #define GUEST_DIR      "/tmp/redteam"
 #define UNSENT         "unsent\t" /* its kernel has no way there: nothing came as far as gate */
 #define CONTROL_SCRIPT "curl -sS -m 30 http://allowed.redteam.test/control-"
@@ -104,7 +107,8 @@ static void make_mark(char *ret, size_t n)
 	ret[n - 1] = '\0';
 }
 
-_Noreturn static void exec_self(const struct redteam *r, int out, const char *const *argv)
+_Noreturn static void exec_self(const struct redteam *r, const struct redteam_guest *ends,
+				const char *const *argv)
 {
 	const char *args[24] = { "bot-bottle", "exec", "--no-tty" };
 	int null = open("/dev/null", O_RDWR);
@@ -120,14 +124,54 @@ _Noreturn static void exec_self(const struct redteam *r, int out, const char *co
 		args[n++] = *argv++;
 	args[n] = NULL;
 	(void)setpgid(0, 0); /* the terminal's Ctrl-C is for bot-bottle itself */
-	(void)dup2(null, 0);
-	(void)dup2(out, 1);
+	(void)dup2(ends->to, 0);
+	(void)dup2(ends->from, 1);
 	(void)dup2(null, 2);
 	(void)execv("/proc/self/exe", (char *const *)(uintptr_t)args);
 	_exit(127);
 }
 
-/* What comes from @fd until it ends, at most its capacity. Return: false when it took too long */
+static void guest_end(struct redteam_guest *g)
+{
+	if (g->pid <= 0)
+		return;
+	(void)kill(g->pid, SIGKILL);
+	(void)waitpid(g->pid, NULL, 0);
+	(void)close(g->to);
+	(void)close(g->from);
+	*g = (struct redteam_guest){ 0 };
+}
+
+/* A command in the bottle, with pipes. Return: false when it could not be started */
+static bool guest_start(const struct redteam *r, const char *const *argv, struct redteam_guest *ret)
+{
+	struct redteam_guest ours = { 0 }, its = { 0 };
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return false;
+	if (pipe2(out, O_CLOEXEC) < 0) {
+		(void)close(in[0]);
+		(void)close(in[1]);
+		return false;
+	}
+	its = (struct redteam_guest){ .to = in[0], .from = out[1] };
+	ours = (struct redteam_guest){ .to = in[1], .from = out[0], .pid = fork() };
+	if (ours.pid == 0)
+		exec_self(r, &its, argv);
+	(void)close(its.to);
+	(void)close(its.from);
+	if (ours.pid < 0) {
+		(void)close(ours.to);
+		(void)close(ours.from);
+		return false;
+	}
+	*ret = ours;
+	return true;
+}
+
+/* A line from @fd, or what comes until it ends; at most its capacity. Return: false when there was
+ * nothing, or it took too long */
 static bool collect(int fd, char ret[static OUTPUT_MAX])
 {
 	uint64_t until = bb_now_ms() + REDTEAM_TIMEOUT_S * 1000u;
@@ -143,35 +187,30 @@ static bool collect(int fd, char ret[static OUTPUT_MAX])
 			return false;
 		got = read(fd, ret + n, OUTPUT_MAX - 1 - n);
 		if (got <= 0)
-			return true;
+			return n > 0;
 		n += (size_t)got;
 		ret[n] = '\0';
+		if (ret[n - 1] == '\n')
+			return true;
 		if (n == OUTPUT_MAX - 1)
 			return false;
 	}
 }
 
-/* A command in the bottle. @ret: its standard output. Return: false without an answer in time */
-static bool in_bottle(const struct redteam *r, const char *const *argv, char ret[static OUTPUT_MAX])
+/* One attack, by the program in the bottle that carries them out: started at the first one, and
+ * again after one that did not answer. @ret: its answer. Return: false without an answer in time */
+static bool in_bottle(struct redteam *r, const char *order, char ret[static OUTPUT_MAX])
 {
-	int fds[2];
-	bool ok;
-	pid_t pid;
+	static const char *const argv[] = { "python3", GUEST_DIR "/attack.py", NULL };
+	struct redteam_guest *g = &r->guest;
 
 	ret[0] = '\0';
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (g->pid <= 0 && !guest_start(r, argv, g))
 		return false;
-	pid = fork();
-	if (pid == 0)
-		exec_self(r, fds[1], argv);
-	(void)close(fds[1]);
-	ok = pid > 0 && collect(fds[0], ret);
-	(void)close(fds[0]);
-	if (pid > 0 && !ok)
-		(void)kill(pid, SIGKILL);
-	if (pid > 0)
-		(void)waitpid(pid, NULL, 0);
-	return ok;
+	if (bb_write_full(g->to, order, strlen(order)) == 0 && collect(g->from, ret))
+		return true;
+	guest_end(g);
+	return false;
 }
 
 static bool is_listed(const char *list, const char *word)
@@ -185,30 +224,38 @@ static bool is_listed(const char *list, const char *word)
 	return false;
 }
 
+static void pause_ms(unsigned int ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	(void)nanosleep(&t, NULL);
+}
+
 /* Read on in the audit until one of @reasons is there. Records of before are passed over by the
  * caller's reading to the end */
-static bool recorded(struct audit_reader *audit, const char *reasons)
+static bool recorded(struct redteam *r, const char *reasons)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
 	bool found = strcmp(reasons, "-") == 0;
 	struct bb_err ignored = { 0 };
 
 	for (int waited = 0; waited < AUDIT_WAIT_MS;) {
 		json_auto_t *record = NULL;
 		const char *verdict, *reason;
-		int r = audit_next(audit, &record, &ignored);
+		int got = audit_next(r->audit, &record, &ignored);
 
-		if (r < 0 || (r == 0 && found))
+		if (got < 0 || (got == 0 && found))
 			break;
-		if (r == 0) {
-			(void)nanosleep(&pause, NULL);
+		if (got == 0) {
+			pause_ms(PAUSE_MS);
 			waited += PAUSE_MS;
 			continue;
 		}
 		verdict = json_string_value(json_object_get(record, "verdict"));
 		reason = json_string_value(json_object_get(record, "reason"));
-		if (verdict && reason && strcmp(verdict, "deny") == 0 && is_listed(reasons, reason))
-			found = true;
+		if (!verdict || !reason || strcmp(verdict, "deny") != 0)
+			continue;
+		r->denials++;
+		found = found || is_listed(reasons, reason);
 	}
 	return found;
 }
@@ -262,26 +309,29 @@ static bool arrived(const struct redteam *r, struct redteam_attack *a, uint64_t 
 	return true;
 }
 
-void redteam_run(const struct redteam *r, struct redteam_attack *a)
+void redteam_run(struct redteam *r, struct redteam_attack *a)
 {
-	char mark[21], port[8], decoy[8], output[OUTPUT_MAX];
-	const char *argv[] = { "python3", GUEST_DIR "/attack.py", a->class, a->name, mark, port,
-			       decoy,     r->addresses,           NULL };
+	char mark[21], order[ORDER_MAX], output[OUTPUT_MAX];
 	uint64_t from = capture_size(r->capture), began = bb_now_ms();
 	bool found, unsent;
 
 	make_mark(mark, sizeof(mark));
-	(void)snprintf(port, sizeof(port), "%u", r->capture->port);
-	(void)snprintf(decoy, sizeof(decoy), "%u", r->capture->decoy_port);
-	(void)recorded(r->audit, "-"); /* to its end */
-	if (in_bottle(r, argv, output)) {
+	(void)snprintf(order, sizeof(order), "%s|%s|%s|%u|%u|%s\n", a->class, a->name, mark,
+		       r->capture->port, r->capture->decoy_port, r->addresses);
+	(void)recorded(r, "-"); /* to its end */
+	if (r->denials > DENIALS_MAX) {
+		pause_ms(WINDOW_MS);
+		r->denials = 0;
+	}
+	if (in_bottle(r, order, output)) {
 		a->verdict = take_word(a, output);
 	} else {
 		a->verdict = REDTEAM_UNCLEAR;
-		(void)snprintf(a->seen, sizeof(a->seen), "no answer in %d s", REDTEAM_TIMEOUT_S);
+		(void)snprintf(a->seen, sizeof(a->seen), "no answer in %llu s",
+			       (unsigned long long)(bb_now_ms() - began) / 1000);
 	}
 	unsent = r->container && strncmp(output, UNSENT, strlen(UNSENT)) == 0;
-	found = a->verdict != REDTEAM_BLOCKED || unsent || recorded(r->audit, a->reasons);
+	found = a->verdict != REDTEAM_BLOCKED || unsent || recorded(r, a->reasons);
 	if (strstr(output, r->token)) {
 		(void)snprintf(a->seen, sizeof(a->seen), "the bottle has the credential");
 		a->verdict = REDTEAM_THROUGH;
@@ -298,9 +348,19 @@ bool redteam_control(const struct redteam *r)
 	char mark[21], script[256], output[OUTPUT_MAX];
 	const char *argv[] = { "sh", "-c", script, NULL };
 	uint64_t from = capture_size(r->capture);
+	struct redteam_guest g;
+	bool ok;
 
 	make_mark(mark, sizeof(mark));
 	(void)snprintf(script, sizeof(script), CONTROL_SCRIPT "%s", mark);
-	return in_bottle(r, argv, output) && strcmp(output, "captured\n") == 0 &&
-	       capture_has(r->capture, from, mark);
+	if (!guest_start(r, argv, &g))
+		return false;
+	ok = collect(g.from, output) && strcmp(output, "captured\n") == 0;
+	guest_end(&g);
+	return ok && capture_has(r->capture, from, mark);
+}
+
+void redteam_end(struct redteam *r)
+{
+	guest_end(&r->guest);
 }

@@ -62,6 +62,15 @@ BB_MUST_USE int redteam_read(struct bb_span text, const char *only, struct redte
 			     struct bb_err *err);
 
 /**
+ * struct redteam_guest - A command in the bottle: its process here (0 = there is none), its
+ * standard input and output
+ */
+struct redteam_guest {
+	pid_t pid;
+	int to, from;
+};
+
+/**
  * struct redteam - What attacks are carried out with
  * @identity:	the bottle
  * @user:	who attacks, NULL = the guest's default
@@ -69,16 +78,22 @@ BB_MUST_USE int redteam_read(struct bb_span text, const char *only, struct redte
  * @container:	it has no way out but gate's sockets: what it could not even send has no record
  * @addresses:	the host's own, comma-separated
  * @audit:	open, at its end
+ * @denials:	read there since there was last a pause
+ * @guest:	carries out the attacks, one process each; begins as zero, owned until redteam_end()
  */
 struct redteam {
 	const char *identity, *user, *secret, *token, *addresses;
 	bool container;
 	struct capture *capture;
 	struct audit_reader *audit;
+	unsigned int denials;
+	struct redteam_guest guest;
 };
 
 /** redteam_run() - One attack: sets its verdict and what was seen */
-void redteam_run(const struct redteam *r, struct redteam_attack *a);
+void redteam_run(struct redteam *r, struct redteam_attack *a);
 /** redteam_control() - The allowed request: it has to arrive. Return: whether it did */
 bool redteam_control(const struct redteam *r);
+/** redteam_end() - No more attacks */
+void redteam_end(struct redteam *r);
 #endif
