@@ -25,6 +25,19 @@ static void env_release(struct bottle_env *e)
 	*e = (struct bottle_env){ 0 };
 }
 
+int bottle_add_route(struct bottle *b, const struct bottle_route *r)
+{
+	struct bottle_route *routes = b->n_routes < POLICY_ROUTES_MAX
+					      ? realloc(b->routes, (b->n_routes + 1) * sizeof(*r))
+					      : NULL;
+
+	if (!routes)
+		return -E2BIG;
+	b->routes = routes;
+	b->routes[b->n_routes++] = *r;
+	return 0;
+}
+
 void bottle_release(struct bottle *b)
 {
 	for (size_t i = 0; i < b->n_env; i++)

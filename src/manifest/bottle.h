@@ -75,6 +75,9 @@ struct bottle {
 };
 
 void bottle_init(struct bottle *b);
+/** bottle_add_route() - Return: 0, then what @r owns is @b's; -E2BIG past POLICY_ROUTES_MAX or
+ * without memory */
+BB_MUST_USE int bottle_add_route(struct bottle *b, const struct bottle_route *r);
 void bottle_release(struct bottle *b);
 
 /**

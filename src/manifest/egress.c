@@ -63,7 +63,6 @@ static void parse_route(const struct tree *n, struct bottle *b, struct diag *dia
 	const struct tree *k;
 	unsigned int before = diag->n;
 	uint64_t port;
-	void *p;
 
 	if (!schema_is_map(n, "a route", diag))
 		return;
@@ -101,16 +100,12 @@ static void parse_route(const struct tree *n, struct bottle *b, struct diag *dia
 			return;
 		}
 	}
-	p = b->n_routes < POLICY_ROUTES_MAX ? realloc(b->routes, (b->n_routes + 1) * sizeof(r))
-					    : NULL;
-	if (!p) {
+	r.source = source_of(n);
+	if (bottle_add_route(b, &r) < 0) {
 		diag_add(diag, n->at, "routes: more than %d", POLICY_ROUTES_MAX);
 		content_unref(r.route.content);
-		return;
+		free(r.source);
 	}
-	b->routes = p;
-	r.source = source_of(n);
-	b->routes[b->n_routes++] = r;
 }
 
 static void parse_tcp(const struct tree *n, struct bottle *b, struct diag *diag)

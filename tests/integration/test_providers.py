@@ -165,6 +165,21 @@ def test_usage_errors(product, agent):
         agent, PROVIDERS[agent]["host"]))
     r = product.run("start", "--bottle", "twice", "--headless", "--prompt", "x", env=env)
     assert r.code == 1 and b"brings along" in r.err, r
+    r = product.run("check", "twice")
+    assert r.code == 1 and b"brings along" in r.err, r
+
+
+def test_check_knows_its_route(product, agent):
+    """What is explained is what `start` does, with the credential set or not."""
+    host = PROVIDERS[agent]["host"]
+    for name in ("with-" + agent, agent):  # a bottle; an agent in it
+        for command in ("check", "info"):
+            r = product.run(command, name)
+            assert r.code == 0 and ("route %s 443  (" % host).encode() in r.out and b"brought by start" in r.out, r
+        r = product.run("check", name, "--url", "https://%s/" % host)
+        assert r.code == 0 and PROVIDERS[agent]["variable"].encode() in r.out, r
+    r = product.run("check", "with-" + agent, "--url", "http://%s/" % host)
+    assert r.code == 3, r
 
 
 def jwt(claims):

@@ -4,6 +4,7 @@
 #include "proc/cli/commands.h"
 #include "proc/cli/explain.h"
 #include "proc/cli/plan.h"
+#include "proc/cli/provider.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -78,22 +79,41 @@ static void print_not_built(const struct bottle *b)
 	}
 }
 
+/* What `start` adds to the bottle. @template: of an agent's bottle that names none */
+static int add_provider(const char *name, const char *template, struct bottle *b,
+			struct bb_err *err)
+{
+	int r = 0;
+
+	if (b->provider)
+		template = b->provider;
+	if (template)
+		r = provider_show(b, template, err);
+	if (r < 0) {
+		bottle_release(b);
+		(void)bb_err_wrap(err, "%s", name);
+	}
+	return r;
+}
+
 /* A bottle, else an agent and its bottle. Return: 0, or -1 after saying why */
 static int check_one(struct check *c, const char *name, struct bottle *ret)
 {
 	struct bb_err err = { 0 }, err2 = { 0 };
 	struct agent agent;
+	const char *template = NULL;
 	int r = manifest_bottle(&c->dirs, name, ret, &c->diag, &err);
 
-	if (r == 0)
-		return 0;
 	if (r == -ENOENT && manifest_agent(&c->dirs, name, &agent, &c->diag, &err2) == 0) {
 		(void)printf("agent %s (%s)%s\n", name, agent.file,
 			     agent.shadowed ? "; the one in this directory is passed over" : "");
 		err = (struct bb_err){ 0 };
+		template = "claude"; /* start's, where the bottle names none */
 		r = agent.bottle ? manifest_bottle(&c->dirs, agent.bottle, ret, &c->diag, &err) : 1;
 		agent_release(&agent);
 	}
+	if (r == 0)
+		r = add_provider(name, template, ret, &err);
 	if (!show_errors(c) && err.code)
 		(void)cli_error(0, "%s", err.msg);
 	return r == 0 ? 0 : r > 0 ? 1 : -1;

@@ -165,8 +165,12 @@ int cmd_doctor(const struct cli_args *args)
 	config = doctor_config();
 	if (engine && tools && have_image)
 		return config ? CLI_OK : CLI_FAILED;
-	(void)puts("\nsudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs uidmap "
-		   "kmod curl gpgv\nbot-bottle image build base");
+	(void)puts("");
+	if (!engine || !tools)
+		(void)puts("sudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs "
+			   "uidmap kmod curl gpgv xz-utils");
+	if (!have_image)
+		(void)puts("bot-bottle image build base");
 	return CLI_FAILED;
 }
 

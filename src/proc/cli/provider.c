@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/provider.h"
 #include "base/io.h"
+#include "manifest/bottle.h"
 #include "proc/cli/codex_login.h"
 #include "proc/cli/copyfiles.h"
 #include <errno.h>
@@ -183,6 +184,14 @@ static int take_login(struct plan *p, const struct codex_login *l, struct bb_err
 	return 0;
 }
 
+static int no_login_of(const struct provider *v, struct bb_err *err)
+{
+	return bb_err_set(err, -EPERM,
+			  "agent_provider.forward_host_credentials is for codex; for %s set "
+			  "%s on the host",
+			  v->name, v->credentials[0].variable);
+}
+
 /* Forwarded from this host: looked at now, not when the program in the bottle has failed */
 static int find_login(struct plan *p, struct bb_err *err)
 {
@@ -190,11 +199,7 @@ static int find_login(struct plan *p, struct bb_err *err)
 	int r;
 
 	if (!p->provider->forward.host)
-		return bb_err_set(
-			err, -EPERM,
-			"agent_provider.forward_host_credentials is for codex; for %s set "
-			"%s on the host",
-			p->provider->name, p->provider->credentials[0].variable);
+		return no_login_of(p->provider, err);
 	if (p->auth_token)
 		return bb_err_set(
 			err, -EPERM,
@@ -250,37 +255,119 @@ static int only_paths(struct content *c, const char *const *paths, struct bb_err
 	return m ? r : bb_err_set(err, r, "no memory");
 }
 
-static int add_route(struct plan *p, struct bb_err *err)
+/**
+ * struct access - How a program gets to its vendor
+ * @variable:	of the host, which has the credential
+ */
+struct access {
+	const struct provider *provider;
+	const struct credential *credential;
+	const char *variable;
+	bool host_login;
+};
+
+static const char *host_of(const struct access *a)
+{
+	return a->host_login ? a->provider->forward.host : a->provider->host;
+}
+
+static int has_route(const struct access *a, struct bb_err *err)
+{
+	return bb_err_set(err, -EEXIST,
+			  "egress.routes has %s, which the provider %s brings along: leave it out",
+			  host_of(a), a->provider->name);
+}
+
+/* @ret: owns its content */
+static int make_route(const struct access *a, struct policy_route *ret, struct bb_err *err)
 {
 	struct policy_route route = { .n_ports = 1, .ports = { 443 } };
-	const struct forward *f = p->host_login ? &p->provider->forward : NULL;
-	const char *host = f ? f->host : p->provider->host;
-	struct content *c;
+	const char *header = a->credential->header;
+	struct content *c = content_new();
 
-	for (size_t i = 0; i < p->policy.n_routes; i++) {
-		if (strcmp(p->policy.routes[i].host, host) == 0)
-			return bb_err_set(
-				err, -EEXIST,
-				"egress.routes has %s, which the provider %s brings along: "
-				"leave it out",
-				host, p->provider->name);
-	}
-	c = content_new();
 	if (!c)
 		return bb_err_set(err, -ENOMEM, "no memory");
-	c->auth.scheme = p->credential->scheme;
-	c->auth.token_ref = strdup(p->auth_token);
-	c->auth.header = p->credential->header ? strdup(p->credential->header) : NULL;
+	c->auth.scheme = a->credential->scheme;
+	c->auth.token_ref = strdup(a->variable);
+	c->auth.header = header ? strdup(header) : NULL;
 	c->credentials = CONTENT_PIN;
 	c->dlp.on_match = CONTENT_REDACT;
 	c->dlp.injection = false;
 	route.content = c;
-	(void)snprintf(route.host, sizeof(route.host), "%s", host);
-	if (!c->auth.token_ref || (p->credential->header && !c->auth.header) ||
-	    (f && only_paths(c, f->paths, err) < 0) ||
-	    plan_add_route(&p->policy, &route, err) < 0) {
+	(void)snprintf(route.host, sizeof(route.host), "%s", host_of(a));
+	if (!c->auth.token_ref || (header && !c->auth.header) ||
+	    (a->host_login && only_paths(c, a->provider->forward.paths, err) < 0)) {
 		content_unref(c);
 		return err->code ? err->code : bb_err_set(err, -ENOMEM, "no memory");
+	}
+	*ret = route;
+	return 0;
+}
+
+static int add_route(struct plan *p, struct bb_err *err)
+{
+	const struct access a = { p->provider, p->credential, p->auth_token, p->host_login };
+	struct policy_route route;
+	int r;
+
+	for (size_t i = 0; i < p->policy.n_routes; i++) {
+		if (strcmp(p->policy.routes[i].host, host_of(&a)) == 0)
+			return has_route(&a, err);
+	}
+	r = make_route(&a, &route, err);
+	if (r < 0)
+		return r;
+	r = plan_add_route(&p->policy, &route, err);
+	if (r < 0)
+		content_unref(route.content);
+	return r;
+}
+
+/* What find_credential() and find_login() would take, without asking for it to be there */
+static const char *likely_variable(const struct provider *v, const struct bottle *b)
+{
+	if (b->auth_token)
+		return b->auth_token;
+	for (const struct credential *c = v->credentials; c->variable; c++) {
+		const char *value = getenv(c->variable);
+
+		if (value && *value)
+			return c->variable;
+	}
+	return provider_variable(v);
+}
+
+int provider_show(struct bottle *b, const char *template, struct bb_err *err)
+{
+	struct access a = { .provider = provider_find(template), .host_login = b->host_login > 0 };
+	const char *from =
+		json_string_value(json_object_get(b->sources, "agent_provider.template"));
+	struct bottle_route route = { 0 };
+	int r;
+
+	if (!a.provider)
+		return 0;
+	if (a.host_login && !a.provider->forward.host)
+		return no_login_of(a.provider, err);
+	a.variable = likely_variable(a.provider, b);
+	a.credential = a.host_login ? &a.provider->forward.credential
+				    : kind_of(a.provider, a.variable, "");
+	if (a.host_login)
+		a.variable = a.credential->variable;
+	for (size_t i = 0; i < b->n_routes; i++) {
+		if (strcmp(b->routes[i].route.host, host_of(&a)) == 0)
+			return has_route(&a, err);
+	}
+	r = make_route(&a, &route.route, err);
+	if (r < 0)
+		return r;
+	if (asprintf(&route.source, "%s%sbrought by start, for %s", from ? from : "",
+		     from ? ", " : "", a.provider->name) < 0)
+		route.source = NULL;
+	if (!route.source || bottle_add_route(b, &route) < 0) {
+		free(route.source);
+		content_unref(route.route.content);
+		return bb_err_set(err, -E2BIG, "more than %d routes", POLICY_ROUTES_MAX);
 	}
 	return 0;
 }

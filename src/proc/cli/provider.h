@@ -11,8 +11,9 @@
  * again with each turn, and one secret in it must not end the session.
  *
  * Layer:     proc/cli
- * Used by:   plan.c, cmd_run.c
+ * Used by:   plan.c, cmd_run.c, cmd_check.c
  */
+struct bottle;
 struct provider;
 
 /** provider_find() - "claude" or "codex"; NULL for "command" and all else */
@@ -30,6 +31,15 @@ const char *provider_variable(const struct provider *v);
  * login; -EEXIST when a route of the bottle is for the same host
  */
 BB_MUST_USE int provider_plan(struct plan *p, struct bb_err *err);
+/**
+ * provider_show() - To who only looks at a bottle: the route that `start` adds
+ * @b:		is given the route, its source says where it is from
+ * @template:	name of a provider; what is none adds nothing
+ *
+ * The credential need not be there. Return: 0, or -E… with @err as provider_plan() for what is
+ * wrong in the bottle
+ */
+BB_MUST_USE int provider_show(struct bottle *b, const char *template, struct bb_err *err);
 /** provider_place() - After plan_secrets(): the placeholder under the name that the program reads
  */
 BB_MUST_USE int provider_place(struct plan *p, struct bb_err *err);
