@@ -462,8 +462,7 @@ static int start_command(struct session *s, const struct session_request *req, s
 	struct ipc_msg msg = { .type = IPC_EXEC, .fd = -1 };
 
 	if (!text)
-		if (!text)
-			return bb_err_set(err, -EINVAL, "the command is not UTF-8");
+		return bb_err_set(err, -EINVAL, "the command is not UTF-8");
 	if (strlen(text) > IPC_DATA_MAX)
 		return bb_err_set(err, -E2BIG, "the command and its environment are over %d octets",
 				  IPC_DATA_MAX);
