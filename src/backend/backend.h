@@ -61,8 +61,11 @@ struct backend_start {
  * @start:	Fork and exec the bottle's supervisor. Return: owned SOCK_SEQPACKET fd on which
  *		PROGRESS, BOTTLE_UP and BOTTLE_FAILED arrive (docs/protocol/ipc.md), or -errno
  * @remarks:	What the operator should know before a start, a line each, or NULL
- * @forget:	Remove what an ended bottle may have left with an engine, or NULL. Return: 0, or
- *		-errno with @err when that cannot be known: the bottle's directories stay
+ * @note:	What is needed to reach the same engine later, for the bottle's metadata, or NULL.
+ *		Return: 0 with @ret owned, or -errno with @err
+ * @forget:	Remove what an ended bottle may have left with the engine of @note (NULL: not
+ *		recorded), or NULL. Return: 0, or -errno with @err when that cannot be known:
+ *		the bottle's directories stay; -EHOSTDOWN: that engine is not reached
  * @connect:	Reach a running bottle by its runtime directory. Return: owned fd, or -errno
  */
 struct backend {
@@ -71,7 +74,8 @@ struct backend {
 	int (*missing)(char *ret, size_t size, struct bb_err *err);
 	int (*start)(const struct backend_start *start, struct bb_err *err);
 	void (*remarks)(char *ret, size_t size);
-	int (*forget)(const char *identity, struct bb_err *err);
+	int (*note)(json_t **ret, struct bb_err *err);
+	int (*forget)(const json_t *note, const char *identity, struct bb_err *err);
 	int (*connect)(const char *runtime_dir, struct bb_err *err);
 };
 

@@ -101,6 +101,24 @@ static int send_blob(int sock, enum ipc_blob_kind kind, int fd, struct bb_err *e
 	return fd < 0 ? fd : ipc_send(sock, &msg, err);
 }
 
+const char *const supervisor_engine_env[] = {
+	"DOCKER_HOST",      "DOCKER_CONFIG",           "DOCKER_CONTEXT",
+	"DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY",       "CONTAINER_HOST",
+	"CONTAINERS_CONF",  "CONTAINERS_STORAGE_CONF", NULL
+};
+
+/* Those of @names that are set, after the @n in @env. Return: how many there are then */
+static size_t add_variables(const char *const *names, char **env, size_t n)
+{
+	for (; *names; names++) {
+		const char *value = getenv(*names);
+
+		if (value && asprintf(&env[n], "%s=%s", *names, value) >= 0)
+			n++;
+	}
+	return n;
+}
+
 /* What bottled finds its directories by. The rest of the user's environment may hold secrets, and
  * an environment can be read in /proc for as long as the process lives. */
 static void exec_with_few_variables(const char *path, char *const *argv)
@@ -112,25 +130,12 @@ static void exec_with_few_variables(const char *path, char *const *argv)
 					     "XDG_STATE_HOME",
 					     "XDG_RUNTIME_DIR",
 					     "BOT_BOTTLE_HOME",
-					     "DOCKER_HOST",
-					     "DOCKER_CONFIG",
-					     "DOCKER_CONTEXT",
-					     "DOCKER_CERT_PATH",
-					     "DOCKER_TLS_VERIFY",
-					     "CONTAINER_HOST",
-					     "CONTAINERS_CONF",
-					     "CONTAINERS_STORAGE_CONF",
-					     "DBUS_SESSION_BUS_ADDRESS" };
-	char *env[BB_ARRAY_LEN(names) + 1] = { NULL };
-	size_t n = 0;
+					     "DBUS_SESSION_BUS_ADDRESS",
+					     NULL };
+	char *env[BB_ARRAY_LEN(names) + BB_ARRAY_LEN(supervisor_engine_env)] = { NULL };
+	size_t n = add_variables(names, env, 0);
 
-	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
-		const char *value = getenv(names[i]);
-
-		if (value && asprintf(&env[n], "%s=%s", names[i], value) >= 0)
-			n++;
-	}
-	env[n] = NULL;
+	env[add_variables(supervisor_engine_env, env, n)] = NULL;
 	(void)execve(path, argv, env);
 }
 

@@ -10,6 +10,10 @@
  * Used by:   smolmachines, docker
  */
 
+/** supervisor_engine_env - Variables by which an engine's program finds its engine, NULL-terminated
+ */
+extern const char *const supervisor_engine_env[];
+
 /**
  * supervisor_start() - struct backend's start()
  * @engine:	"" for a virtual machine, else the container engine's program ("docker", a path)

@@ -266,7 +266,8 @@ static int lock_soon(int state_fd, struct bb_err *err)
 }
 
 int state_bottle_remove(const struct paths *paths, const char *identity,
-			int (*forget)(const char *identity, struct bb_err *err), struct bb_err *err)
+			int (*forget)(const json_t *note, const char *identity, struct bb_err *err),
+			const json_t *note, struct bb_err *err)
 {
 	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
 	bb_auto_close int pidfd = -1;
@@ -281,7 +282,7 @@ int state_bottle_remove(const struct paths *paths, const char *identity,
 	if (r == 0 && b.runtime_fd >= 0)
 		r = state_lock(b.runtime_fd, err); /* else it is being started */
 	if (r == 0 && forget)
-		r = forget(identity, err);
+		r = forget(note, identity, err);
 	if (r < 0)
 		return bb_err_wrap(err, "%s", identity);
 	state_runtime_remove(paths, identity);

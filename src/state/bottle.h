@@ -89,13 +89,15 @@ void state_runtime_remove(const struct paths *paths, const char *identity);
 
 /**
  * state_bottle_remove() - Remove both directories of an ended bottle
- * @forget:	called once nobody else can have the bottle, before anything is removed; or NULL
+ * @forget:	called once nobody else can have the bottle, before anything is removed, with
+ *		@note, whatever that is; or NULL
  *
  * Return: 0; -EBUSY while it lives, -ENOTEMPTY when it holds directories, … with @err
  */
 BB_MUST_USE int state_bottle_remove(const struct paths *paths, const char *identity,
-				    int (*forget)(const char *identity, struct bb_err *err),
-				    struct bb_err *err);
+				    int (*forget)(const json_t *note, const char *identity,
+						  struct bb_err *err),
+				    const json_t *note, struct bb_err *err);
 
 /**
  * state_meta_write() - Replace metadata.json atomically, synced

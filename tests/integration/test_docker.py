@@ -63,7 +63,7 @@ def test_docker_limits_hold_inside(dbottle, dockerd):
 
 def test_docker_recorded_backend_counts(dproduct, dockerd):
     """What goes on with a bottle asks the backend that it was started with, whatever the environment says."""
-    other = {"BOT_BOTTLE_BACKEND": "smolmachines"}
+    other = {"BOT_BOTTLE_BACKEND": "smolmachines", "BOT_BOTTLE_ENGINE": "/nonexistent", "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     b = dproduct.bottle("--bottle", "demo")
     try:
         assert dproduct.run("exec", b.identity, "--", "id", "-un", env=other).out == b"node\n"

@@ -2,6 +2,7 @@
 """The docker backend when something goes wrong: an engine that dies in the middle, an image that vanished, an engine
 that does not see this host's files, our own processes killed. A clear error, nothing half-made, and `cleanup` works."""
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -83,7 +84,36 @@ def silent(dbottle):
     p.communicate()
 
 
-def test_docker_exec_as_another_user(dbottle, silent):
+@pytest.fixture(scope="module")
+def hung(own, workdir):
+    """Behind the socket of two bottles' engine there is another one now, which accepts connections and says nothing: it
+    stands in for an engine that hangs. Every command is waited for at once, and looked at last."""
+    at = own.engine.dir + "/open/engine.sock"
+    p = products.Product(own.exe, workdir + "/hung-home", own.netns, own.uid, own.env["XDG_CACHE_HOME"])
+    p.write("bottles/demo.md", open(own.home + "/.bot-bottle/bottles/demo.md").read())
+    p.write("config.yaml", open(own.home + "/.bot-bottle/config.yaml").read())
+    p.env.update(BOT_BOTTLE_BACKEND="docker", DOCKER_HOST="unix://" + at)
+    p.engine, p.tiny, p.at = own.engine, own.tiny, at
+    os.symlink(own.engine.dir + "/docker.sock", at)
+    p.left = []
+    for _ in range(2):
+        p.left.append(left_behind(p))
+        p.engine.docker("rm", p.left[-1])
+    os.unlink(at)
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(at)
+    s.listen(64)
+    os.chmod(at, 0o666)
+    p.began = time.time()
+    p.waiting = {c[0]: p.popen(*c) for c in (("run", *p.tiny, "--", "true"), ("doctor",), ("cleanup", "--older-than", "0", "--yes"))}
+    yield p
+    for w in p.waiting.values():
+        w.kill()
+        w.communicate()
+    s.close()
+
+
+def test_docker_exec_as_another_user(dbottle, hung, silent):
     r = dbottle.exec("id", user="root")
     assert r.code == 125 and r.out == b"" and b"--user in a container: Operation not permitted" in r.err, r
     assert dbottle.exec("id", "-un", user="node").out == b"node\n"
@@ -165,6 +195,66 @@ def test_all_of_ours_killed(own):
         lives.close()
         dies.close()
     gone(own)
+
+
+def left_behind(p, *args, **kw):
+    """A bottle whose processes were all killed, and a container of its name. Return: its identity"""
+    b = p.bottle("--bottle", "demo", *p.tiny, *args, **kw)
+    inside = p.engine.pid_of(b.identity)
+    assert products.kill_and_see(list(b.status()["pids"].values()) + [b.proc.pid], inside, 5)
+    end = time.time() + 20
+    while p.engine.names() and time.time() < end:  # --rm
+        time.sleep(0.1)
+    assert p.engine.docker("create", "--name", b.identity, "tiny:1", "true").returncode == 0
+    b.close()
+    return b.identity
+
+
+def test_cleanup_asks_the_engine_of_the_start(own, dockerd):
+    """Not that of today's environment, which knows no such container; and when that cannot be, nothing is removed."""
+    other = {"DOCKER_HOST": dockerd.host, "BOT_BOTTLE_ENGINE": "docker"}
+    clean = ("cleanup", "--older-than", "0", "--yes")
+    identity = left_behind(own)
+    assert own.run(*clean, env=other).code == 0
+    assert own.engine.names() == [] and own.list() == []
+    # a context that was chosen at the start, and is not any more
+    config = own.engine.dir + "/open/config"
+    docker = ["docker", "--config", config, "context"]
+    subprocess.run(docker + ["create", "mine", "--docker", "host=" + own.engine.host], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(docker + ["use", "mine"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["chmod", "-R", "a+rwX", config], check=True)
+    host = own.env.pop("DOCKER_HOST")
+    own.env["DOCKER_CONFIG"] = config
+    try:
+        left_behind(own)
+    finally:
+        own.env["DOCKER_HOST"] = host
+        del own.env["DOCKER_CONFIG"]
+    subprocess.run(docker + ["use", "default"], check=True, stdout=subprocess.DEVNULL)
+    assert own.run(*clean, env=other).code == 0
+    assert own.engine.names() == [] and own.list() == []
+    # its program is gone: no other is taken by itself
+    path = own.engine.dir + "/open/mine"
+    os.symlink("/usr/bin/docker", path)
+    identity = left_behind(own, env={"BOT_BOTTLE_ENGINE": path})
+    os.unlink(path)
+    r = own.run(*clean)
+    assert r.code == 1 and path.encode() in r.err and b"not there any more" in r.err, r
+    assert own.engine.names() == [x["identity"] for x in own.list()] == [identity]
+    assert own.run(*clean, env={"BOT_BOTTLE_ENGINE": "docker"}).code == 0
+    assert own.engine.names() == [] and own.list() == []
+    # it does not run
+    identity = left_behind(own)
+    own.engine.kill()
+    try:
+        r = own.run(*clean, env=other)
+    finally:
+        own.engine.start()
+    assert r.code == 1 and own.engine.host.encode() + b" is not running" in r.err and b"today's is another" in r.err, r
+    assert ("rm -r %s/.local/state/bot-bottle/%s" % (own.home, identity)).encode() in r.err, r
+    assert own.engine.names() == [x["identity"] for x in own.list()] == [identity]
+    assert own.run(*clean, env=other).code == 0
+    assert own.engine.names() == [] and own.list() == []
 
 
 def test_cleanup_beside_starts(own):
@@ -302,3 +392,25 @@ def test_docker_label_with_escape_codes(dproduct, dockerd):
     finally:
         p.kill()
         p.communicate()
+
+
+def test_engine_hangs(hung):
+    """list does not need it; all else says so after half a minute, and what to do. Nothing is removed on that word."""
+    began = time.time()
+    assert sorted(b["identity"] for b in hung.list()) == sorted(hung.left) and time.time() - began < 5
+    said = {}
+    for name, w in hung.waiting.items():
+        out, err = w.communicate(timeout=max(1, hung.began + 60 - time.time()))
+        said[name] = (w.returncode, (out + err).decode())
+    for name, (code, text) in said.items():
+        assert code == 1, (name, said)
+        assert "docker: the engine at unix://%s has not answered for 30 s" % hung.at in text and "restart docker" in text, (name, said)
+    # that engine is waited for once, not for each of its bottles
+    text = said["cleanup"][1]
+    assert all(i + ": " in text for i in hung.left) and text.count("for 30 s") == 1 and "no answer either" in text, text
+    assert sorted(b["identity"] for b in hung.list()) == sorted(hung.left)
+    os.unlink(hung.at)
+    os.symlink(hung.engine.dir + "/docker.sock", hung.at)
+    assert hung.run("doctor").code == 0
+    assert hung.run("cleanup", "--older-than", "0", "--yes").code == 0
+    assert hung.list() == [] and hung.engine.names() == []

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/docker/docker.h"
 #include "backend/docker/facts.h"
+#include "backend/docker/where.h"
 #include "backend/supervisor.h"
 #include "base/io.h"
 #include "image/image.h"
@@ -43,13 +44,14 @@ int docker_find(char *ret, size_t size, struct bb_err *err)
 }
 
 /* @said < 0: standard error is thrown away */
-_Noreturn static void exec_quietly(char *const *argv, int out, int said)
+_Noreturn static void exec_quietly(char *const *argv, const json_t *where, int out, int said)
 {
 	int null = open("/dev/null", O_RDWR);
 
 	(void)signal(SIGPIPE, SIG_DFL);
 	if (dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(said < 0 ? null : said, 2) < 0)
 		_exit(127);
+	where_enter(where);
 	(void)execvp(argv[0], argv);
 	_exit(127);
 }
@@ -82,12 +84,14 @@ static size_t keep_end(char *text, size_t n, size_t max)
 
 /**
  * struct call - One call of the engine's program
+ * @where:	with these variables, or NULL: with today's
  * @seconds:	until it has to be over, 0: no limit
  * @quiet:	standard error is not part of what it said
  * @said:	the last @max octets of it, terminated
  */
 struct call {
 	char *const *argv;
+	const json_t *where;
 	unsigned int seconds;
 	bool quiet;
 	char *said;
@@ -111,6 +115,7 @@ static ssize_t listen_to(const struct call *c, int fd)
 /* Return: its exit code, or -errno */
 static int call(const struct call *c, struct bb_err *err)
 {
+	const char *host = where_host(c->where);
 	int out[2], status = 0;
 	ssize_t got;
 	pid_t pid;
@@ -119,7 +124,7 @@ static int call(const struct call *c, struct bb_err *err)
 		return bb_err_set(err, -errno, "pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0)
-		exec_quietly(c->argv, out[1], c->quiet ? -1 : out[1]);
+		exec_quietly(c->argv, c->where, out[1], c->quiet ? -1 : out[1]);
 	(void)close(out[1]);
 	got = pid > 0 ? listen_to(c, out[0]) : -1;
 	(void)close(out[0]);
@@ -130,8 +135,11 @@ static int call(const struct call *c, struct bb_err *err)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (got == -ETIMEDOUT)
-		return bb_err_set(err, -ETIMEDOUT, "%s: the engine has not answered for %u s",
-				  c->argv[0], c->seconds);
+		return bb_err_set(
+			err, -ETIMEDOUT,
+			"%.80s: the engine%s%.80s has not answered for %u s: if it hangs, "
+			"sudo systemctl restart docker",
+			c->argv[0], host ? " at " : "", host ? host : "", c->seconds);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -144,9 +152,10 @@ static int run(char *const *argv, unsigned int seconds, char said[static SAID_MA
 }
 
 /* Why the engine does not answer, from what its program says */
-static void explain(const char *engine, const char *said, char *ret, size_t size)
+static void explain(const char *engine, const json_t *where, const char *said, char *ret,
+		    size_t size)
 {
-	const char *host = getenv("DOCKER_HOST");
+	const char *host = where_host(where);
 
 	if (strstr(said, "permission denied"))
 		(void)snprintf(
@@ -174,7 +183,7 @@ static int docker_missing(char *ret, size_t size, struct bb_err *err)
 	}
 	r = run((char *[]){ engine, (char[]){ "version" }, NULL }, ASK_SECONDS, said, err);
 	if (r > 0)
-		explain(engine, said, ret, size);
+		explain(engine, NULL, said, ret, size);
 	return r > 0 ? 1 : r;
 }
 
@@ -261,27 +270,115 @@ static int docker_start(const struct backend_start *start, struct bb_err *err)
 	return r < 0 ? r : supervisor_start(&s, engine, options, err);
 }
 
-/* Under its own name, which no other bottle has; --rm has mostly done it */
-static int docker_forget(const char *identity, struct bb_err *err)
+/* The context that is chosen now: later, when the container is to go, it may be another */
+static int pin_context(char *engine, struct bb_err *err)
 {
-	char engine[PATHS_MAX], said[SAID_MAX], why[1024];
-	uint64_t until = bb_now_ms() + REMOVE_MS;
-	struct bb_err none = { 0 };
+	char said[SAID_MAX];
+	const struct call c = {
+		.argv = (char *[]){ engine, (char[]){ "context" }, (char[]){ "inspect" },
+				    (char[]){ "--format" }, (char[]){ "{{.Name}}" }, NULL },
+		.seconds = ASK_SECONDS,
+		.quiet = true,
+		.said = said,
+		.max = sizeof(said),
+	};
 	int r;
 
-	if (docker_find(engine, sizeof(engine), &none) < 0)
-		return 0; /* whoever has taken it away has its containers, too */
-	do {              /* the engine may be at it, for --rm */
-		r = run((char *[]){ engine, (char[]){ "rm" }, (char[]){ "--force" },
+	if (getenv("DOCKER_HOST") || getenv("DOCKER_CONTEXT"))
+		return 0;
+	r = call(&c, err);
+	if (r == 0 && *said) /* podman has none */
+		(void)setenv("DOCKER_CONTEXT", said, 1);
+	return r < 0 ? r : 0;
+}
+
+static int docker_note(json_t **ret, struct bb_err *err)
+{
+	char engine[PATHS_MAX];
+	int r = docker_find(engine, sizeof(engine), err);
+
+	if (r == 0)
+		r = pin_context(engine, err);
+	if (r < 0)
+		return r;
+	*ret = where_now(engine);
+	return *ret ? 0
+		    : bb_err_set(err, -EINVAL,
+				 "DOCKER_HOST, or another variable for the engine, is not UTF-8");
+}
+
+/*
+ * The program that started it. When that is gone nobody else is asked in its place, unless the
+ * operator names another; with no engine's program here at all, its containers are gone, too.
+ * Return: 1, 0 when there is none to ask, or -errno
+ */
+static int program_of(const json_t *where, char *ret, size_t size, struct bb_err *err)
+{
+	const char *recorded = where_program(where), *asked = getenv("BOT_BOTTLE_ENGINE");
+	struct bb_err none = { 0 };
+
+	if (recorded && access(recorded, X_OK) == 0) {
+		(void)snprintf(ret, size, "%s", recorded);
+		return 1;
+	}
+	if (docker_find(ret, size, &none) < 0)
+		return 0;
+	if (!recorded || (asked && *asked))
+		return 1;
+	return bb_err_set(err, -EHOSTDOWN,
+			  "%.100s, which started it, is not there any more; where %.60s has its "
+			  "containers now: BOT_BOTTLE_ENGINE=…",
+			  recorded, ret);
+}
+
+/* Under its own name, which no other bottle has; --rm has mostly done it */
+static int remove_by_name(char *engine, const json_t *where, const char *identity,
+			  char said[static SAID_MAX], struct bb_err *err)
+{
+	const struct call c = {
+		.argv = (char *[]){ engine, (char[]){ "rm" }, (char[]){ "--force" },
 				    (char *)(uintptr_t)identity, NULL },
-			ASK_SECONDS, said, err);
+		.where = where,
+		.seconds = ASK_SECONDS,
+		.said = said,
+		.max = SAID_MAX,
+	};
+	uint64_t until = bb_now_ms() + REMOVE_MS;
+	int r;
+
+	do { /* the engine may be at it, for --rm */
+		r = call(&c, err);
 	} while (r > 0 && strstr(said, "already in progress") && bb_now_ms() < until &&
 		 usleep(100000) == 0);
-	if (r <= 0 || strstr(said, "No such container") || strstr(said, "no such container") ||
-	    strstr(said, "no container with"))
-		return r < 0 ? r : 0;
-	explain(engine, said, why, sizeof(why));
-	return bb_err_set(err, -EIO, "%s; a container may be left, so nothing is removed", why);
+	if (r > 0 && (strstr(said, "No such container") || strstr(said, "no such container") ||
+		      strstr(said, "no container with")))
+		return 0;
+	return r;
+}
+
+static int docker_forget(const json_t *note, const char *identity, struct bb_err *err)
+{
+	static json_t *silent; /* it is not waited for again, for each of its bottles */
+	char engine[PATHS_MAX], said[SAID_MAX] = "no answer either";
+	char why[1024];
+	struct bb_err ignored = { 0 };
+	int r = program_of(note, engine, sizeof(engine), err);
+
+	if (r <= 0)
+		return r;
+	r = json_equal(silent, note) ? 1 : remove_by_name(engine, note, identity, said, err);
+	if (r == 0)
+		return 0;
+	if (r > 0)
+		explain(engine, note, said, why, sizeof(why));
+	else
+		(void)snprintf(why, sizeof(why), "%s", err->msg);
+	if (r == -ETIMEDOUT)
+		silent = json_incref((json_t *)(uintptr_t)note);
+	*err = (struct bb_err){ 0 };
+	(void)pin_context(engine, &ignored);
+	return bb_err_set(err, -EHOSTDOWN, "%.190s%s", why,
+			  where_differs(note, engine) ? "; today's is another" : "");
 }
 
 const struct backend backend_docker = {
@@ -290,6 +387,7 @@ const struct backend backend_docker = {
 	.missing = docker_missing,
 	.start = docker_start,
 	.remarks = docker_remarks,
+	.note = docker_note,
 	.forget = docker_forget,
 	.connect = supervisor_connect,
 };

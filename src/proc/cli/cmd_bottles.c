@@ -113,7 +113,8 @@ static int remove_one(const struct paths *paths, const struct state_entry *e, st
 	const char *name = json_string_value(json_object_get(e->meta, "backend"));
 	const struct backend *backend = name ? backend_find(name) : NULL;
 
-	return state_bottle_remove(paths, e->identity, backend ? backend->forget : NULL, err);
+	return state_bottle_remove(paths, e->identity, backend ? backend->forget : NULL,
+				   json_object_get(e->meta, "engine"), err);
 }
 
 int cmd_cleanup(const struct cli_args *args)
@@ -147,6 +148,12 @@ int cmd_cleanup(const struct cli_args *args)
 			continue;
 		if (remove_one(&paths, &list.entries[i], &one) < 0)
 			code = failed(&one); /* -EBUSY: it came alive meanwhile */
+		if (one.code == -EHOSTDOWN)
+			(void)fprintf(
+				stderr,
+				"  a container may be left, so nothing is removed; where that "
+				"engine is gone for good: rm -r %s/%s\n",
+				paths.state, list.entries[i].identity);
 	}
 	return code;
 }

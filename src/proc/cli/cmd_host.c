@@ -109,8 +109,33 @@ static bool accepts(const struct policy_proxy *at, const char **why)
 	return !*why;
 }
 
-/* What config.yaml says about the network. Return: can bottles start with it? */
-static bool doctor_config(void)
+/* The engine is asked only where it was chosen: @backend of config.yaml, or in the environment */
+static bool doctor_docker(const char *backend, bool *ret_chosen)
+{
+	char path[PATHS_MAX], missing[2048] = "";
+	const struct backend *chosen;
+	struct bb_err err = { 0 };
+	bool found, ok;
+
+	*ret_chosen = false;
+	if (backend_choose(NULL, getenv("BOT_BOTTLE_BACKEND"), backend, &chosen, &err) < 0) {
+		doctor_line(false, "backend", err.msg);
+		return false;
+	}
+	found = docker_find(path, sizeof(path), &err) == 0;
+	*ret_chosen = chosen == &backend_docker;
+	if (!*ret_chosen) {
+		(void)printf("%-8s %-18s %s\n", "info", "docker (legacy)",
+			     found ? path : "no engine");
+		return true;
+	}
+	ok = chosen->missing(missing, sizeof(missing), &err) == 0;
+	doctor_line(ok, "docker (legacy)", ok ? path : *missing ? missing : err.msg);
+	return ok;
+}
+
+/* What config.yaml says. Return: can bottles start with it? @ret_docker: in containers */
+static bool doctor_config(bool *ret_docker)
 {
 	struct bb_err err = { 0 };
 	struct diag diag;
@@ -120,6 +145,7 @@ static bool doctor_config(void)
 	char text[POLICY_NAME_MAX + 300];
 	bool ok;
 
+	*ret_docker = false;
 	if (paths_get(&paths, &err) < 0)
 		return true;
 	diag_init(&diag);
@@ -137,17 +163,18 @@ static bool doctor_config(void)
 	ok &= !c.proxy_auth || (value && *value);
 	if (c.proxy.host[0])
 		doctor_line(ok, "upstream proxy", text);
+	ok &= doctor_docker(c.backend, ret_docker);
 	config_release(&c);
 	return ok;
 }
 
 int cmd_doctor(const struct cli_args *args)
 {
-	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 }, err4 = { 0 };
+	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 };
 	char path[PATHS_MAX], missing[2048];
 	struct vmm_accel_choice accel;
 	struct image image;
-	bool engine, tools, have_image, config;
+	bool engine, tools, have_image, config, docker;
 
 	(void)args;
 	engine = vmm_find(path, sizeof(path), &err) == 0;
@@ -155,15 +182,13 @@ int cmd_doctor(const struct cli_args *args)
 	if (vmm_accel_choose("auto", &accel, &err2) == 0)
 		(void)printf("%-8s %-18s %s: %s\n", "ok", "accelerator", vmm_accel_str[accel.accel],
 			     accel.why);
-	(void)printf("%-8s %-18s %s\n", "info", "docker (legacy)",
-		     docker_find(path, sizeof(path), &err4) == 0 ? path : "no engine");
 	tools = image_missing_tools(true, missing, sizeof(missing)) == 0;
 	doctor_line(tools, "image tools", tools ? "all there" : missing);
 	have_image = image_open("base", &image, &err3) == 0;
 	doctor_line(have_image, "image base", have_image ? image.kernel_release : err3.msg);
 	say_jail();
-	config = doctor_config();
-	if (engine && tools && have_image)
+	config = doctor_config(&docker);
+	if ((engine || docker) && tools && have_image)
 		return config ? CLI_OK : CLI_FAILED;
 	(void)puts("");
 	if (!engine || !tools)

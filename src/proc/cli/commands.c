@@ -128,10 +128,17 @@ const struct cli_cmd cli_cmds[] = {
 	  "to go on.",
 	  OPTS(OPT_NAME, OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
-	  "Says what is missing to run bottles and which accelerator would be used, and why.",
+	  "Says what is missing to run bottles and which accelerator would be used, and why; "
+	  "where\n"
+	  "docker is the backend (BOT_BOTTLE_BACKEND, config.yaml), also whether its engine "
+	  "answers.",
 	  NO_OPTS, 0, 0, -1, cmd_doctor },
 	{ "cleanup", "", "remove what ended bottles left",
-	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one.",
+	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one, "
+	  "and\n"
+	  "none that may have a container left with an engine that does not answer: the one it "
+	  "was\n"
+	  "started with, whatever DOCKER_HOST says now.",
 	  OPTS(OPT_OLDER_THAN, OPT_YES), 0, 0, -1, cmd_cleanup },
 	{ "start", "[AGENT] [-- CMD…]", "start an agent in a new bottle",
 	  "Starts the agent's bottle (or --bottle) and in it the program that the bottle names as\n"

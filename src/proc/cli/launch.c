@@ -21,6 +21,7 @@ static int write_metadata(const struct plan *p, const struct state_bottle *b, st
 	char *cwd = getcwd(NULL, 0);
 	struct bb_err none = { 0 };
 	struct image image;
+	json_t *engine = NULL;
 	json_auto_t *meta = json_pack(
 		"{s:i, s:s, s:s, s:O, s:s, s:s, s:I, s:b, s:b, s:b, s:O, s:s?, s:s?, s:s?, s:o}",
 		"version", 1, "identity", b->identity, "backend", p->backend->name, "bottles",
@@ -38,6 +39,10 @@ static int write_metadata(const struct plan *p, const struct state_bottle *b, st
 	/* The disk fits this image and no other of the same name. An engine's own has none */
 	if (image_open(p->image, &image, &none) == 0)
 		(void)json_object_set_new(meta, "image_digest", json_string(image.digest));
+	if (p->backend->note && p->backend->note(&engine, err) < 0)
+		return err->code;
+	if (engine)
+		(void)json_object_set_new(meta, "engine", engine);
 	return state_meta_write(b->state_fd, meta, err);
 }
 
@@ -89,7 +94,7 @@ static void forget(const struct plan *p, struct state_bottle *b)
 
 	memcpy(identity, b->identity, sizeof(identity));
 	state_bottle_release(b);
-	if (p->resume || state_bottle_remove(&p->paths, identity, NULL, &ignored) < 0)
+	if (p->resume || state_bottle_remove(&p->paths, identity, NULL, NULL, &ignored) < 0)
 		state_runtime_remove(&p->paths, identity); /* nobody is there to do it */
 }
 

@@ -87,7 +87,7 @@ static void let_go(struct state_bottle *b)
 {
 	struct bb_err err = { 0 };
 
-	assert_int_equal(state_bottle_remove(&paths, b->identity, NULL, &err), -EBUSY);
+	assert_int_equal(state_bottle_remove(&paths, b->identity, NULL, NULL, &err), -EBUSY);
 	bb_closep(&b->runtime_fd);
 	b->runtime_fd = -1;
 }
@@ -116,7 +116,7 @@ static void names_become_labels(void **state)
 		assert_memory_equal(b.identity, cases[i].prefix, strlen(cases[i].prefix));
 		assert_int_equal(strlen(b.identity), strlen(cases[i].prefix) + 5);
 		let_go(&b);
-		assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, &err), 0);
+		assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, NULL, &err), 0);
 	}
 }
 
@@ -153,7 +153,7 @@ static void metadata(void **state)
 	assert_true(state_meta_read(b.state_fd, &back, &err) < 0);
 	err = (struct bb_err){ 0 };
 	let_go(&b);
-	assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, &err), 0);
+	assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, NULL, &err), 0);
 }
 
 static void liveness(void **state)
@@ -175,7 +175,7 @@ static void liveness(void **state)
 	pidfd = state_pid_open(b.runtime_fd, &got);
 	assert_true(pidfd >= 0);
 	assert_int_equal(got, child);
-	assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, &err), -EBUSY);
+	assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, NULL, &err), -EBUSY);
 	err = (struct bb_err){ 0 };
 
 	assert_int_equal(kill(child, SIGKILL), 0);
@@ -195,7 +195,7 @@ static void liveness(void **state)
 	assert_int_equal(state_file_write(b.runtime_fd, "pid", BB_SPAN_STR("junk"), &err), 0);
 	assert_int_equal(state_pid_open(b.runtime_fd, NULL), -ESRCH);
 	let_go(&b);
-	assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, &err), 0);
+	assert_int_equal(state_bottle_remove(&paths, b.identity, NULL, NULL, &err), 0);
 }
 
 static void make_bottle(const char *name, uint64_t created_ms, bool alive,
