@@ -11,7 +11,8 @@
  * kernel.
  *
  * The engine is driven by its own program: that of BOT_BOTTLE_ENGINE (a name or a path), else
- * docker, else podman, as found in PATH; DOCKER_HOST and contexts count as they do for it.
+ * docker, else podman, as found in PATH; DOCKER_HOST and contexts count as they do for it. What was
+ * used at the start goes into the metadata (where.h), and is asked later.
  *
  * Layer:     backend
  * Limits:    @disk_bytes is not enforced; the engine has 30 seconds for an answer, except when it

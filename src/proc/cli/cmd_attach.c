@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-/* Of a bottle that has ended: 0 to 255, or -1 where nothing is known of it */
+/* Of a bottle that has ended, or is about to: 0 to 255, or -1 where nothing is known of it */
 static int exit_code_of(const char *id, char identity[static STATE_IDENTITY_MAX])
 {
 	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
@@ -69,12 +69,12 @@ int cmd_attach(const struct cli_args *args)
 	bb_auto_close int control = launch_connect(id, identity, &err);
 	int code, r = control;
 
-	if (control < 0 && (code = exit_code_of(id, identity)) >= 0) {
+	if (r >= 0)
+		r = attach(control, identity, &code, &err);
+	if (r < 0 && (code = exit_code_of(control < 0 ? id : identity, identity)) >= 0) {
 		(void)fprintf(stderr, "%s has ended, with %d\n", identity, code);
 		return code;
 	}
-	if (r >= 0)
-		r = attach(control, identity, &code, &err);
 	if (r < 0)
 		return cli_error(err.code == -ECHILD || err.code == -EPIPE ? CLI_BROKEN
 									   : CLI_FAILED,

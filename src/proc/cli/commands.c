@@ -176,8 +176,10 @@ const struct cli_cmd cli_cmds[] = {
 	  "counts.\n"
 	  "Runs CMD, else the agent it was started with, else a shell. The disk is kept again. A "
 	  "disk is\n"
-	  "there after --keep, and when the machine, a guard or the host failed.",
-	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES), 0, -1, -1, cmd_resume },
+	  "there after --keep, and when the machine, a guard or the host failed. --detach leaves "
+	  "it\n"
+	  "running, as that of start does.",
+	  OPTS(OPT_USER, OPT_WORKDIR, OPT_DETACH, OPT_NO_TTY, OPT_YES), 0, -1, -1, cmd_resume },
 	{ "reload", "[ID]", "give a running bottle the policy that its manifests say now",
 	  "Reads the manifests again for the bottle ID (the newest without ID), with the bottles "
 	  "and\n"
