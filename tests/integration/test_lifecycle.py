@@ -85,6 +85,28 @@ def test_run_without_rules_lets_nothing_out(either, internet):
     assert [p for p in internet.packets()[n:] if " IP " in p] == []
 
 
+@both
+def test_budgets_of_a_route(either, internet):
+    """`limits`: what is over them is refused with the reason, and the server never sees it; the rest goes on."""
+    either.write("bottles/budget.md", "---\negress:\n  routes:\n    - {host: allowed.test, limits: {requests_per_minute: 3}}\n"
+                 "    - {host: wild.zone.test, limits: {request_bytes: 1000, upload_per_session: 1500}}\n---\n")
+    n = len(internet.packets())
+    r = either.run("run", "--bottle", "budget", "--yes", "--", "bash", "-c", """
+        for i in 1 2 3 4 5 6 7 8 9; do curl -sS -m 20 -o /dev/null -w '%{http_code} ' http://allowed.test/hello?n=$i; done; echo
+        for size in 900 1001 700 100; do
+            head -c $size /dev/zero | tr '\\0' x | curl -sS -m 20 -o /dev/null -w '%{http_code} ' -d @- http://wild.zone.test/up?$size; done""")
+    often, sizes = r.out.decode().splitlines()
+    often = often.split()
+    assert often.count("200") in (3, 6) and often.count("429") == 9 - often.count("200"), r  # a minute may have begun
+    assert sizes.split() == ["404", "403", "403", "404"], r
+    seen = "\n".join(internet.packets()[n:])
+    assert seen.count("HTTP: GET /hello?n=") == often.count("200"), seen
+    assert [s for s in (900, 1001, 700, 100) if "HTTP: POST /up?%d " % s in seen] == [900, 100], seen
+    records = either.audit(either.list()[0]["identity"])
+    denied = [(x["host"], x["status"]) for x in records if x.get("verdict") == "deny" and x.get("reason") == "budget"]
+    assert denied == [("allowed.test", 429)] * often.count("429") + [("wild.zone.test", 403)] * 2, records
+
+
 def test_allow_flags(product):
     r = product.run("run", "--allow-host", "other.test:443", "--allow-cidr", "203.0.113.20/32:7000", "--",
                     "bash", "-c", "curl -sS -m 20 https://other.test/hello; curl -s -o /dev/null -m 20 -w '%{http_connect}' "
