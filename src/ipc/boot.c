@@ -12,7 +12,7 @@ void ipc_boot_init(struct ipc_boot *boot)
 		boot->fds[i] = -1;
 	for (size_t i = 0; i < IPC_NUM_BLOB_KINDS; i++)
 		boot->blobs[i] = -1;
-	boot->lasting = false;
+	boot->lasting = boot->lasting_tty = false;
 }
 
 /* Store one handed-over fd in its slot; a slot is filled once */
@@ -62,6 +62,7 @@ int ipc_boot_receive(enum ipc_role self, struct ipc_boot *ret, struct bb_err *er
 			break;
 		if (msg.type == IPC_LASTING) {
 			ret->lasting = true;
+			ret->lasting_tty = msg.u.main_open.tty;
 			continue;
 		}
 		r = boot_store(ret, &msg, err);

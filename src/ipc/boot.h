@@ -21,6 +21,7 @@ struct ipc_boot {
 	int fds[IPC_NUM_FD_KINDS];     /* -1 = not given */
 	int blobs[IPC_NUM_BLOB_KINDS]; /* sealed memfds, -1 = not given */
 	bool lasting;                  /* LASTING was said, to a porter */
+	bool lasting_tty;              /* of a session with a terminal */
 };
 
 /**

@@ -122,7 +122,7 @@ static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_POLICY_ASK] = { "POLICY_ASK", false, NULL },
 	[IPC_MAIN_OPEN] = { "MAIN_OPEN", false, FIELDS(AT(F_U8, main_open.tty)) },
 	[IPC_ATTACH] = { "ATTACH", false, NULL },
-	[IPC_LASTING] = { "LASTING", false, NULL },
+	[IPC_LASTING] = { "LASTING", false, FIELDS(AT(F_U8, main_open.tty)) },
 	[IPC_POWEROFF] = { "POWEROFF", false, NULL },
 	[IPC_DETACHED] = { "DETACHED", false, NULL },
 };

@@ -193,7 +193,7 @@ struct ipc_kind_body { /* BLOB, FD */
 struct ipc_text { /* FAILED, PROGRESS, LOG_LINE, STATUS_REPLY */
 	struct bb_span text;
 };
-struct ipc_main_open {
+struct ipc_main_open { /* MAIN_OPEN, LASTING */
 	uint8_t tty;
 };
 struct ipc_stream_open {

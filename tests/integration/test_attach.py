@@ -23,8 +23,12 @@ print("ready", flush=True)
 for line in sys.stdin:
     if line.startswith("end"):
         sys.exit(int(line[3:]))
+    if line.startswith("ask"):
+        line = "\\033[6n\\033[c\\033]11;?\\007\\033P$qm\\033\\\\\\005 \\033[1masked\\033[m"
     print("heard", line.strip(), flush=True)
 """]
+
+ASKED = b"\x1b[6n\x1b[c\x1b]11;?\x07\x1bP$qm\x1b\\\x05"
 
 
 class Terminal:
@@ -130,6 +134,8 @@ def test_leave_and_come_back(either, terminal):
     t, identity = start(terminal, either)
     assert session(either, identity) == {"tty": True, "attached": True}
     assert b" up " in [l for l in either.run("list").out.splitlines() if identity.encode() in l][0]
+    t.type(b"ask\r")
+    t.expect(b"heard " + ASKED + b" \x1b[1masked\x1b[m\r\n")   # by a program, of its terminal
     t.type(b"first\r")
     t.expect(b"heard first\r\n")
     t.type(b"~d")
@@ -138,7 +144,8 @@ def test_leave_and_come_back(either, terminal):
     assert b" detached " in [l for l in either.run("list").out.splitlines() if identity.encode() in l][0]
 
     t = terminal("attach", identity, rows=33, cols=101)
-    t.expect(b"heard first\r\n")       # what was said last
+    t.expect(b"heard  \x1b[1masked\x1b[m\r\n")  # what was said last, and nothing that this terminal would answer
+    t.expect(b"heard first\r\n")
     t.expect(b"size 33 101\r\n")       # and it drew its screen anew
     t.type(b"second\r")
     t.expect(b"heard second\r\n")

@@ -224,7 +224,7 @@ void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
 	}
 	(void)event_del(b->timer);
 	bottle_record(b, "guest_probe", "ok");
-	if (porters_open(b, false, NULL, &b->clock, &err) < 0) {
+	if (porters_open(b, NULL, NULL, &b->clock, &err) < 0) {
 		bottle_fail(b, 125, &err);
 		return;
 	}

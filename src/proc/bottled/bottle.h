@@ -191,12 +191,12 @@ void engine_remove(struct bottle *b);
 /* porters.c */
 /**
  * porters_open() - Start a porter
- * @lasting:	it outlives its CLI
+ * @lasting:	it outlives its CLI (NULL: it does not)
  * @ret_cli:	owned socket for the CLI, NULL for the clock
  * @ret:	the porter, borrowed; only for as long as its process lives
  */
-BB_MUST_USE int porters_open(struct bottle *b, bool lasting, int *ret_cli, struct porter **ret,
-			     struct bb_err *err);
+BB_MUST_USE int porters_open(struct bottle *b, const struct ipc_main_open *lasting, int *ret_cli,
+			     struct porter **ret, struct bb_err *err);
 /** porters_give_cli() - A socket pair: one end to the porter, the other is @ret_cli, owned */
 BB_MUST_USE int porters_give_cli(struct porter *p, int *ret_cli, struct bb_err *err);
 void porters_release(struct bottle *b);

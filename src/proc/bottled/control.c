@@ -45,7 +45,7 @@ static void on_open(struct client *c, const struct ipc_msg *ask)
 		return;
 	}
 	if (ask->type == IPC_EXEC_OPEN)
-		r = porters_open(c->bottle, false, &cli, &unused, &err);
+		r = porters_open(c->bottle, NULL, &cli, &unused, &err);
 	else if (ask->type == IPC_MAIN_OPEN)
 		r = lasting_open(c, ask->u.main_open.tty, &cli, &err);
 	else

@@ -19,7 +19,8 @@ int lasting_open(struct client *c, bool tty, int *ret_cli, struct bb_err *err)
 
 	if (l->porter || l->ended)
 		return bb_err_set(err, -EBUSY, "this bottle has its session already");
-	r = porters_open(c->bottle, true, ret_cli, &l->porter, err);
+	r = porters_open(c->bottle, &(struct ipc_main_open){ .tty = tty }, ret_cli, &l->porter,
+			 err);
 	if (r < 0)
 		return r;
 	l->client = c;

@@ -145,11 +145,11 @@ int porters_give_cli(struct porter *p, int *ret_cli, struct bb_err *err)
 	return 0;
 }
 
-int porters_open(struct bottle *b, bool lasting, int *ret_cli, struct porter **ret,
-		 struct bb_err *err)
+int porters_open(struct bottle *b, const struct ipc_main_open *lasting, int *ret_cli,
+		 struct porter **ret, struct bb_err *err)
 {
-	static const struct ipc_msg start = { .type = IPC_START, .fd = -1 },
-				    last = { .type = IPC_LASTING, .fd = -1 };
+	static const struct ipc_msg start = { .type = IPC_START, .fd = -1 };
+	struct ipc_msg last = { .type = IPC_LASTING, .fd = -1 };
 	struct porter *p = porter_slot(b);
 	int r;
 
@@ -165,8 +165,10 @@ int porters_open(struct bottle *b, bool lasting, int *ret_cli, struct porter **r
 		(void)kill(p->pid, SIGKILL); /* its exit event frees the slot */
 	if (r < 0)
 		return r;
-	if (lasting)
+	if (lasting) {
+		last.u.main_open = *lasting;
 		(void)ipc_peer_send(p->peer, &last);
+	}
 	(void)ipc_peer_send(p->peer, &start);
 	*ret = p;
 	return 0;

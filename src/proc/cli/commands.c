@@ -159,15 +159,13 @@ const struct cli_cmd cli_cmds[] = {
 	{ "attach", "[ID]", "come back to what start runs in a bottle",
 	  "Connects this terminal to the session that start (or resume) has opened in the bottle "
 	  "ID, or\n"
-	  "in the newest that runs, shows the last that it said, up to 64 KiB, and has it draw its "
-	  "screen\n"
-	  "anew. Whoever had the session until now is told so and leaves. ~d at the start of a "
-	  "line "
-	  "leaves\n"
-	  "again, ~. ends the bottle. The exit code is that of what ran; also later, of a bottle "
-	  "that "
-	  "has\n"
-	  "ended meanwhile.",
+	  "in the newest that runs, shows the last that it said, up to 64 KiB, without what asks "
+	  "a\n"
+	  "terminal something, and has it draw its screen anew. Whoever had the session until now "
+	  "is\n"
+	  "told so and leaves. ~d at the start of a line leaves again, ~. ends the bottle. The "
+	  "exit code\n"
+	  "is that of what ran; also later, of a bottle that has ended meanwhile.",
 	  NO_OPTS, 0, 1, -1, cmd_attach },
 	{ "resume", "[ID] [-- CMD…]", "go on with a bottle that ended and kept its disk",
 	  "Starts the machine again on the disk of the bottle ID (the newest without ID), with "

@@ -1,27 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a lasting session has said last: a ring of octets, each with the outlet that it was for */
+/*
+ * What a lasting session has said last: a ring of octets, each with the outlet that it was for. Of
+ * what went to a terminal only that which the next one will not answer, in whole tokens.
+ */
 #include "proc/porter/porter.h"
+#include "wire/term.h"
+
+#define IS_ERROR 1u
+#define IS_BEGIN 2u /* of a token */
 
 struct last {
 	size_t end; /* of all octets ever: the next goes to end % PORTER_LAST_MAX */
 	uint8_t octets[PORTER_LAST_MAX];
-	bool is_error[PORTER_LAST_MAX];
+	uint8_t flags[PORTER_LAST_MAX];
+	bool tty;
+	struct term term;
 };
 
-struct last *last_new(void)
+struct last *last_new(bool tty)
 {
-	return calloc(1, sizeof(struct last));
+	struct last *l = calloc(1, sizeof(struct last));
+
+	if (l)
+		l->tty = tty;
+	return l;
+}
+
+static void put(struct last *l, uint8_t c, unsigned int flags)
+{
+	l->octets[l->end % PORTER_LAST_MAX] = c;
+	l->flags[l->end % PORTER_LAST_MAX] = (uint8_t)flags;
+	l->end++;
 }
 
 void last_add(struct last *l, enum ipc_type type, struct bb_span data)
 {
-	for (size_t i = 0; i < data.len; i++, l->end++) {
-		l->octets[l->end % PORTER_LAST_MAX] = data.p[i];
-		l->is_error[l->end % PORTER_LAST_MAX] = type == IPC_STDERR;
+	unsigned int outlet = type == IPC_STDERR ? IS_ERROR : 0;
+	uint8_t token[TERM_TOKEN_MAX];
+
+	for (size_t i = 0; i < data.len; i++) {
+		size_t n = l->tty ? term_add(&l->term, data.p[i], token) : 0;
+
+		if (!l->tty)
+			put(l, data.p[i], outlet | IS_BEGIN);
+		for (size_t j = 0; j < n; j++)
+			put(l, token[j], outlet | (j == 0 ? IS_BEGIN : 0));
 	}
 }
 
-/* The first line that is there in full: what is cut off before it may end inside an escape */
+/* The first line that is there in full, else the first token */
 static size_t first_whole(const struct last *l)
 {
 	size_t from = l->end > PORTER_LAST_MAX ? l->end - PORTER_LAST_MAX : 0;
@@ -32,22 +59,27 @@ static size_t first_whole(const struct last *l)
 		if (l->octets[at % PORTER_LAST_MAX] == '\n')
 			return at + 1;
 	}
+	while (from < l->end && !(l->flags[from % PORTER_LAST_MAX] & IS_BEGIN))
+		from++;
 	return from;
 }
 
 void last_say(const struct last *l, struct porter *p)
 {
 	size_t at = first_whole(l);
+	uint8_t rest[TERM_TOKEN_MAX];
 
 	while (at < l->end) {
 		size_t from = at % PORTER_LAST_MAX, n = 0;
-		bool is_error = l->is_error[from];
+		unsigned int outlet = l->flags[from] & IS_ERROR;
 
 		while (at + n < l->end && from + n < PORTER_LAST_MAX &&
-		       l->is_error[from + n] == is_error)
+		       (l->flags[from + n] & IS_ERROR) == outlet)
 			n++;
-		porter_data(p, is_error ? IPC_STDERR : IPC_STDOUT,
+		porter_data(p, outlet ? IPC_STDERR : IPC_STDOUT,
 			    (struct bb_span){ l->octets + from, n });
 		at += n;
 	}
+	at = l->tty ? term_rest(&l->term, rest) : 0;
+	porter_data(p, IPC_STDOUT, (struct bb_span){ rest, at });
 }

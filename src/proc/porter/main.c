@@ -380,7 +380,7 @@ static int porter_init(struct porter *p, const struct ipc_boot *boot, struct bb_
 	if (boot->fds[IPC_FD_STREAM] < 0)
 		return bb_err_set(err, -EINVAL, "no stream was given");
 	p->base = event_base_new();
-	p->last = boot->lasting ? last_new() : NULL;
+	p->last = boot->lasting ? last_new(boot->lasting_tty) : NULL;
 	if (boot->lasting && !p->last)
 		return bb_err_set(err, -ENOMEM, "no memory");
 	if (!p->base || evutil_make_socket_nonblocking(boot->fds[IPC_FD_STREAM]) < 0)

@@ -10,9 +10,9 @@
  *
  * Layer:     proc/porter
  * Trust:     every octet of the stream is the guest's: frames are decoded by wire/exec.h, archives
- *            by wire/tar.h; the CLI gets messages, never the guest's framing
- * Limits:    256 KiB waiting in each direction; past that the other side is not read. With no CLI
- *            there, what comes is read, the last 64 KiB are kept, the rest is dropped
+ *            by wire/tar.h, what is said again by wire/term.h; the CLI gets messages, never the
+ * guest's framing Limits:    256 KiB waiting in each direction; past that the other side is not
+ * read. With no CLI there, what comes is read, the last 64 KiB are kept, the rest is dropped
  *
  * Without a CLI it is the standing clock: one PING every ten seconds, with the host's time. A
  * lasting session (IPC_LASTING) goes on without its CLI, and with the next one.
@@ -52,11 +52,13 @@ void porter_to_cli(struct porter *p, const struct ipc_msg *msg);
 void porter_fail(struct porter *p, const char *text);
 
 /* last.c: a session that outlives its CLI */
-/** last_new() - Nothing said yet, or NULL without memory */
-struct last *last_new(void);
-/** last_add() - Keep it, and of what was before as much as there is room for */
+/** last_new() - Nothing said yet, or NULL without memory. @tty: to a terminal */
+struct last *last_new(bool tty);
+/** last_add() - Keep it (what a terminal would answer is left out: wire/term.h), and of what was
+ * before as much as there is room for
+ */
 void last_add(struct last *l, enum ipc_type type, struct bb_span data);
-/** last_say() - All of it again, to the CLI that has just come */
+/** last_say() - All of it again, to the CLI that has just come, which then gets what comes next */
 void last_say(const struct last *l, struct porter *p);
 
 /** porter_data() - Octets for the CLI, in pieces that fit a message */

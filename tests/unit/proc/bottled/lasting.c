@@ -10,8 +10,8 @@ static bool ended;
 static bool failed;
 static unsigned int timer_s;
 
-int porters_open(struct bottle *b, bool lasting, int *ret_cli, struct porter **ret,
-		 struct bb_err *err)
+int porters_open(struct bottle *b, const struct ipc_main_open *lasting, int *ret_cli,
+		 struct porter **ret, struct bb_err *err)
 {
 	(void)lasting;
 	(void)err;

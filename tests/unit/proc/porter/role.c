@@ -14,7 +14,12 @@
 static const char *exe;
 static char top[64]; /* holds "in", what the guest may write to, and "out", what it may not */
 
-static void start_as(struct role *r, bool lasting, int *ret_stream)
+static const struct ipc_msg with_terminal = { .type = IPC_LASTING,
+					      .fd = -1,
+					      .u.main_open = { .tty = 1 } };
+static const struct ipc_msg with_pipes = { .type = IPC_LASTING, .fd = -1 };
+
+static void start_as(struct role *r, const struct ipc_msg *lasting, int *ret_stream)
 {
 	const struct timeval limit = { .tv_sec = 5 };
 	int fds[2];
@@ -25,7 +30,7 @@ static void start_as(struct role *r, bool lasting, int *ret_stream)
 	role_give_peer(r, IPC_ROLE_CLI);
 	role_give_fd(r, IPC_FD_STREAM, fds[1]);
 	if (lasting)
-		role_send(r->bottled, &(struct ipc_msg){ .type = IPC_LASTING, .fd = -1 });
+		role_send(r->bottled, lasting);
 	role_send(r->bottled, &(struct ipc_msg){ .type = IPC_START, .fd = -1 });
 	assert_int_equal(role_recv(r, r->bottled), IPC_READY);
 	*ret_stream = fds[0];
@@ -33,7 +38,7 @@ static void start_as(struct role *r, bool lasting, int *ret_stream)
 
 static void start(struct role *r, int *ret_stream)
 {
-	start_as(r, false, ret_stream);
+	start_as(r, NULL, ret_stream);
 }
 
 static void guest_says(int stream, enum exec_type type, const void *data, size_t len)
@@ -362,7 +367,7 @@ static void plain_archive_arrives(void **state)
 
 /* ---- commands ---- */
 
-static void begin_as(struct role *r, bool lasting, int *ret_stream)
+static void begin_as(struct role *r, const struct ipc_msg *lasting, int *ret_stream)
 {
 	start_as(r, lasting, ret_stream);
 	role_send(
@@ -374,7 +379,7 @@ static void begin_as(struct role *r, bool lasting, int *ret_stream)
 
 static void begin_command(struct role *r, int *ret_stream)
 {
-	begin_as(r, false, ret_stream);
+	begin_as(r, NULL, ret_stream);
 }
 
 static void bad_frames_end_only_this_use(void **state)
@@ -488,7 +493,7 @@ static void a_session_outlives_its_cli(void **state)
 	int stream, before;
 
 	(void)state;
-	begin_as(&r, true, &stream);
+	begin_as(&r, &with_pipes, &stream);
 	guest_says_line(stream, EXEC_TYPE_STDOUT, 1);
 	read_lines(&r, 1, &first, &octets);
 	(void)close(r.peers[IPC_ROLE_CLI]);
@@ -524,6 +529,77 @@ static void a_session_outlives_its_cli(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+static void hears(struct role *r, const char *text)
+{
+	assert_int_equal(role_recv(r, r->peers[IPC_ROLE_CLI]), IPC_STDOUT);
+	assert_int_equal(r->msg.u.data.data.len, strlen(text));
+	assert_memory_equal(r->msg.u.data.data.p, text, strlen(text));
+}
+
+static void next_cli(struct role *r)
+{
+	(void)close(r->peers[IPC_ROLE_CLI]);
+	role_give_peer(r, IPC_ROLE_CLI);
+}
+
+/* What a program asked its terminal is not asked again of the next one, which would type the answer
+ */
+static void the_next_terminal_is_asked_nothing(void **state)
+{
+	static const char asks[] =
+		"\033[6n\033[c\033]11;?\007red: \033[31m\033P$qm\033\\\005!\033[";
+	static const char rest[] = "1mbold\033]0;tit", end[] = "le\007 \303", last[] = "\244\n";
+	struct role r;
+	int stream;
+
+	(void)state;
+	begin_as(&r, &with_terminal, &stream);
+	guest_says(stream, EXEC_TYPE_STDOUT, asks, sizeof(asks) - 1);
+	hears(&r, asks); /* who is there at the time answers */
+	next_cli(&r);
+	hears(&r, "red: \033[31m!");
+	hears(&r, "\033["); /* has begun, and goes on with what comes */
+	guest_says(stream, EXEC_TYPE_STDOUT, rest, sizeof(rest) - 1);
+	hears(&r, rest);
+	next_cli(&r);
+	hears(&r, "red: \033[31m!\033[1mbold");
+	hears(&r, "\033]9999;"); /* the rest of the title is shown nowhere */
+	guest_says(stream, EXEC_TYPE_STDOUT, end, sizeof(end) - 1);
+	hears(&r, end);
+	next_cli(&r);
+	hears(&r, "red: \033[31m!\033[1mbold ");
+	hears(&r, "\303");
+	guest_says(stream, EXEC_TYPE_STDOUT, last, sizeof(last) - 1);
+	hears(&r, last);
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
+/* Without a line's end the oldest octets may be the rest of a sequence: it begins behind that */
+static void what_is_said_again_begins_whole(void **state)
+{
+	static const char token[] = "\033[38;5;123m"; /* 11 octets: no divisor of 64 Ki */
+	struct role r;
+	size_t got = 0;
+	int stream;
+
+	(void)state;
+	begin_as(&r, &with_terminal, &stream);
+	for (int i = 0; i < 7000; i++) {
+		guest_says(stream, EXEC_TYPE_STDOUT, token, sizeof(token) - 1);
+		hears(&r, token);
+	}
+	next_cli(&r);
+	while (got < 65536 - 2 * sizeof(token)) {
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_STDOUT);
+		for (size_t i = 0; i < r.msg.u.data.data.len; i++, got++)
+			assert_int_equal(r.msg.u.data.data.p[i], token[got % (sizeof(token) - 1)]);
+	}
+	assert_int_equal(got % (sizeof(token) - 1), 0);
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
 /* bottled may send another CLI before it has read of the end: that one is not left waiting */
 static void who_comes_after_the_end_hears_of_it(void **state)
 {
@@ -533,7 +609,7 @@ static void who_comes_after_the_end_hears_of_it(void **state)
 	int stream, before;
 
 	(void)state;
-	begin_as(&r, true, &stream);
+	begin_as(&r, &with_pipes, &stream);
 	before = r.peers[IPC_ROLE_CLI]; /* it does not go, as one that is stopped */
 	guest_says(stream, EXEC_TYPE_STDOUT, "bye\n", 4);
 	exec_exit_write(payload, &(struct exec_exit){ .code = 9 });
@@ -547,7 +623,7 @@ static void who_comes_after_the_end_hears_of_it(void **state)
 	(void)close(stream);
 	assert_int_equal(role_end(&r), 0);
 
-	begin_as(&r, true, &stream);
+	begin_as(&r, &with_pipes, &stream);
 	assert_int_equal(bb_write_full(stream, bad, sizeof(bad)), 0);
 	assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_FAILED);
 	before = r.peers[IPC_ROLE_CLI];
@@ -570,7 +646,7 @@ static void others_end_with_it(void **state)
 	r.peers[IPC_ROLE_CLI] = -1;
 	assert_int_equal(role_wait(&r), 0);
 	(void)close(stream);
-	start_as(&r, true, &stream); /* nor one that has not begun */
+	start_as(&r, &with_pipes, &stream); /* nor one that has not begun */
 	(void)close(r.peers[IPC_ROLE_CLI]);
 	r.peers[IPC_ROLE_CLI] = -1;
 	assert_int_equal(role_wait(&r), 0);
@@ -587,6 +663,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bad_frames_end_only_this_use),
 		cmocka_unit_test(a_session_outlives_its_cli),
 		cmocka_unit_test(who_comes_after_the_end_hears_of_it),
+		cmocka_unit_test(the_next_terminal_is_asked_nothing),
+		cmocka_unit_test(what_is_said_again_begins_whole),
 		cmocka_unit_test(others_end_with_it),
 		cmocka_unit_test(filter_is_in_place),
 		cmocka_unit_test(silent_until_used),
