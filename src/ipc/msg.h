@@ -272,6 +272,7 @@ struct ipc_record {
 	uint64_t bytes_in;
 	struct ip_addr addr; /* family 0 = none */
 	uint8_t proxied;     /* ... because the upstream proxy has chosen and checked it */
+	uint32_t count;      /* denials of a second that it stands for; 0 = it is one itself */
 	struct bb_span host;
 	struct bb_span method; /* HTTP method, DNS type name, "tcp", or the life event */
 	struct bb_span path;

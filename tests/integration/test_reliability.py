@@ -10,6 +10,7 @@ import time
 import pytest
 
 import product as products
+from conftest import both
 
 SMALL = """---
 resources: {memory: 512MiB, cpus: 2, disk: 64MiB, pids: 200}
@@ -132,6 +133,36 @@ def test_storm_of_denials(bottle):
     idle = used(pids, 1)
     assert max(idle.values()) < 0.2, idle
     works(bottle)
+
+
+FLOOD = r"""
+import collections, os, socket, struct, threading
+unix = os.path.exists("/bottle/6002")
+s = socket.socket(socket.AF_UNIX if unix else socket.AF_VSOCK)
+s.connect("/bottle/6002" if unix else (2, 6002))
+query = struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + b"\7allowed\4test\0" + struct.pack(">2H", 1, 1)
+threading.Thread(target=s.sendall, args=((struct.pack(">H", len(query)) + query) * 20000,)).start()
+f = s.makefile("rb")
+codes = collections.Counter(f.read(struct.unpack(">H", f.read(2))[0])[3] & 15 for _ in range(20000))
+print(codes[0], codes[2])
+"""
+
+
+@both
+def test_flood_of_queries(bottle):
+    """Above gate's rate a query is answered unread. How many those were is in the audit, a record a second."""
+    before = len(bottle.audit())
+    began = time.time()
+    r = bottle.py(FLOOD, user=bottle.root, timeout=240)
+    seconds = time.time() - began
+    answered, over = map(int, r.out.split())
+    assert answered + over == 20000 and 3000 <= answered <= 4000 + 1000 * (seconds + 1), (r, seconds)
+    assert over > 1000, (r, seconds)
+    time.sleep(1.5)
+    records = [x for x in bottle.audit()[before:] if x["kind"] == "dns" and x.get("reason") == "limit"]
+    assert sum(x["denied"] for x in records) == over and len(records) <= seconds + 2, (records, over, seconds)
+    assert all((x["verdict"], x["method"], x["port"]) == ("deny", "queries", 53) for x in records), records
+    assert bottle.sh("dig +short +tries=3 allowed.test").out.startswith(b"198.1")
 
 
 # --- in the guest -----------------------------------------------------------------------------------

@@ -37,11 +37,52 @@ static void on_outcome(const struct dns_outcome *o, void *arg)
 	gate_record(d->gate, 0, false, &r);
 }
 
+/* A record a second at most, with how many there were: the first at once */
+static void say_over(struct gate *g)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+	struct ipc_record r = { .kind = IPC_RECORD_DNS,
+				.verdict = (uint8_t)POLICY_DENY,
+				.reason = (uint8_t)REASON_LIMIT,
+				.status = DNS_RCODE_SERVFAIL,
+				.port = 53,
+				.count = g->dns_over,
+				.method = BB_SPAN_STR("queries"),
+				.text = BB_SPAN_STR("over the rate, answered unread") };
+
+	g->dns_over = 0;
+	if (event_add(g->dns_over_said, &second) < 0)
+		gate_stop(g, "no timer");
+	gate_record(g, 0, false, &r);
+}
+
+static void on_second_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct gate *g = arg;
+
+	(void)fd;
+	(void)what;
+	if (g->dns_over)
+		say_over(g);
+}
+
 static bool may_answer(void *arg)
 {
 	struct dns_service *d = arg;
+	struct gate *g = d->gate;
 
-	return bucket_take(&d->gate->dns_rate, bb_now_ms());
+	if (bucket_take(&g->dns_rate, bb_now_ms()))
+		return true;
+	if (!g->dns_over_said)
+		g->dns_over_said = event_new(g->base, -1, 0, on_second_over, g);
+	if (!g->dns_over_said) {
+		gate_stop(g, "no memory");
+		return false;
+	}
+	g->dns_over++;
+	if (!event_pending(g->dns_over_said, EV_TIMEOUT, NULL))
+		say_over(g);
+	return false;
 }
 
 static bool forward(const struct dns_query *q, void *arg)

@@ -68,6 +68,8 @@ struct gate {
 	size_t n_pending;
 	TAILQ_HEAD(, dns_service) dns_waiting; /* have queries, while the guest is held up */
 	struct bucket dns_rate;
+	uint32_t dns_over;           /* queries of this second that were over it */
+	struct event *dns_over_said; /* a second after a record of some */
 	struct bucket forward_rate;
 	struct bucket line_rate;
 	bool held; /* recorder is behind: see record.c */

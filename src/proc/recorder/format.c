@@ -82,6 +82,8 @@ static int add_numbers(const struct format_origin *o, const struct ipc_record *r
 		r = add_number(out, "bytes_in", rec->bytes_in, end);
 	if (r == 0)
 		r = add_number(out, "duration_ms", rec->duration_ms, end);
+	if (r == 0)
+		r = add_number(out, "denied", rec->count, false);
 	if (r == 0 && rec->addr.family) {
 		ip_addr_format(&rec->addr, addr);
 		r = add_text(out, "addr", BB_SPAN_STR(addr));

@@ -194,18 +194,20 @@ int journal_flush(struct journal *j, const struct journal_clock *now, struct bb_
 /* Does the record only go into a count? */
 static bool is_counted(struct journal *j, enum ipc_role from, const struct ipc_record *rec)
 {
-	bool deny = rec->verdict == POLICY_DENY;
+	bool deny = rec->verdict == POLICY_DENY, counts = deny && rec->count && !j->window_counted;
+	uint32_t n = rec->count ? rec->count : 1;
 
 	if (from == IPC_ROLE_BOTTLED)
 		return false;
-	if (deny && ++j->window_denied > JOURNAL_DENIALS) {
-		j->dropped++;
+	j->window_counted |= counts;
+	if (deny && !counts && ++j->window_denied > JOURNAL_DENIALS) {
+		j->dropped += n;
 		return true;
 	}
 	if (j->size < j->max_size)
 		return false;
 	if (deny)
-		j->summed_deny++;
+		j->summed_deny += n;
 	else
 		j->summed_allow++;
 	return true;
@@ -225,6 +227,7 @@ int journal_add(struct journal *j, const struct journal_clock *now, enum ipc_rol
 			return r;
 		j->window_ms = now->mono_ms;
 		j->window_denied = 0;
+		j->window_counted = false;
 	}
 	if (is_counted(j, from, rec))
 		return 0;

@@ -33,6 +33,7 @@ struct journal {
 	bool next_asked;    /* and not here yet */
 	uint64_t window_ms; /* start of the current second */
 	unsigned int window_denied;
+	bool window_counted;   /* one that stands for many was written: there is one a second */
 	uint64_t dropped;      /* denials not written in this window */
 	uint64_t summed_allow; /* records not written because the file is full */
 	uint64_t summed_deny;

@@ -89,6 +89,38 @@ static void denials_are_bounded(void **state)
 	journal_release(&j);
 }
 
+/* One a second that stands for many is written whatever else was denied; of more the number counts
+ */
+static void denials_that_were_counted(void **state)
+{
+	struct journal_clock now = { .wall_ms = 1000, .mono_ms = 5000 };
+	const struct ipc_record deny = { .kind = IPC_RECORD_DNS, .verdict = POLICY_DENY };
+	struct ipc_record many = deny;
+	struct bb_err err = { 0 };
+	struct journal j;
+
+	(void)state;
+	restart(&j);
+	many.count = 7000;
+	for (unsigned int i = 0; i < 150; i++)
+		assert_int_equal(journal_add(&j, &now, IPC_ROLE_GATE, 0, &deny, &err), 0);
+	assert_int_equal(journal_add(&j, &now, IPC_ROLE_GATE, 0, &many, &err), 0);
+	assert_int_equal(count("\"denied\":7000"), 1);
+	assert_int_equal(count("\"deny\""), 101);
+	assert_int_equal(journal_add(&j, &now, IPC_ROLE_GATE, 0, &many, &err), 0);
+	now.mono_ms += 1000;
+	many.count = 3;
+	assert_int_equal(journal_add(&j, &now, IPC_ROLE_GATE, 0, &many, &err), 0);
+	assert_int_equal(count("\"kind\":\"dropped\",\"allowed\":0,\"denied\":7050,"), 1);
+	assert_int_equal(count("\"denied\":3,"), 1);
+	j.max_size = j.size;
+	now.mono_ms += 1000;
+	assert_int_equal(journal_add(&j, &now, IPC_ROLE_GATE, 0, &many, &err), 0);
+	assert_int_equal(journal_flush(&j, &now, &err), 0);
+	assert_int_equal(count("\"kind\":\"summary\",\"allowed\":0,\"denied\":3,"), 1);
+	journal_release(&j);
+}
+
 static void size_is_bounded(void **state)
 {
 	const struct journal_clock now = { .wall_ms = 1000, .mono_ms = 5000 };
@@ -211,9 +243,9 @@ static void failures_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(denials_are_bounded), cmocka_unit_test(size_is_bounded),
-		cmocka_unit_test(chain_over_files),    cmocka_unit_test(goes_on_after_a_crash),
-		cmocka_unit_test(failures_are_told),
+		cmocka_unit_test(denials_are_bounded),       cmocka_unit_test(size_is_bounded),
+		cmocka_unit_test(denials_that_were_counted), cmocka_unit_test(chain_over_files),
+		cmocka_unit_test(goes_on_after_a_crash),     cmocka_unit_test(failures_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, make_tmp, drop_tmp);
