@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -9,10 +10,37 @@ void bb_buf_init(struct bb_buf *b, size_t cap)
 	*b = (struct bb_buf){ .cap = cap };
 }
 
+void bb_buf_init_secret(struct bb_buf *b, size_t cap)
+{
+	*b = (struct bb_buf){ .cap = cap, .secret = true };
+}
+
+void bb_free_wiped(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
 void bb_buf_release(struct bb_buf *b)
 {
-	free(b->p);
-	*b = (struct bb_buf){ .cap = b->cap };
+	if (b->secret)
+		bb_free_wiped(b->p);
+	else
+		free(b->p);
+	*b = (struct bb_buf){ .cap = b->cap, .secret = b->secret };
+}
+
+/* realloc() leaves the old octets where they were */
+static void *move_secret(struct bb_buf *b, size_t alloc)
+{
+	void *p = malloc(alloc);
+
+	if (p && b->len)
+		memcpy(p, b->p, b->len);
+	if (p)
+		bb_free_wiped(b->p);
+	return p;
 }
 
 /* One octet more than asked, so that bb_buf_str() always has room for its NUL */
@@ -28,7 +56,7 @@ static int buf_reserve(struct bb_buf *b, size_t more)
 		return 0;
 	while (alloc < want)
 		alloc *= 2;
-	p = realloc(b->p, alloc);
+	p = b->secret ? move_secret(b, alloc) : realloc(b->p, alloc);
 	if (!p)
 		return -ENOMEM;
 	b->p = p;

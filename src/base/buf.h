@@ -16,9 +16,14 @@ struct bb_buf {
 	size_t len;
 	size_t alloc;
 	size_t cap;
+	bool secret;
 };
 
 void bb_buf_init(struct bb_buf *b, size_t cap);
+/** bb_buf_init_secret() - As bb_buf_init(); nothing of what it has held stays in memory */
+void bb_buf_init_secret(struct bb_buf *b, size_t cap);
+/** bb_free_wiped() - free(), after all that was allocated there is overwritten; NULL is fine */
+void bb_free_wiped(void *p);
 void bb_buf_release(struct bb_buf *b);
 #define bb_auto_buf BB_CLEANUP(bb_buf_release)
 

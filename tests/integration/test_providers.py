@@ -224,8 +224,18 @@ def test_forwarded_login(product, api, login):
     token = login(86400)
     product.write("bottles/forward.md", FORWARD)
     before = len(api.requests())
-    r = product.run("start", "--bottle", "forward", "--headless", "--prompt", LOOK, timeout=280)
+    p = product.popen("start", "--bottle", "forward", "--headless", "--prompt", LOOK)
+    while not [b for b in product.list() if b["status"] == "up" and b.get("bottles") == ["forward"]]:
+        assert p.poll() is None, p.communicate()
+        time.sleep(0.2)
+    left = [1]
+    while left[-1] and len(left) < 20:  # it is at the preflight's end, or has the bottle up
+        time.sleep(0.2)
+        left.append(products.in_memory(p.pid, token.encode()))
+    out, err = p.communicate(timeout=280)
+    r = products.Result(p.returncode, out, err)
     assert r.code == 0 and b"DONE: " in r.out, r
+    assert left[-1] == 0, left  # the login was read from a file, and is in no copy of ours
     seen = [x for x in api.requests()[before:] if x["path"].startswith("/backend-api/")]
     turns = [x for x in seen if x["path"].split("?")[0] == "/backend-api/codex/responses" and x["method"] == "POST"]
     assert len(turns) >= 2, seen

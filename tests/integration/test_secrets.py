@@ -3,8 +3,14 @@
 what it does hold."""
 import json
 import os
+import resource
+
+import subprocess
+import time
 
 import pytest
+
+import product as products
 
 TOKEN = "host-side-token-8f3kQ0zT5vWq2Lr7"
 SECRET = "in-the-guest-4mZ9xVb6Nq1Ks8Dw"
@@ -50,6 +56,26 @@ def test_credential_that_the_guest_never_holds(agent, internet):
     r = agent.exec("sh", "-c", "grep -rlF %s /proc/[0-9]*/environ /proc/cmdline /etc /bottle /home /run /tmp /root "
                    "2>/dev/null; echo done" % TOKEN, user="root")
     assert r.out == b"done\n", r
+
+
+def test_command_line_program_keeps_no_credential(agent, product):
+    """It has read the token, and handed it over: no process of the user can look, and root finds it no more."""
+    pid = agent.proc.pid
+    for name in ("environ", "mem", "maps"):
+        path = "/proc/%d/%s" % (pid, name)
+        assert os.stat(path).st_uid == 0, path
+        r = subprocess.run([products.SETPRIV, "--reuid", str(product.uid), "--regid", str(product.uid), "--clear-groups", "cat", path],
+                           capture_output=True, check=False)
+        assert r.returncode != 0 and b"ermission denied" in r.stderr, r
+    assert products.in_memory(pid, b"BB_TEST_DB_PASSWORD="), "nothing can be seen"
+    end = time.time() + 10
+    while products.in_memory(pid, TOKEN.encode()) and time.time() < end:
+        time.sleep(0.2)
+    assert products.in_memory(pid, TOKEN.encode()) == 0
+    # what is started from it is as it was: an editor, with its own files and limits
+    r = product.run("edit", "secrets", env={"EDITOR": "sh -c 'stat -c %u /proc/$$/environ; ulimit -Sc; ulimit -Hc' -"},
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (4096, 8192)))
+    assert r.out.split() == [b"%d" % product.uid, b"8", b"16"], r
 
 
 def test_only_what_the_route_admits(agent, internet):

@@ -69,6 +69,7 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 		return CLI_FAILED;
 	p->ephemeral = true;
 	control = launch_start(p, identity, &err);
+	plan_forget(p);
 	if (control < 0)
 		return cli_error(exit_code_of(&err), "%s", err.msg);
 	if (p->provider && provider_copy(p, control, &err) < 0)

@@ -45,9 +45,10 @@ static uint64_t jwt_expiry_ms(const char *token)
 	while (padded % 4)
 		text[padded++] = '=';
 	len = EVP_DecodeBlock(json, (unsigned char *)text, (int)padded);
-	if (len <= (int)(padded - n))
-		return 0;
-	claims = json_loadb((char *)json, (size_t)len - (padded - n), 0, NULL);
+	if (len > (int)(padded - n))
+		claims = json_loadb((char *)json, (size_t)len - (padded - n), 0, NULL);
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(json, sizeof(json));
 	exp = json_object_get(claims, "exp");
 	s = json_is_real(exp) ? (json_int_t)json_real_value(exp) : json_integer_value(exp);
 	return s > 0 && (uint64_t)s <= LATEST_MS / 1000 ? (uint64_t)s * 1000 : 0;
@@ -137,7 +138,7 @@ int codex_login_read(struct codex_login *ret, struct bb_err *err)
 	bb_auto_buf struct bb_buf text;
 	int r;
 
-	bb_buf_init(&text, FILE_MAX);
+	bb_buf_init_secret(&text, FILE_MAX);
 	if (asprintf(&path, "%s%s/auth.json",
 		     own    ? dir
 		     : home ? home
@@ -157,7 +158,5 @@ int codex_login_read(struct codex_login *ret, struct bb_err *err)
 		if (r < 0)
 			r = bb_err_wrap(err, "%.120s", path);
 	}
-	if (text.len)
-		explicit_bzero(text.p, text.len);
 	return r;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
 #include "proc/cli/options.h"
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 /* A closed standard descriptor would be given to the next open() and be written to */
 static void open_standard_fds(void)
@@ -12,6 +15,17 @@ static void open_standard_fds(void)
 	}
 }
 
+/*
+ * It reads the credentials of routes and of the agent's vendor: no other process of the user reads
+ * its memory or its environment, and it leaves no core. What it starts is as usual again: execve()
+ * sets that back, and no limit is changed.
+ */
+static void keep_secrets(void)
+{
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	json_set_alloc_funcs(malloc, bb_free_wiped); /* they go through JSON to the guards */
+}
+
 int main(int argc, char **argv)
 {
 	const struct cli_cmd *cmd;
@@ -20,6 +34,7 @@ int main(int argc, char **argv)
 	const char *near;
 
 	open_standard_fds();
+	keep_secrets();
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		cli_print_help(stderr);

@@ -13,6 +13,26 @@
 #define GIB       (1ull << 30)
 #define LABEL_MAX 60
 
+void plan_forget(struct plan *p)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach(json_object_get(p->secrets, "tokens"), i, e)
+	{
+		const char *name = json_string_value(json_object_get(e, "name"));
+		char *value = getenv(name);
+
+		if (value)
+			explicit_bzero(value, strlen(value));
+		(void)unsetenv(name);
+	}
+	(void)json_object_clear(p->secrets);
+	(void)json_object_clear(p->found);
+	if (p->proxy_auth)
+		explicit_bzero(p->proxy_auth, strlen(p->proxy_auth));
+}
+
 void plan_release(struct plan *p)
 {
 	policy_release(&p->policy);

@@ -104,6 +104,9 @@ BB_MUST_USE json_t *plan_settings(const struct plan *p);
 BB_MUST_USE int plan_of_home(const struct cli_args *args, const char *home, const char *name,
 			     struct plan *ret, struct bb_err *err);
 void plan_release(struct plan *p);
+/** plan_forget() - The guards have the credentials: nothing of them is kept, nor in our environment
+ */
+void plan_forget(struct plan *p);
 
 /** plan_know() - A value of the environment that must not leave; @to: hosts it may go to, or NULL
  */

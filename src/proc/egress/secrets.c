@@ -3,7 +3,6 @@
 #include "base/io.h"
 #include <errno.h>
 #include <jansson.h>
-#include <malloc.h>
 #include <sys/mman.h>
 
 #define BLOB_MAX (8u << 20)
@@ -135,29 +134,21 @@ static int parse(struct bb_span text, struct secrets *s, struct bb_err *err)
 	return r < 0 ? r : load_known(json_object_get(json, "known"), &a, s, err);
 }
 
-static void wipe_and_free(void *p)
-{
-	if (p)
-		explicit_bzero(p, malloc_usable_size(p));
-	free(p);
-}
-
 int secrets_load(int fd, struct secrets *ret, struct bb_err *err)
 {
 	bb_auto_buf struct bb_buf buf;
 	int r;
 
 	*ret = (struct secrets){ 0 };
-	bb_buf_init(&buf, BLOB_MAX);
+	bb_buf_init_secret(&buf, BLOB_MAX);
 	if (fd < 0)
 		return bb_err_set(err, -EINVAL, "no secrets were given, not even an empty list");
 	r = bb_memfd_read(fd, &buf);
 	if (r < 0)
 		return bb_err_set(err, r, "secrets: %s", strerror(-r));
-	json_set_alloc_funcs(malloc, wipe_and_free); /* the parser copies every text */
+	json_set_alloc_funcs(malloc, bb_free_wiped); /* the parser copies every text */
 	r = parse(bb_buf_span(&buf), ret, err);
 	json_set_alloc_funcs(malloc, free);
-	explicit_bzero(buf.p, buf.len);
 	return r;
 }
 
