@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of one of our processes at a random moment of start, run, stop, resume or cleanup: nothing of the bottle is
 left after a second, and what is on disk can be listed, resumed or cleaned up."""
+import fcntl
 import os
 import random
 import shutil
@@ -9,15 +10,50 @@ import time
 
 import product as products
 
-USER = "bbcrash"  # nobody else's: every process of this user is ours
+USERS = 16  # bbcrash, bbcrash1, …: every process of the one that is taken is ours
+locks = []  # hold until this process ends
 
 # how long the operation takes, roughly: the moment is chosen within it
 OPERATIONS = {"run": 5.0, "keep": 5.0, "stop": 1.0, "resume": 5.0, "cleanup": 0.2}
 
 
+def processes_of(uid):
+    """pid → name of all processes of bot-bottle that this user has."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            # what is setpriv yet is not ours; a process without a command line is a zombie
+            status = open("/proc/%s/status" % pid).read()
+            cmdline = open("/proc/%s/cmdline" % pid, "rb").read()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        name = status.split("\n", 1)[0][6:].strip()
+        if int(status.split("\nUid:\t", 1)[1].split()[0]) == uid and cmdline and name != "setpriv":
+            found[int(pid)] = name
+    return found
+
+
+def free_user():
+    """A user that no other run has, which would take our processes for its own."""
+    for i in range(USERS):
+        name = "bbcrash%s" % (i or "")
+        lock = open("/run/lock/" + name, "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        user = products.make_user(name)
+        if not processes_of(user.pw_uid):
+            locks.append(lock)
+            return user
+        lock.close()
+    raise AssertionError("each of bbcrash, bbcrash1, … has processes or is in use")
+
+
 def product_for(exe, directory, images):
-    """An installation of that user's, on images that it can read."""
-    uid = products.make_user(USER).pw_uid
+    """An installation of a user that nobody else has, on images that it can read."""
+    uid = free_user().pw_uid
     cache = directory + "/crash-cache"
     os.makedirs(cache + "/bot-bottle/images/by-name")
     digest = os.path.basename(os.path.realpath(images + "/by-name/base"))
@@ -37,20 +73,7 @@ class Crash:
         self.state = product.home + "/.local/state/bot-bottle"
 
     def processes(self):
-        """pid → name of all processes of bot-bottle that this user has."""
-        found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                # what is setpriv yet is not ours; a process without a command line is a zombie
-                status = open("/proc/%s/status" % pid).read()
-                cmdline = open("/proc/%s/cmdline" % pid, "rb").read()
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-            uid = int(status.split("\nUid:\t", 1)[1].split()[0])
-            name = status.split("\n", 1)[0][6:].strip()
-            if uid == self.product.uid and cmdline and name != "setpriv":
-                found[int(pid)] = name
-        return found
+        return processes_of(self.product.uid)
 
     def run(self, *args, **kw):
         """A machine that is too busy to boot a guest in ten seconds is not what is looked at here."""
