@@ -234,7 +234,7 @@ def test_detached_from_the_start(product, terminal):
     assert session(product, identity) == {"tty": False, "attached": False}
     p = product.popen("attach", identity)
     until(lambda: session(product, identity)["attached"])
-    assert product.run("exec", identity, "--", "touch", "go").code == 0
+    product.run("exec", identity, "--", "touch", "go")  # the bottle may have ended before that is told
     out, err = p.communicate(timeout=60)
     assert (p.returncode, out) == (4, b"kept well\n"), err
     assert newest(product)["status"] == "kept"
@@ -251,7 +251,7 @@ def test_headless_and_detached(either):
     assert r.code == 0 and session(either, identity) == {"tty": False, "attached": False}, r
     p = either.popen("attach", identity)
     until(lambda: session(either, identity)["attached"])
-    assert either.run("exec", identity, "--", "touch", "/tmp/go").code == 0
+    either.run("exec", identity, "--", "touch", "/tmp/go")
     out, err = p.communicate(timeout=60)
     assert p.returncode == 5 and out == b"out\ngone\n" and b"err\n" in err, (p.returncode, out, err)
     assert newest(either)["status"] == "ended"
@@ -287,6 +287,24 @@ def test_a_lost_session_ends_its_bottle(either, backend):
     os.kill(max(porters), signal.SIGKILL)
     until(lambda: newest(either)["status"] == ("ended" if backend == "docker" else "kept"), 10)
     assert "lost" in either.audit(identity)[-1].get("text", ""), either.audit(identity)[-1]
+
+
+# The process of the guest's agent that would switch it off is the clock's; without it the host waits in vain for a while
+DEAF = "agent=$(ps -o ppid= -p $PPID); sudo kill -STOP $(pgrep -P $agent | grep -vx $PPID); exit 4"
+
+
+def test_a_guard_killed_while_the_guest_switches_itself_off(product):
+    """That is the reason then, and not the command's end."""
+    r = product.run("start", "--bottle", "attached", "--yes", "--headless", "--keep", "--detach", "--", "sh", "-c", DEAF)
+    identity = r.out.decode().strip()
+    pids = newest(product)["pids"]
+    until(lambda: os.path.exists(product.home + "/.local/state/bot-bottle/" + identity + "/exit"))
+    assert newest(product)["status"] == "up"
+    os.kill(pids["egress"], signal.SIGKILL)
+    until(lambda: newest(product)["status"] == "kept", 3)
+    last = product.audit(identity)[-1]
+    assert last["method"] == "failed" and "egress was killed by signal 9" in last["text"], last
+    assert product.run("attach", identity).code == 4  # it had ended before
 
 
 def parent_and_name(pid):

@@ -61,23 +61,40 @@ static struct child *killed_one(struct bottle *b, const struct child *except)
 	return NULL;
 }
 
+/* Did the guest switch itself off, as it was told? lasting.c */
+static bool is_off(const struct child *vmm)
+{
+	siginfo_t info;
+
+	return vmm->bottle && vmm->bottle->lasting.off && child_ended(vmm, &info) &&
+	       info.si_code == CLD_EXITED;
+}
+
+static struct child *killed_or_off(struct bottle *b)
+{
+	struct child *vmm = &b->children[IPC_ROLE_VMM], *found = killed_one(b, NULL);
+
+	return !found && is_off(vmm) ? vmm : found;
+}
+
 /*
  * Guards leave when a peer is gone, often before the kernel tells the end of that peer: the one to
- * name is who was killed. Without a guard the machine reaches nothing, and in a tenth of a second
- * it is killed as well.
+ * name is who was killed, or the machine that is off. Without a guard the machine reaches nothing,
+ * and in a tenth of a second it is killed as well; one that is about to be off gets half a second.
  */
 static struct child *who_ended_first(struct child *c)
 {
 	struct child *vmm = &c->bottle->children[IPC_ROLE_VMM], *found = NULL;
+	int tries = c->bottle->lasting.off ? 100 : 20;
 	siginfo_t info;
 
 	if (!child_ended(c, &info) || info.si_code != CLD_EXITED)
 		return c;
-	found = killed_one(c->bottle, NULL);
-	/* A killed machine takes a while to give its memory back, and counts as ended only then */
-	for (int i = 0; !found && i < 20; i++) {
+	found = killed_or_off(c->bottle);
+	/* A machine takes a while to give its memory back, and counts as ended only then */
+	for (int i = 0; !found && i < tries; i++) {
 		(void)usleep(5000);
-		found = killed_one(c->bottle, NULL);
+		found = killed_or_off(c->bottle);
 	}
 	if (!found && vmm->pid > 0)
 		(void)kill(vmm->pid, SIGKILL);
@@ -96,10 +113,6 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->bottle->lasting.off) {
-		bottle_end(c->bottle, "exit"); /* the guest did as it was told */
-		return;
-	}
 	c = c->bottle->phase == BOTTLE_ENDING ? c : who_ended_first(c);
 	if (!child_ended(c, &info))
 		return;
@@ -107,6 +120,10 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 	c->dead = true;
 	if (c->bottle->phase == BOTTLE_ENDING)
 		return;
+	if (c->role == IPC_ROLE_VMM && c->bottle->lasting.off && info.si_code == CLD_EXITED) {
+		bottle_end(c->bottle, "exit");
+		return;
+	}
 	if (c->role == IPC_ROLE_VMM && *c->bottle->spec.engine)
 		engine_explain(c->bottle, &info, &why);
 	else if (info.si_code == CLD_EXITED)
