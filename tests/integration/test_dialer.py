@@ -5,6 +5,7 @@ Two network namespaces: dialer runs in one, the servers in the other. The test p
 egress and recorder."""
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -445,6 +446,20 @@ def test_own_end_and_its_loss_are_told(net, dialer):
     assert (name, values["addr"]) == ("ADDR_GONE", "203.0.113.90")
     net.ip(net.host, "addr", "del", "2001:db8:5::90/128", "dev", "lo")
     assert bbipc.recv(dialer.peers["EGRESS"])[2]["addr"] == "2001:db8:5::90"
+
+
+def test_a_connect_from_a_lost_address_begins_again(net, dialer):
+    """The servers have no way back to it, so the connect is under way when it goes; then it comes from elsewhere, at once."""
+    net.ip(net.host, "addr", "add", "192.0.2.90/32", "dev", "v0")
+    net.ip(net.host, "route", "add", "203.0.113.10/32", "dev", "v0", "src", "192.0.2.90")
+    start = time.monotonic()
+    flow = dialer.ask("EGRESS", "DIAL_NAME", name="a.test", port=443, rule=index("a.test"))
+    assert not select.select([dialer.peers["EGRESS"]], [], [], 0.5)[0]
+    net.ip(net.host, "addr", "del", "192.0.2.90/32", "dev", "v0")  # the route goes with it
+    assert bbipc.recv(dialer.peers["EGRESS"])[2]["addr"] == "192.0.2.90"
+    name, values, served = dialer.answer("EGRESS", flow)
+    assert (name, values["source"], served) == ("DIAL_OK", "203.0.113.1", "203.0.113.10 443")
+    assert time.monotonic() - start < 5  # not after the dial's deadline
 
 
 def test_failures_say_why(dialer):

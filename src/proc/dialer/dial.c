@@ -301,13 +301,12 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 		(void)check_over(d);
 }
 
-/* Start one connect; a failure leaves its errno in the dial */
-static void attempt_start(struct dial *d, const struct ip_addr *addr)
+/* Connect to its address; a failure leaves its errno in the dial */
+static void attempt_open(struct attempt *a)
 {
-	struct attempt *a = &d->attempts[d->n_attempts++];
+	struct dial *d = a->dial;
 
-	*a = (struct attempt){ .dial = d, .addr = *addr };
-	a->fd = connect_new(addr, d->proxied ? d->dl->policy.proxy.port : d->port, SOCK_STREAM);
+	a->fd = connect_new(&a->addr, d->proxied ? d->dl->policy.proxy.port : d->port, SOCK_STREAM);
 	if (a->fd < 0) {
 		d->connect_errno = -a->fd;
 		a->fd = -1;
@@ -317,6 +316,14 @@ static void attempt_start(struct dial *d, const struct ip_addr *addr)
 	a->event = event_new(d->dl->base, a->fd, EV_WRITE, on_connected, a);
 	if (!a->event || event_add(a->event, NULL) < 0)
 		attempt_end(a, ENOMEM);
+}
+
+static void attempt_start(struct dial *d, const struct ip_addr *addr)
+{
+	struct attempt *a = &d->attempts[d->n_attempts++];
+
+	*a = (struct attempt){ .dial = d, .addr = *addr };
+	attempt_open(a);
 }
 
 static void arm(struct event *event, unsigned int ms)
@@ -715,6 +722,36 @@ void dial_network_changed(struct dialer *dl)
 		resolver_cancel(d->lookups[V4]);
 		d->lookups[V6] = d->lookups[V4] = NULL;
 		(void)look_up(d, d->at, v6, v4);
+	}
+}
+
+/* A proxy that was asked is not asked again: what it has done by then nobody knows */
+static void lose_source(struct dial *d, const struct ip_addr *source)
+{
+	bool lost = false;
+
+	for (size_t i = 0; i < d->n_attempts; i++) {
+		struct attempt *a = &d->attempts[i];
+		struct ip_addr its = a->fd < 0 ? (struct ip_addr){ 0 } : connect_source(a->fd);
+
+		if (a->fd < 0 || !ip_addr_eq(&its, source))
+			continue;
+		lost = true;
+		attempt_end(a, ENETDOWN);
+		if (!d->answer)
+			attempt_open(a);
+	}
+	if (lost && (d->n_open || step(d)))
+		(void)check_over(d);
+}
+
+void dial_addr_gone(struct dialer *dl, const struct ip_addr *source)
+{
+	struct dial *d, *next;
+
+	for (d = LIST_FIRST(&dl->dials); d; d = next) {
+		next = LIST_NEXT(d, link);
+		lose_source(d, source);
 	}
 }
 

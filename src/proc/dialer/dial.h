@@ -21,6 +21,10 @@ void dial_cancel(struct dialer *dl, const struct ipc_peer *peer, uint64_t flow);
 /** dial_network_changed() - Other resolvers: lookups under way begin again with them */
 void dial_network_changed(struct dialer *dl);
 
+/** dial_addr_gone() - This host has lost @source: what connects from there begins again from
+ * elsewhere */
+void dial_addr_gone(struct dialer *dl, const struct ip_addr *source);
+
 /** dial_cancel_all() - At the end */
 void dial_cancel_all(struct dialer *dl);
 #endif

@@ -93,7 +93,8 @@ static void on_dead(struct ipc_peer *peer, int why, const char *text, void *arg)
 	(void)event_base_loopbreak(dl->base);
 }
 
-/* Connections from it do not carry anything any more, whatever their far end believes */
+/* Connections from it do not carry anything any more, whatever their far end believes: egress hears
+ * of it before there is an answer to what was under way */
 static void on_addr_gone(void *arg, const struct ip_addr *addr)
 {
 	struct dialer *dl = arg;
@@ -101,6 +102,7 @@ static void on_addr_gone(void *arg, const struct ip_addr *addr)
 
 	if (dl->egress && ipc_peer_send(dl->egress, &msg) < 0)
 		bb_log("egress is not told of an address that is gone");
+	dial_addr_gone(dl, addr);
 }
 
 static void on_own(evutil_socket_t fd, short what, void *arg)
