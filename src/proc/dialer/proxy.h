@@ -9,7 +9,7 @@
  *
  * Layer:     proc/dialer
  * Used by:   dial.c; tests/unit/proc/dialer/parts.c
- * Trust:     the answer is a server's: decoded by wire/http1 (fuzz/http1_response.c)
+ * Trust:     the answer is a server's: decoded by wire/http1, fuzzed in fuzz/proxy.c
  * Ownership: the caller's descriptor and buffers
  * Limits:    PROXY_HEAD_MAX octets of answer; not one octet behind its head is taken, for that is
  *            the other end's already (servers that speak first)
