@@ -18,6 +18,8 @@ import tempfile
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+from product import ROLES  # noqa: E402
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 SECONDS = int(os.environ.get("BB_KVM_SECONDS", "3600"))
 TESTS = os.environ.get("BB_KVM_TESTS", "tests/integration/test_bottle.py tests/integration/test_lifecycle.py")
@@ -29,7 +31,6 @@ PACKAGES = """qemu-system-x86 python3 python3-pytest python3-pytest-timeout pyth
     unbound tcpdump iproute2 bind9-dnsutils bash coreutils util-linux mount kmod e2fsprogs procps curl passwd git sudo uidmap
     libc-bin openssl libevent-core-2.1-7 libjansson4 libyaml-0-2 libc-ares2 libseccomp2 libpsl5 libidn2-0 libvectorscan5
     libnghttp2-14 libpcre2-8-0 libbrotli1 libzstd1 python3-h2 python3-websockets python3-cffi-backend""".split()
-ROLES = ("bottled", "gate", "egress", "dialer", "keyd", "recorder", "porter")
 
 # PID 1 of the outer machine: modules, the read-only root below a tmpfs, then /kvm-run in it
 INIT = """#!/bin/sh
@@ -60,7 +61,7 @@ if ! build/bot-bottle run --yes -- uname -r >/tmp/smoke 2>&1; then
 	(cat /tmp/smoke; build/bot-bottle logs --console; build/bot-bottle audit; dmesg | tail -n 20) >/dev/ttyS1 2>&1
 fi
 grep 'accelerator: \|^[0-9]' /tmp/smoke >/dev/ttyS1
-export BB_BUILD=/bb/build BB_ACCEL=kvm BB_SLOW=6
+export BB_BUILD=/bb/build BB_ACCEL=kvm BB_SLOW=6 BOT_BOTTLE_BACKEND=smolmachines  # no engine is in here
 python3 -m pytest -p no:cacheprovider -v --color=no --timeout=1800 --tb=short {tests} -k '{select}' >/dev/ttyS1 2>&1
 echo "kvm: exit $?" >/dev/ttyS1
 sync; echo o >/proc/sysrq-trigger; sleep 100
