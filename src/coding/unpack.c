@@ -9,12 +9,11 @@
 #include <emmintrin.h>
 #endif
 
-#define PIECE      4096
-#define ZIP_HEAD   30
-#define ZIP_METHOD 8
-#define ZIP_NAME   26
-#define ZIP_EXTRA  28
-#define DEFLATED   8
+#define PIECE     4096
+#define ZIP_HEAD  30
+#define ZIP_NAME  26
+#define ZIP_EXTRA 28
+#define DEFLATED  8
 
 #define BLOCK_HEADER  3            /* RFC 8878 section 3.1.1.2 */
 #define ZSTD_STEP_MAX (128u << 10) /* the largest block */
@@ -197,8 +196,9 @@ static enum unpack_result inflate_slot(const struct sink *k, unsigned int i, str
 	return UNPACK_OK;
 }
 
-/* The header, name and extra field of a zip entry. Return: false when it is not one we can read */
-static bool take_head(struct unpack_slot *s, struct bb_span *in)
+/* The header, name and extra field of a zip entry. How it is compressed readers take from the
+ * directory at the end: what is no deflate stream will show itself */
+static void take_head(struct unpack_slot *s, struct bb_span *in)
 {
 	size_t n = ZIP_HEAD - s->n_head < in->len ? ZIP_HEAD - s->n_head : in->len;
 
@@ -207,16 +207,13 @@ static bool take_head(struct unpack_slot *s, struct bb_span *in)
 		s->n_head += n;
 		*in = (struct bb_span){ in->p + n, in->len - n };
 		if (s->n_head < ZIP_HEAD)
-			return true;
-		if (s->head[ZIP_METHOD] != DEFLATED || s->head[ZIP_METHOD + 1] != 0)
-			return false;
+			return;
 		s->skip = (size_t)s->head[ZIP_NAME] + ((size_t)s->head[ZIP_NAME + 1] << 8) +
 			  s->head[ZIP_EXTRA] + ((size_t)s->head[ZIP_EXTRA + 1] << 8);
 	}
 	n = s->skip < in->len ? s->skip : in->len;
 	s->skip -= n;
 	*in = (struct bb_span){ in->p + n, in->len - n };
-	return true;
 }
 
 static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct bb_span in)
@@ -225,8 +222,8 @@ static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct
 
 	if (s->zstd)
 		return in.len ? zstd_slot(k, i, in) : UNPACK_OK;
-	if (s->zip && (s->n_head < ZIP_HEAD || s->skip) && !take_head(s, &in))
-		return end_slot(k, i) ? UNPACK_OK : UNPACK_STOPPED;
+	if (s->zip && (s->n_head < ZIP_HEAD || s->skip))
+		take_head(s, &in);
 	return in.len ? inflate_slot(k, i, in) : UNPACK_OK;
 }
 
@@ -289,7 +286,7 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 		i++;
 	if (i == UNPACK_SLOTS || u->budget->open == UNPACK_OPEN ||
 	    (kind == ZSTD && u->budget->zstd_open == UNPACK_ZSTD_OPEN))
-		return kind == ZLIB ? UNPACK_OK : UNPACK_TOO_MUCH; /* two octets mean little */
+		return UNPACK_TOO_MUCH;
 	u->slots[i] = calloc(1, sizeof(*u->slots[i]));
 	if (!u->slots[i])
 		return UNPACK_MEMORY;

@@ -18,12 +18,15 @@
  * Limits:    UNPACK_SLOTS open at a time in a stream, struct unpack_budget for all of a tree of
  *            streams; some 44 KiB for each that is open, up to 8 MiB and a little for each of the
  *            UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read), and
- *            UNPACK_ZSTD_MEMORY for all frames of the process; output of
- * UNPACK_FREE octets and UNPACK_RATIO for each octet of input Source:    RFC 1952 section 2.3, RFC
- * 1950 section 2.2, PKWARE APPNOTE 4.3.7, RFC 8878 section 3.1.1
+ *            UNPACK_ZSTD_MEMORY for all frames of the process; output of UNPACK_FREE octets and
+ *            UNPACK_RATIO for each octet of input
+ * Source:    RFC 1952 section 2.3, RFC 1950 section 2.2, PKWARE APPNOTE 4.3.7, RFC 8878
+ *            section 3.1.1
  */
-#define UNPACK_SLOTS       4
-#define UNPACK_OPEN        8
+/* In text, "x^" begins what may be a zlib stream, and shows not to be one within 120 octets: of
+ * polynomials seven have been seen to be open at a time */
+#define UNPACK_SLOTS       8
+#define UNPACK_OPEN        16
 #define UNPACK_ZSTD_OPEN   4
 #define UNPACK_ZSTD_MEMORY (64u << 20)
 #define UNPACK_FREE        (32u << 20)

@@ -38,10 +38,11 @@ static void put_zstd(const char *text)
 	n += len;
 }
 
-/* A local header: sizes and check sum stand behind the data, as in an archive that was streamed */
-static void put_zip_entry(const char *text, int method)
+/* A local header: sizes and check sum stand behind the data, as in an archive that was streamed.
+ * @said: the method in it, which readers take from the directory at the end */
+static void put_zip_entry(const char *text, int method, int said)
 {
-	uint8_t head[30] = { 'P', 'K', 3, 4, 20, 0, 8, 0, (uint8_t)method };
+	uint8_t head[30] = { 'P', 'K', 3, 4, 20, 0, 8, 0, (uint8_t)said };
 
 	head[26] = 5;
 	head[28] = 3;
@@ -119,9 +120,9 @@ static void each_kind(void **state)
 	put("x^ \x1f\x8b", 5);
 	put_deflated("third", 15, 9);
 	put_deflated("fourth", 15, 1);
-	put_zip_entry("fifth", 8);
-	put_zip_entry("stored is there to be read", 0);
-	put_zip_entry("sixth", 8);
+	put_zip_entry("fifth", 8, 8);
+	put_zip_entry("not compressed, and there to be read", 0, 0);
+	put_zip_entry("sixth", 8, 0);
 	put_deflated("seventh", 15, 0);
 	put_zstd("eighth");
 	put_zstd("ninth");
@@ -179,6 +180,7 @@ static void bounds(void **state)
 	static const uint8_t stored[] = {
 		0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 0xff, 0x1f, 0, 0xe0
 	};
+	static const uint8_t stored_zlib[] = { 0x78, 0x01, 1, 0xff, 0x1f, 0, 0xe0 };
 	struct unpack_budget budget = { .in = 1000 };
 	struct unpack u = { .budget = &budget };
 	uint64_t out = 0;
@@ -192,6 +194,12 @@ static void bounds(void **state)
 	assert_int_equal(r, UNPACK_TOO_MUCH);
 	unpack_clear(&u);
 	assert_int_equal(budget.open, 0);
+	n = 0;
+	for (unsigned int i = 0; i <= UNPACK_SLOTS; i++)
+		put(stored_zlib, sizeof(stored_zlib));
+	r = unpack_feed(&u, (struct bb_span){ buf, n }, false, swallow, &out);
+	assert_int_equal(r, UNPACK_TOO_MUCH);
+	unpack_clear(&u);
 	n = 0;
 	put_deflated("some text", 31, 6);
 	budget.out = UNPACK_FREE + UNPACK_RATIO * budget.in;
