@@ -27,6 +27,10 @@ static void check_rewrite(const struct http1_request *r)
 	size_t len = 0, len2 = 0;
 
 	check(http1_request_write(r, target, host, out, sizeof(out), &len) == HTTP1_OK);
+	r2 = *r;
+	http1_request_settle(&r2);
+	check(http1_request_write(&r2, target, host, again, sizeof(again), &len2) == HTTP1_OK);
+	check(len == len2 && memcmp(out, again, len) == 0);
 	if (len > HTTP1_HEAD_MAX)
 		return;
 	check(http1_request_parse((struct bb_span){ out, len }, &r2) == HTTP1_OK);

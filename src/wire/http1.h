@@ -191,6 +191,14 @@ BB_MUST_USE enum http1_result http1_response_parse(uint8_t *head, size_t len, st
 						   struct http1_response *ret);
 
 /**
+ * http1_request_settle() - Take out the fields that http1_request_write() leaves out
+ *
+ * Who looks at what stands next to what has to see it as it is sent. What the fields said has been
+ * taken from them: @r->host, @r->expect and so on stay.
+ */
+void http1_request_settle(struct http1_request *r);
+
+/**
  * http1_request_write() - Make the head that goes upstream
  * @r:		Parsed request
  * @target:	What to ask for: origin-form or "*"

@@ -111,16 +111,38 @@ static enum http1_result finish(struct http1_out *o, size_t *ret_len)
 	return HTTP1_OK;
 }
 
+/* Of a request, besides what is hop-by-hop */
+static const char *const own_names[] = {
+	"host",
+	"expect",
+	"proxy-authorization",
+	"http2-settings",
+};
+
+void http1_request_settle(struct http1_request *r)
+{
+	struct http1_fields *f = &r->fields;
+	size_t kept = 0, left = 0;
+
+	/* Connection fields stay until all that they name has gone: none of them is overwritten */
+	for (size_t i = 0; i < f->n; i++) {
+		bool names = http1_is_hop_name(f->v[i].name);
+
+		if (names || !is_nominated(f, f->v[i].name))
+			f->v[kept++] = f->v[i];
+	}
+	for (size_t i = 0; i < kept; i++) {
+		if (!http1_is_hop_name(f->v[i].name) &&
+		    !http1_in_names(f->v[i].name, own_names, BB_ARRAY_LEN(own_names)))
+			f->v[left++] = f->v[i];
+	}
+	f->n = left;
+}
+
 enum http1_result http1_request_write(const struct http1_request *r, struct bb_span target,
 				      struct bb_span host, uint8_t *out, size_t cap,
 				      size_t *ret_len)
 {
-	static const char *const drop[] = {
-		"host",
-		"expect",
-		"proxy-authorization",
-		"http2-settings",
-	};
 	struct http1_out o = { .p = out, .cap = cap };
 
 	http1_put(&o, r->method);
@@ -128,7 +150,7 @@ enum http1_result http1_request_write(const struct http1_request *r, struct bb_s
 	http1_put(&o, target);
 	http1_put_str(&o, " HTTP/1.1\r\n");
 	http1_put_field(&o, BB_SPAN_STR("Host"), host);
-	put_end_to_end(&o, &r->fields, drop, BB_ARRAY_LEN(drop));
+	put_end_to_end(&o, &r->fields, own_names, BB_ARRAY_LEN(own_names));
 	if (r->te_trailers)
 		http1_put_str(&o, "TE: trailers\r\nConnection: TE\r\n");
 	if (r->websocket)

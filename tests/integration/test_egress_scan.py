@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -72,6 +73,7 @@ ROUTES = {
     ALLOWED: dict(dlp=ON),
     "wild.test": dict(dlp=ON, wildcard=True),
     "entropy.test": dict(dlp={"entropy": True}),
+    "minted.test": dict(dlp=ON, credentials="minted"),
     "opaque.test": dict(dlp=ON, limits={"opaque_per_session": 300000}),
 }
 
@@ -266,6 +268,33 @@ def test_twelve_characters_but_not_eleven(w):
         assert w.ask("block.test", b"/", body=b"<" + secret[i:i + 12] + b">")[0] == 403
 
 
+def longest_left(w, secret):
+    """Letters and digits of the secret that stand next to each other in what has left."""
+    left = re.sub(rb"[^A-Za-z0-9]", b"", w.seen())
+    return max(j - i for i in range(len(secret) + 1) for j in range(i, len(secret) + 1) if secret[i:j] in left)
+
+
+def test_pieces_next_to_each_other_in_a_head(w):
+    """Eleven and eleven: what stands between them for us and not on the wire makes no difference."""
+    secret = SECRETS["FORTY"].encode()
+    one, two = secret[:11], secret[11:22]
+    split = [[(b"X-A", one), between, (b"-", two)] for between in (
+        (b"Keep-Alive", b"zzz"), (b"Zed", b"zzz"), (b"Expect", b"100-continue"), (b"HTTP2-Settings", b"zzz"),
+        (b"Accept-Encoding", b"zzz"), (b"TE", b"zzz"), (b"Upgrade", b"zzz"), (b"X-B", b"zzz"))]
+    for host, target, method, fields in [("block.test", b"/" + two, one, [])] + [
+            ("block.test", b"/", None, [(b"Cookie", one), (b"-", two)]),
+            ("block.test", b"/?a=1&key=" + one + b"&" + two, None, [])] + [
+            ("block.test", b"/", None, [(b"Connection", b"zed")] + f) for f in split] + [
+            ("minted.test", b"/", None, split[4])]:
+        w.clear()
+        status, answer = w.ask(host, target, fields, method=method)
+        foreign = (b"X-B", b"zzz") in fields or (b"Accept-Encoding", b"zzz") in fields and host != "minted.test"
+        assert status == (200 if foreign else 403), (fields, answer)
+        assert longest_left(w, secret) <= 11
+        # Across requests one of these fields would go on from the other
+        assert w.ask("block.test", b"/z", [(b"-", b"z" * 40), (b"Cookie", b"z" * 40)], method=b"z" * 30)[0] == 200
+
+
 def test_canary_counts_everywhere(w):
     for host in ROUTES:
         if host == "wild.test":
@@ -322,19 +351,25 @@ def pieces(text, n):
     return [text[i:i + n] for i in range(0, len(text), n)]
 
 
-@pytest.mark.parametrize("place", ["query", "path", "header", "body"])
+@pytest.mark.parametrize("place", ["query", "path", "header", "body", "escaped", "chunks", "coded", "coded-chunks"])
 @pytest.mark.parametrize("n", [1, 5, 11])
 def test_pieces_over_several_requests(w, place, n):
     secret = SECRETS["FORTY"].encode()
+    coded = [(b"Content-Encoding", b"gzip")]
     codes = []
     for i, piece in enumerate(pieces(secret, n)):
-        ask = {"query": (b"/c?n=%d&q=%s" % (i, piece),), "path": (b"/" + piece,),
-               "header": (b"/", [(b"X-Part", piece)]), "body": (b"/", [], piece)}[place]
-        codes.append(w.ask("block.test", *ask)[0])
+        escaped = b"".join(b"%%%02x" % b if (i * n + k) % 2 else b"%c" % b for k, b in enumerate(piece))
+        target, fields, body, chunks = {
+            "query": (b"/c?n=%d&q=%s" % (i, piece), [], b"", None), "path": (b"/" + piece, [], b"", None),
+            "escaped": (b"/c?q=" + escaped, [], b"", None), "header": (b"/", [(b"X-Part", piece)], b"", None),
+            "body": (b"/", [], piece, None), "chunks": (b"/", [], b"", [piece]),
+            "coded": (b"/", coded, gzip.compress(piece), None),
+            "coded-chunks": (b"/", coded, b"", [gzip.compress(piece)])}[place]
+        codes.append(w.ask("block.test", target, fields, body, chunks=chunks)[0])
         if codes[-1] == 403:
             break
     assert codes[-1] == 403 and len(codes) == -(-12 // n), codes
-    assert w.rig.wait_record(kind="verdict", verdict="deny", reason="known_secret")
+    assert w.rig.wait_record(kind="end" if "chunks" in place else "verdict", reason="known_secret")
     # places that have nothing to do with each other stay apart
     assert w.ask("hold.test", b"/x?q=" + secret[:11])[0] == 200
     assert w.ask("hold.test", b"/x?other=" + secret[11:20])[0] == 200
@@ -445,7 +480,15 @@ def tarred(text):
     return out.getvalue()
 
 
+def zipped_and_said_to_be_stored(text):
+    """Readers take the method from the directory at the end."""
+    data = zipped(text)
+    last = data.rindex(b"PK\3\4")
+    return data[:last + 8] + b"\0\0" + data[last + 10:]
+
+
 UNSAID = {"gzip": gzip.compress, "zlib": zlib.compress, "zip": zipped, "tar.gz": tarred,
+          "zip, stored by its header": zipped_and_said_to_be_stored,
           "zlib in base64 in JSON": lambda b: b'{"data": "%s"}' % base64.b64encode(zlib.compress(b)),
           "gzip in a zip": lambda b: zipped(gzip.compress(b)),
           "behind noise": lambda b: os.urandom(5000) + b"PK\3\4\x1f\x8b\x08" + gzip.compress(b),
@@ -469,6 +512,18 @@ def test_compressed_without_saying_so(w, how):
             if want == 403:
                 a = json.loads(answer)
                 assert a["reason"] in ("known_secret", "token_pattern") and "unpacked view" in a["detail"], a
+
+
+def test_more_open_than_can_be_followed(w):
+    """Streams that do not end: what begins behind as many as are followed is refused, not passed over."""
+    opens = b"\x78\x01\0" + (60000).to_bytes(2, "little") + (60000 ^ 0xffff).to_bytes(2, "little")
+    for n in (1, 4, 8, 12):
+        for pack in (zlib.compress, gzip.compress):
+            body = opens * n + pack(b"words " * 50 + SECRETS["FORTY"].encode())
+            status, answer = w.ask("block.test", b"/", [], body)
+            assert status == 403 and json.loads(answer)["reason"] in ("known_secret", "coding"), (n, answer)
+    polynomial = b"x^32 + x^26 + x^23 + x^22 + x^16 + x^12 + x^11 + x^10 + x^8 + x^7 + x^5 + x^4 + x^2 + x + 1\n"
+    assert w.ask("block.test", b"/", [], polynomial * 3000)[0] == 200
 
 
 def test_unsaid_bomb(w):

@@ -2,6 +2,7 @@
 """WebSocket through the egress guard: a real client and server library, and frames by hand."""
 import asyncio
 import base64
+import gzip
 import json
 import os
 import socket
@@ -196,12 +197,14 @@ def test_credential_is_put_in_and_masked(w):
     assert w.server.heads[0]["Authorization"] == "Bearer " + TOKEN
 
 
-@pytest.mark.parametrize("how", ["text", "binary", "fragments", "single", "base64", "ping", "close", "two messages"])
+@pytest.mark.parametrize("how", ["text", "binary", "fragments", "single", "base64", "ping", "close", "two messages",
+                                 "a ping inside", "a text between pings", "gzip, a ping inside"])
 def test_secret_closes_both_sides(w, how):
     w.upstream(upgrading())
     s = w.by_hand()
     assert head_of(s).startswith(b"HTTP/1.1 101 ")
     secret = SECRET.encode()
+    packed = gzip.compress(b"words " * 20 + secret)
     s.sendall(frame(1, b"first an innocent one") + {
         "text": lambda: frame(1, b"it is " + secret),
         "binary": lambda: frame(2, b"\0" + secret),
@@ -212,6 +215,9 @@ def test_secret_closes_both_sides(w, how):
         "ping": lambda: frame(9, secret),
         "close": lambda: frame(8, struct.pack(">H", 1000) + secret),
         "two messages": lambda: frame(1, secret[:11]) + frame(1, secret[11:]),
+        "a ping inside": lambda: frame(1, secret[:11], fin=False) + frame(9, b"zzz") + frame(0, secret[11:]),
+        "a text between pings": lambda: frame(9, secret[:11]) + frame(1, b"zzz") + frame(9, secret[11:]),
+        "gzip, a ping inside": lambda: frame(2, packed[:20], fin=False) + frame(9, b"zzz") + frame(0, packed[20:]),
     }[how]())
     got = rest_of(s)
     assert b"\x03\xf0known_secret" in got, got     # 1008

@@ -7,8 +7,9 @@
  * DOC: across - known secrets that are sent in pieces, one request after another
  *
  * What stands in the same place of successive requests (a route's path, a query parameter of one
- * name, a field of one name, the body) is read as one text of letters and digits. So a secret that
- * is counted out in `?q=` is found when its twelfth character comes.
+ * name, a field of one name, the body) is read as one text of letters and digits, as it is and with
+ * its escapes undone. So a secret that is counted out in `?q=` is found when its twelfth character
+ * comes.
  *
  * Layer:     proc/egress
  * Limits:    ACROSS_SETS × ACROSS_WAYS places, of which the least recently used goes first; the
@@ -18,10 +19,13 @@
 #define ACROSS_WAYS      8
 #define ACROSS_PIECE_MAX 4096
 
+/** struct across_place - @plain: @text with escapes undone, where the two are @apart */
 struct across_place {
 	uint64_t key;
 	uint64_t used;
 	struct known_stream text;
+	struct known_stream plain;
+	bool apart;
 };
 
 struct across {

@@ -177,8 +177,10 @@ struct request {
 	bool sensitive;             /* secrets are in the head, allowed or not: records mask them */
 	struct scan_stream *search; /* of a streaming body */
 	struct scan_stream *search_decoded;
-	struct coding *decoder; /* of a streaming body that is coded */
-	struct opaque opaque;   /* of the body, decoded */
+	struct scan_stream *search_control; /* of a WebSocket */
+	struct coding *decoder;             /* of a streaming body that is coded */
+	struct opaque opaque;               /* of the body, decoded */
+	size_t added;                       /* of it to what is read across requests */
 	/* request body */
 	bool sent;
 	uint64_t left;

@@ -89,9 +89,6 @@ static void send_request(struct conn *c)
 	upload_begin(rq);
 	c->state = CONN_EXCHANGE;
 	conn_deadline(c, EGRESS_IDLE_MS);
-	inbound_ask(c, &rq->http.fields);
-	if (rq->ws)
-		websocket_edit(rq);
 	if (write_head(c) < 0)
 		reply_error(c, 503, REASON_LIMIT, "out of memory, or no room for the credential");
 	else

@@ -170,10 +170,17 @@ static struct judgement judge_credentials(const struct conn *c, struct request *
 	return rq->http.form == HTTP1_FORM_AUTHORITY ? go_on : credential_judge(c, rq);
 }
 
-/* Step 7, as far as the head goes */
+/* Step 7, as far as the head goes: of the fields that will be sent, in that order, for what is
+ * taken out between two of them would hide that they go on from one another */
 static struct judgement judge_search(const struct conn *c, struct request *rq)
 {
-	return rq->http.form == HTTP1_FORM_AUTHORITY ? go_on : outbound_judge_head(c, rq);
+	if (rq->http.form == HTTP1_FORM_AUTHORITY)
+		return go_on;
+	http1_request_settle(&rq->http);
+	inbound_ask(c, &rq->http.fields);
+	if (rq->ws)
+		websocket_edit(rq);
+	return outbound_judge_head(c, rq);
 }
 
 /* So many requests a minute, and so many octets that the head announces */

@@ -150,6 +150,7 @@ void searcher_replace(struct searcher *s, struct searcher *next)
  * struct search - One piece of a request being searched
  * @canary:	Its stream looks for nothing but that
  * @clean:	Mark what can be cleaned instead of stopping at it
+ * @left_out:	Of the head something has not been put
  * @result:	Of the last piece of a head
  * @marks:	Octets of the body to mask, by their end and number of letters and digits
  */
@@ -159,6 +160,7 @@ struct search {
 	const char *place;
 	bool canary;
 	bool clean;
+	bool left_out;
 	bool found;
 	enum scan_result result;
 	size_t n_marks;
@@ -292,7 +294,9 @@ static bool put_path(struct search *s, struct bb_span path)
 	while (credential_next_pair(&rest, '&', &name, &value)) {
 		if (!put(s, name, "=", false))
 			return false;
-		if (!credential_parameter(name) && !put(s, value, "&", false))
+		if (credential_parameter(name))
+			s->left_out = true;
+		else if (!put(s, value, "&", false))
 			return false;
 	}
 	return put(s, rest, "\n", false);
@@ -301,17 +305,18 @@ static bool put_path(struct search *s, struct bb_span path)
 static bool put_fields(struct search *s, const struct http1_fields *f, bool credentials)
 {
 	for (size_t i = 0; i < f->n; i++) {
-		bool is = credential_field(f->v[i].name) != CREDENTIAL_NONE;
-
-		if (is != credentials)
+		if (!credentials && credential_field(f->v[i].name) != CREDENTIAL_NONE) {
+			s->left_out = true;
 			continue;
+		}
 		if (!put(s, f->v[i].name, ": ", false) || !put(s, f->v[i].value, "\n", false))
 			return false;
 	}
 	return true;
 }
 
-/* Vendors' patterns and known secrets in everything but credentials; known secrets in those too */
+/* In the order in which it is sent. Without @credentials: vendors' patterns and known secrets in
+ * everything else; with them: known secrets in all of it */
 static struct judgement head_pass(struct search *s, bool credentials)
 {
 	const struct request *rq = s->rq;
@@ -319,13 +324,13 @@ static struct judgement head_pass(struct search *s, bool credentials)
 	bool ok;
 
 	begin_search(s, whole, !credentials);
-	if (credentials)
-		ok = put(s, rq->path, "\n", false);
-	else
-		ok = put(s, rq->http.method, " ", false) &&
-		     put(s, BB_SPAN_STR(rq->to.name), " ", false) && put_path(s, rq->path);
+	ok = put(s, rq->http.method, " ", false);
 	if (ok)
-		ok = put_fields(s, &rq->http.fields, credentials);
+		ok = credentials ? put(s, rq->path, "\n", false) : put_path(s, rq->path);
+	if (ok)
+		ok = put(s, BB_SPAN_STR("HTTP/1.1\nHost: "), rq->to.name, false) &&
+		     put(s, BB_SPAN_STR("\n"), "", false) &&
+		     put_fields(s, &rq->http.fields, credentials);
 	if (ok)
 		s->result = scan_feed(whole, (struct bb_span){ 0 }, true, on_finding, s);
 	return verdict_of(s, s->result);
@@ -371,7 +376,7 @@ struct judgement outbound_judge_head(const struct conn *c, struct request *rq)
 	struct search s = { .c = c, .rq = rq, .place = "head" };
 	struct judgement j = head_pass(&s, false);
 
-	if (j.status == 0)
+	if (j.status == 0 && s.left_out)
 		j = head_pass(&s, true);
 	if (j.status)
 		return j;
@@ -493,6 +498,17 @@ static struct judgement judge_opaque(const struct conn *c, const struct request 
 	return clean;
 }
 
+/* Of a body that is not there as a whole: so far as it can meet those of other requests */
+static bool add_body(struct search *s, struct bb_span data)
+{
+	struct request *rq = s->rq;
+	size_t room = ACROSS_PIECE_MAX / 2 - rq->added;
+
+	data.len = data.len < room ? data.len : room;
+	rq->added += data.len;
+	return data.len && add_piece(s, 'b', (struct bb_span){ 0 }, data);
+}
+
 /* Decoded octets on their way into a search */
 struct decoding {
 	struct scan_stream *stream;
@@ -506,6 +522,8 @@ static bool on_decoded(void *arg, struct bb_span out)
 
 	count_opaque(d->search, out, false);
 	d->result = scan_feed(d->stream, out, false, on_finding, d->search);
+	if (d->result < SCAN_FOUND && add_body(d->search, out))
+		d->result = SCAN_FOUND;
 	return d->result < SCAN_FOUND;
 }
 
@@ -709,7 +727,8 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 		j = judge_opaque(c, rq);
 	if (j.status)
 		return j;
-	(void)add_piece(&s, 'b', (struct bb_span){ 0 }, bb_buf_span(&rq->body));
+	if (rq->added == 0) /* else it was decoded */
+		(void)add_piece(&s, 'b', (struct bb_span){ 0 }, bb_buf_span(&rq->body));
 	return verdict_of(&s, SCAN_CLEAN);
 }
 
@@ -751,8 +770,11 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	*ret_hold = false;
 	r = scan_feed(rq->search, data, end, on_finding, &s);
 	j = verdict_of(&s, r);
-	if (j.status == 0 && !rq->decoder)
+	if (j.status == 0 && !rq->decoder) {
 		count_opaque(&s, data, end);
+		(void)add_body(&s, data);
+		j = verdict_of(&s, SCAN_CLEAN);
+	}
 	if (j.status == 0 && rq->decoder) {
 		struct decoding d = { rq->search_decoded, &s, SCAN_CLEAN };
 
@@ -763,6 +785,23 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	}
 	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
 	return j.status ? j : judge_opaque(c, rq);
+}
+
+struct judgement outbound_feed_control(struct conn *c, struct bb_span data, bool *ret_hold)
+{
+	struct request *rq = c->rq;
+	struct search s = {
+		.c = c, .rq = rq, .place = "control frame", .canary = wants_canary(c, rq)
+	};
+	enum scan_result r;
+
+	*ret_hold = false;
+	if (!rq->search_control && open_stream(c, rq, &rq->search_control) < 0)
+		return (struct judgement){ 503, REASON_LIMIT, "out of memory" };
+	count_opaque(&s, data, false);
+	r = scan_feed(rq->search_control, data, false, on_finding, &s);
+	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
+	return s.found || r > SCAN_FOUND ? verdict_of(&s, r) : judge_opaque(c, rq);
 }
 
 struct judgement outbound_account(struct conn *c, size_t n)

@@ -137,7 +137,8 @@ static void close_search(struct request *rq)
 {
 	scan_close(rq->search);
 	scan_close(rq->search_decoded);
-	rq->search = rq->search_decoded = NULL;
+	scan_close(rq->search_control);
+	rq->search = rq->search_decoded = rq->search_control = NULL;
 }
 
 static void rejudge(struct conn *c)

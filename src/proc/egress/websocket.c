@@ -151,21 +151,33 @@ static void out_of_memory(struct conn *c)
 	conn_abort(c, REASON_LIMIT, "out of memory");
 }
 
+static bool is_control(const struct ws_event *ev)
+{
+	return ev->opcode == WS_OP_CLOSE || ev->opcode == WS_OP_PING || ev->opcode == WS_OP_PONG;
+}
+
+static struct judgement search_event(struct conn *c, const struct ws_event *ev)
+{
+	struct judgement j = outbound_account(c, ev->payload.len);
+
+	if (j.status || ev->payload.len == 0)
+		return j;
+	return is_control(ev) ? outbound_feed_control(c, ev->payload, &c->rq->ws->control_holds)
+			      : outbound_feed(c, ev->payload, false, &c->rq->ws->data_holds);
+}
+
 /* What the guest says: searched, and held while it may be the beginning of a token */
-static bool search(struct conn *c, struct bb_span data)
+static bool search(struct conn *c, const struct ws_event *ev)
 {
 	struct request *rq = c->rq;
-	struct judgement j = outbound_account(c, data.len);
-	bool hold = false;
+	struct judgement j = search_event(c, ev);
 
-	if (j.status == 0)
-		j = outbound_feed(c, data, false, &hold);
 	if (j.status) {
 		close_both(c, CLOSE_POLICY, j.reason, j.text);
 		return false;
 	}
-	rq->bytes_out += data.len;
-	if (hold) {
+	rq->bytes_out += ev->payload.len;
+	if (rq->ws->data_holds || rq->ws->control_holds) {
 		if (rq->holding == 0)
 			rq->waiting_since = bb_now_ms();
 		rq->holding = true;
@@ -195,7 +207,7 @@ static bool from_guest(struct conn *c, const struct ws_event *ev)
 	struct request *rq = c->rq;
 	int r;
 
-	if (!search(c, ev->payload))
+	if (!search(c, ev))
 		return false;
 	if (ev->opcode == WS_OP_CLOSE) {
 		rq->ws->guest_closed = true;

@@ -28,6 +28,8 @@ struct websocket {
 	char key[WS_KEY_CHARS + 1];
 	struct bb_span offered;
 	struct ws_event piece; /* of the response, what is held back by the mask belongs to it */
+	bool data_holds;       /* what was searched last may be the beginning of a token */
+	bool control_holds;
 	bool guest_closed;
 	bool upstream_closed;
 };

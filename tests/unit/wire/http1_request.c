@@ -204,6 +204,10 @@ static void writes_what_may_go_on(void **state)
 	assert_int_equal(http1_request_write(&r, BB_SPAN_STR("/x"), BB_SPAN_STR("b.test"), out,
 					     len - 1, &len),
 			 HTTP1_NO_ROOM);
+	http1_request_settle(&r);
+	assert_int_equal(r.fields.n, 2);
+	assert_true(http1_span_is(r.fields.v[0].name, "x") &&
+		    http1_span_is(r.fields.v[1].name, "accept"));
 }
 
 static void websocket_is_seen(void **state)

@@ -100,7 +100,7 @@ static void judge_table(void **state)
 	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
 		const struct row *t = &rows[i];
 		struct request rq = { 0 };
-		struct conn c = { .eg = &eg };
+		struct conn c = { .eg = &eg, .rq = &rq };
 		struct judgement j;
 
 		place_conn(&c, t->place);
