@@ -12,8 +12,9 @@ $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec >/dev/null
 
 ROLES = bottled gate egress dialer keyd recorder porter unpacker
+PROGRAM = bot-bottle bot-bottle.1 src/guest/bb-guest $(foreach role,$(ROLES),src/proc/$(role)/$(role))
 program: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) bot-bottle src/guest/bb-guest $(foreach role,$(ROLES),src/proc/$(role)/$(role))
+	@ninja -C $(BUILD) $(PROGRAM)
 
 help:
 	@echo "make             build into $(BUILD)/; run ./$(BUILD)/bot-bottle"
@@ -76,7 +77,7 @@ fuzz:
 install:
 	@test -f build-install/build.ninja || meson setup build-install --libexecdir=libexec >/dev/null
 	@meson configure build-install --prefix=$(PREFIX)
-	@ninja -C build-install
+	@ninja -C build-install $(PROGRAM)
 	@meson install -C build-install --no-rebuild
 
 SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')

@@ -41,27 +41,41 @@ keep_debs() {
 	done
 }
 (while sleep 1 && [ -e "$out/tmpdir" ]; do keep_debs; done) >/dev/null 2>&1 &
-printf 'base: installing packages (%s)\n' "$suite"
 # The hooks run on the host with the new root as $1
-cd /
-TMPDIR=$tmp mmdebstrap --quiet --mode=$mode --variant=minbase --format=tar --include="$packages" \
-	--aptopt='APT::Install-Recommends "false"' \
-	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-	--dpkgopt='path-exclude=/usr/share/info/*' \
-	--skip=download/empty --skip=essential/unlink \
-	--setup-hook='mkdir -p "$1/var/cache/apt/archives"' \
-	--setup-hook="sync-in '$downloads' /var/cache/apt/archives" \
-	--customize-hook='chroot "$1" groupadd -g 1000 node' \
-	--customize-hook='chroot "$1" useradd -u 1000 -g 1000 -m -s /bin/bash node' \
-	--customize-hook='mkdir -p "$1/workspace" && chroot "$1" chown node:node /workspace' \
-	--customize-hook='echo "node ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/node" && chmod 440 "$1/etc/sudoers.d/node"' \
-	--customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1"/etc/ssh/ssh_host_*' \
-	--customize-hook='mkdir -p "$1/usr/local/share/ca-certificates" "$1/var/lib/docker"' \
-	--skip=output/dev "$suite" - \
-	"deb $mirror $suite main" "deb $mirror $suite-updates main" \
-	"deb $security $suite-security main" >"$out/root.tar" 2>"$out/log" ||
-	die "mmdebstrap failed: $(grep -v '^I:' "$out/log" | tail -n 4)"
+install_packages() (
+	printf 'base: installing packages (%s)\n' "$suite"
+	cd /
+	TMPDIR=$tmp mmdebstrap --quiet --mode=$mode --variant=minbase --format=tar --include="$packages" \
+		--aptopt='APT::Install-Recommends "false"' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/info/*' \
+		--skip=download/empty --skip=essential/unlink \
+		--setup-hook='mkdir -p "$1/var/cache/apt/archives"' \
+		--setup-hook="sync-in '$downloads' /var/cache/apt/archives" \
+		--customize-hook='chroot "$1" groupadd -g 1000 node' \
+		--customize-hook='chroot "$1" useradd -u 1000 -g 1000 -m -s /bin/bash node' \
+		--customize-hook='mkdir -p "$1/workspace" && chroot "$1" chown node:node /workspace' \
+		--customize-hook='echo "node ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/node" && chmod 440 "$1/etc/sudoers.d/node"' \
+		--customize-hook='rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1"/etc/ssh/ssh_host_*' \
+		--customize-hook='mkdir -p "$1/usr/local/share/ca-certificates" "$1/var/lib/docker"' \
+		--skip=output/dev "$suite" - \
+		"deb $mirror $suite main" "deb $mirror $suite-updates main" \
+		"deb $security $suite-security main" >"$out/root.tar" 2>"$out/log" ||
+		die "mmdebstrap failed: $(grep -v '^I:' "$out/log" | tail -n 4)"
+)
+
+# Of another recipe with the same packages, less than an hour old: taken as it is
+same=$(printf '%s\n' "$packages" "$suite" "$mirror" "$security" "$mode" | cat - "$here/base.sh" | sha256sum | cut -c1-32)
+find "${BB_DOWNLOADS:-$out}" -maxdepth 1 -name 'installed-*' -mmin +60 -delete
+other=$(find "${BB_DOWNLOADS:-$out}" -maxdepth 1 -name "installed-$same-*" ! -name "*-${recipe:-base}" | head -n 1)
+if [ -n "$other" ]; then
+	printf 'base: packages as they were installed for %s\n' "${other##*-}"
+	ln "$other" "$out/root.tar"
+else
+	install_packages
+	ln -f "$out/root.tar" "${BB_DOWNLOADS:-$out}/installed-$same-${recipe:-base}"
+fi
 
 [ -z "${npm:-}" ] || . "$here/npm.sh"
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -27,6 +26,16 @@ egress:
 """
 
 
+# A file is one piece of work (--dist loadfile): the longest begin first, so that none is left alone at the end
+LONGEST = ("test_redteam", "test_providers", "test_lifecycle", "test_docker_failures", "test_bottle", "test_reliability",
+           "test_crash", "test_podman")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def workdir():
     # not below pytest's own directory: that is 0700 and the test user must get in
@@ -49,19 +58,11 @@ def exe(workdir):
     return products.copy_build(workdir)
 
 
-def image_cache():
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return base + "/bot-bottle/images"
-
-
 @pytest.fixture(scope="session")
 def user_cache(workdir):
-    """The image that was built before the tests, for the test user to read."""
+    """The image base, for the test user to read."""
     cache = workdir + "/cache"
-    os.makedirs(cache + "/bot-bottle")
-    shutil.copytree(image_cache(), cache + "/bot-bottle/images", symlinks=True)
-    pw = products.make_user()
-    subprocess.run(["chown", "-R", "%d:%d" % (pw.pw_uid, pw.pw_gid), cache], check=True)
+    products.give_image("base", cache, products.make_user().pw_uid)
     return cache
 
 

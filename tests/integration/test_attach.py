@@ -193,7 +193,7 @@ def test_who_attaches_last_has_it(either, terminal):
 def test_detached_from_the_start(product, terminal):
     """--detach: no terminal is needed; much output with nobody there costs no memory and does not stop it."""
     r = product.run("start", "--bottle", "attached", "--yes", "--detach", "--keep", "--", "bash", "-c",
-                    "seq -f 'line %.0f of many' 200000; echo all said; sync; read x; sleep 3; echo kept $x >note; exit 3")
+                    "seq -f 'line %.0f of many' 50000; echo all said; sync; read x; sleep 3; echo kept $x >note; exit 3")
     identity = newest(product)["identity"]
     assert r.code == 0 and r.out.decode() == identity + "\n" and b"attach " + identity.encode() in r.err, r
     r = product.run("attach", identity)

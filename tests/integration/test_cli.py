@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What needs no machine: completion, and images that are removed."""
 import os
-import shutil
 import subprocess
+
+import product as products
 
 
 def complete(product, script, *words, **env):
@@ -39,11 +40,10 @@ def test_completion(product, workdir):
 
 def test_image_rm(product, workdir):
     cache = workdir + "/rmcache"
-    shutil.copytree(product.env["XDG_CACHE_HOME"], cache, symlinks=True)
+    products.give_image("base", cache, product.uid)
     images = cache + "/bot-bottle/images"
     digest = os.path.basename(os.path.realpath(images + "/by-name/base"))
     os.symlink("../" + digest, images + "/by-name/other")
-    subprocess.run(["chown", "-hR", "%d:%d" % (product.uid, product.uid), cache], check=True)
     env = {"XDG_CACHE_HOME": cache}
     r = product.run("image", "rm", "base", env=env)
     assert r.code == 0 and r.out == b"base\n" and os.path.exists(images + "/" + digest + "/root.erofs"), r

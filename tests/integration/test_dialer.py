@@ -495,7 +495,7 @@ def test_deadline_cancel_and_limit(dialer):
     assert dialer.addr("198.51.100.9", 443)[2] == "198.51.100.9 443"
     start = time.monotonic()
     check_fail(dialer.answer("GATE", first), TIMEOUT, "upstream_connect")
-    assert time.monotonic() - start < 11
+    assert time.monotonic() - start < 15  # of 10
 
 
 def test_forward_answers(net, dialer):
@@ -581,7 +581,7 @@ def test_forward_timeout_and_bound(hostile):
     for _ in flows:
         name, _flow, values, _fd = bbipc.recv(hostile.peers["GATE"])
         assert name == "DNS_ANSWER" and values["rcode"] == 2
-    assert 3.9 < time.monotonic() - start < 6
+    assert 3.9 < time.monotonic() - start < 8
     assert hostile.dns("a.test", A)[3] == ["203.0.113.10"]
 
 
@@ -760,7 +760,7 @@ def test_proxy_is_slow(net, proxy):
     d.peers["EGRESS"].settimeout(20)
     v = check_fail(d.answer("EGRESS", first), TIMEOUT, "upstream_proxy")
     assert b"no answer to CONNECT within 15 s" in v["text"]
-    assert 14 < time.monotonic() - start < 18
+    assert 14 < time.monotonic() - start < 24
     assert d.close() == 0
 
 

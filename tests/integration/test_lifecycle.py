@@ -472,8 +472,17 @@ def test_terminal_goes_away(either):
     assert [b["status"] for b in new] == ["ended"], new
 
 
-def test_image_as_a_plain_user(exe, internet, workdir):
-    """Root, kernel and file system built with subordinate ids only; the bottle boots from it."""
+def test_image_as_a_plain_user(workdir):
+    """Root, kernel and file system built with subordinate ids only; the bottle boots from it. Fewer packages than
+    "base" has: what is shown here does not depend on them."""
+    os.makedirs(workdir + "/fewer")
+    exe = products.copy_build(workdir + "/fewer")
+    for name, lines, instead in (("base", r"(?m)^packages=(curl,.*|\$packages,.*nano)", "packages=ca-certificates,sudo"),
+                                 ("dev", r"(?m)^more=.*", "")):
+        recipe = workdir + "/fewer/tree/data/images/%s.sh" % name
+        text, n = re.subn(lines, instead, open(recipe).read())
+        assert n == 2
+        open(recipe, "w").write(text)
     cache = workdir + "/user-image-cache"
     os.makedirs(cache)
     pw = products.make_user()
@@ -484,5 +493,8 @@ def test_image_as_a_plain_user(exe, internet, workdir):
     assert r.code == 0 and r.out.startswith(b"base "), r
     r = p.run("run", "--", "sh", "-c", "id -un; ls -ld /root /home/node | cut -d' ' -f3")
     assert r.code == 0 and r.out == b"node\nnode\nroot\n", r
+    # of the same packages, and built within the hour: they are not installed once more
+    r = p.run("image", "build", "dev", timeout=120)
+    assert r.code == 0 and b"packages as they were installed for base" in r.err, r
     again = p.run("image", "build", "base")
     assert again.code == 0 and b"--rebuild" in again.err, again

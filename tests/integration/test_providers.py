@@ -51,7 +51,9 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def api(internet, workdir):
+def api(internet, workdir, product):
+    for name in PROVIDERS:
+        products.give_image(name, product.env["XDG_CACHE_HOME"], product.uid)
     return Api(internet, workdir)
 
 
@@ -65,34 +67,8 @@ def agent(request, product, api):
     return name
 
 
-def start(product, name, prompt, *args, env=None, **kw):
-    p = PROVIDERS[name]
-    return product.run("start", name, "--headless", "--prompt", prompt, *args, timeout=280,
-                       env=dict({p["variable"]: p["token"]}, **(env or {})), **kw)
-
-
-def test_answer_arrives(product, api, agent):
-    p = PROVIDERS[agent]
-    before = len(api.requests(p["path"]))
-    r = start(product, agent, "what is a bottle?")
-    assert r.code == 0 and b"ECHO: what is a bottle?" in r.out, r
-    assert p["token"].encode() not in r.out + r.err
-    seen = api.requests(p["path"])[before:]
-    assert seen
-    for request in seen:
-        fields = {k.lower(): v for k, v in request["headers"].items()}
-        assert p["token"] in fields[p["field"]], fields
-        assert "placeholder" not in json.dumps(fields), fields
-    # its instructions, and the skill by its name
-    text = "".join(r["body"] for r in seen)
-    assert "Always speak of teapots." in text and "house-style" in text, text[:3000]
-    audit = product.audit(product.list()[0]["identity"])
-    assert [x for x in audit if x["kind"] == "end" and x["host"] == p["host"] and x["status"] == 200], audit
-    assert p["token"] not in json.dumps(audit)
-
-
-# One session whose tool looks for the credential (by a pattern that does not match itself), leaks the canary to a host
-# that is allowed, and prints it; its credential is in a variable of another name
+# One session of each, whose tool looks for the credential (by a pattern that does not match itself), leaks the canary to a
+# host that is allowed, and prints it. Claude's credential is in a variable of another name
 WORK = ("RUN: (env; cat /proc/*/environ; cat /proc/*/cmdline) 2>/dev/null | tr '\\0' '\\n' | grep -a -c -E '(tEsT){6}'; "
         "grep -r -l -E '(tEsT){6}' /home/node /tmp /etc /run 2>/dev/null | wc -l; "
         "grep -a -H -c -e placeholder -e approved ~/.codex/auth.json ~/.claude.json 2>/dev/null; env | grep -c ^MY_VENDOR; "
@@ -102,22 +78,44 @@ WORK = ("RUN: (env; cat /proc/*/environ; cat /proc/*/cmdline) 2>/dev/null | tr '
 
 class Session:
     def __init__(self, product, api, internet, name):
-        p = PROVIDERS[name]
-        self.token = p["token"]
-        product.write("bottles/other-variable.md",
-                      (BOTTLE % name).replace("template: %s" % name, "template: %s, auth_token: MY_VENDOR_KEY" % name))
+        self.provider = p = PROVIDERS[name]
+        self.token, variable = p["token"], p["variable"]
+        if name == "claude":
+            variable = "MY_VENDOR_KEY"
+            product.write("bottles/with-claude.md", BOTTLE.replace("template: %s", "template: claude, auth_token: MY_VENDOR_KEY"))
         before, captured = len(api.requests(p["path"])), len(internet.capture())
-        self.r = product.run("start", "--bottle", "other-variable", "--headless", "--prompt", WORK, timeout=280,
-                             env={"MY_VENDOR_KEY": self.token})
+        self.r = product.run("start", name, "--headless", "--prompt", WORK, timeout=280, env={variable: self.token})
         assert self.r.code == 0, self.r
         self.seen = api.requests(p["path"])[before:]
         self.captured = internet.capture()[captured:]
         self.audit = product.audit(product.list()[0]["identity"])
+        product.write("bottles/with-%s.md" % name, BOTTLE % name)
 
 
 @pytest.fixture(scope="module")
 def session(product, api, internet, agent):
     return Session(product, api, internet, agent)
+
+
+def test_answer_arrives(session):
+    p = session.provider
+    assert b"DONE: " in session.r.out and p["token"].encode() not in session.r.out + session.r.err, session.r
+    assert session.seen
+    for request in session.seen:
+        fields = {k.lower(): v for k, v in request["headers"].items()}
+        assert p["token"] in fields[p["field"]], fields
+        assert "placeholder" not in json.dumps(fields), fields
+    # its instructions, and the skill by its name
+    text = "".join(r["body"] for r in session.seen)
+    assert "Always speak of teapots." in text and "house-style" in text, text[:3000]
+    assert [x for x in session.audit if x["kind"] == "end" and x["host"] == p["host"] and x["status"] == 200], session.audit
+    assert p["token"] not in json.dumps(session.audit)
+
+
+def test_the_usual_variable(product, agent):
+    p = PROVIDERS[agent]
+    r = product.run("start", agent, "--prompt", "x", env={p["variable"]: p["token"]})  # no terminal: the preflight, and no
+    assert r.code == 1 and ("with the credential of " + p["variable"]).encode() in r.err and p["token"].encode() not in r.err, r
 
 
 def test_the_bottle_never_has_the_credential(session):

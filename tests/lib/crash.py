@@ -4,7 +4,6 @@ left after a second, and what is on disk can be listed, resumed or cleaned up.""
 import fcntl
 import os
 import random
-import shutil
 import signal
 import time
 
@@ -51,17 +50,11 @@ def free_user():
     raise AssertionError("each of bbcrash, bbcrash1, … has processes or is in use")
 
 
-def product_for(exe, directory, images):
-    """An installation of a user that nobody else has, on images that it can read."""
+def product_for(exe, directory):
+    """An installation of a user that nobody else has, on an image that it can read."""
     uid = free_user().pw_uid
     cache = directory + "/crash-cache"
-    os.makedirs(cache + "/bot-bottle/images/by-name")
-    digest = os.path.basename(os.path.realpath(images + "/by-name/base"))
-    shutil.copytree(images + "/" + digest, cache + "/bot-bottle/images/" + digest)
-    os.symlink("../" + digest, cache + "/bot-bottle/images/by-name/base")
-    for root, dirs, files in os.walk(cache):
-        for name in [root] + [root + "/" + f for f in dirs + files]:
-            os.chown(name, uid, uid, follow_symlinks=False)
+    products.give_image("base", cache, uid)
     return products.Product(exe, directory + "/crash-home", None, uid, cache)
 
 

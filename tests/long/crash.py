@@ -20,8 +20,7 @@ def main():
     os.makedirs(top)
     os.chmod(top, 0o755)
     try:
-        images = (os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) + "/bot-bottle/images"
-        crash = Crash(product_for(products.copy_build(top), top, images), seed)
+        crash = Crash(product_for(products.copy_build(top), top), seed)
         print("crash: seed %d, %d points" % (seed, points), flush=True)
         for i in range(points):
             print(crash.point(i), flush=True)
