@@ -22,7 +22,7 @@ PROVIDERS = {
 }
 BOTTLE = """---
 agent_provider: {template: %s}
-resources: {memory: 2GiB, cpus: 2, disk: 2GiB}
+resources: {memory: 2GiB, cpus: 1, disk: 2GiB}
 egress:
   routes:
     - host: allowed.test

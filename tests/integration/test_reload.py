@@ -11,7 +11,7 @@ import product as products
 import pytest
 from conftest import Evidence, both
 
-HEAD = "---\nresources: {memory: 512MiB, cpus: 2, disk: 1GiB}\nenv: {GREETING: hello}\negress:\n"
+HEAD = "---\nresources: {memory: 512MiB, cpus: 1, disk: 1GiB}\nenv: {GREETING: hello}\negress:\n"
 HOSTS, TCP = ("allowed.test",), ("{cidr: 203.0.113.20/32, port: 7000}",)
 
 

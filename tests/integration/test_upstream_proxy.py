@@ -17,7 +17,7 @@ from test_reload import connect, denial_set, status_of
 ADDR, PORT, NAME = "203.0.113.40", 8888, "proxy.zone.test"
 PASSWORD = "Tr4verse-the-Gate-9f1c"
 MANIFEST = """---
-resources: {memory: 512MiB, cpus: 2, disk: 1GiB}
+resources: {memory: 512MiB, cpus: 1, disk: 1GiB}
 egress:
   routes:
     - host: allowed.test
