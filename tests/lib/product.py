@@ -49,6 +49,7 @@ def give_image(name, cache, uid):
     store = cache + "/bot-bottle/images/"
     digest = os.path.basename(os.path.realpath(built + "by-name/" + name))
     os.makedirs(store + "by-name", exist_ok=True)
+    os.chmod(store, 0o700)
     if not os.path.exists(store + digest):
         shutil.copytree(built + digest, store + digest)
     os.symlink("../" + digest, store + "by-name/" + name)
