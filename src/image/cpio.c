@@ -11,11 +11,12 @@ struct entry {
 	struct bb_span data;
 };
 
-static int pad(struct bb_buf *b, size_t to)
+int cpio_pad(struct bb_buf *b, size_t to)
 {
-	static const uint8_t zeros[512];
+	static const uint8_t zeros[CPIO_PAD_MAX];
 	size_t over = b->len % to;
 
+	BB_BUG_ON(to > sizeof(zeros));
 	return over ? bb_buf_add(b, zeros, to - over) : 0;
 }
 
@@ -31,10 +32,10 @@ static int add_entry(struct bb_buf *b, const struct entry *e)
 	if (r == 0)
 		r = bb_buf_add(b, e->path, strlen(e->path) + 1);
 	if (r == 0)
-		r = pad(b, 4);
+		r = cpio_pad(b, 4);
 	if (r == 0)
 		r = bb_buf_add(b, e->data.p, e->data.len);
-	return r == 0 ? pad(b, 4) : r;
+	return r == 0 ? cpio_pad(b, 4) : r;
 }
 
 int cpio_file(struct bb_buf *b, const char *path, unsigned int mode, struct bb_span data)
@@ -58,5 +59,5 @@ int cpio_end(struct bb_buf *b)
 {
 	int r = add_entry(b, &(struct entry){ .path = "TRAILER!!!" });
 
-	return r == 0 ? pad(b, 512) : r;
+	return r == 0 ? cpio_pad(b, 512) : r;
 }

@@ -23,4 +23,9 @@ BB_MUST_USE int cpio_chardev(struct bb_buf *b, const char *path, unsigned int ma
 			     unsigned int minor);
 /** cpio_end() - Trailer, padded to 512 */
 BB_MUST_USE int cpio_end(struct bb_buf *b);
+
+#define CPIO_PAD_MAX 4096
+/** cpio_pad() - Zeros up to the next multiple of @to, at most CPIO_PAD_MAX; they may follow an
+ * archive */
+BB_MUST_USE int cpio_pad(struct bb_buf *b, size_t to);
 #endif

@@ -39,6 +39,13 @@ static int add_extra(struct bb_buf *b, const struct image_extra_file *extra, siz
 	return r;
 }
 
+/*
+ * QEMU puts an initrd at the end of the memory below 4 GiB, on the last page boundary from which it
+ * fits. There newer firmware (Debian 13's) has put its ACPI tables by then, 1 KiB or so: without
+ * them the guest finds no device. Whole pages leave the last one alone.
+ */
+#define PAGE 4096
+
 int image_initrd_memfd(const struct image *image, const struct image_extra_file *extra,
 		       size_t n_extra, struct bb_err *err)
 {
@@ -64,6 +71,8 @@ int image_initrd_memfd(const struct image *image, const struct image_extra_file 
 		r = add_extra(&out, extra, n_extra);
 	if (r == 0)
 		r = cpio_end(&out);
+	if (r == 0)
+		r = cpio_pad(&out, PAGE);
 	if (r < 0)
 		return bb_err_set(err, r, "initramfs: %s", strerror(-r));
 	return bb_memfd_sealed("initrd", bb_buf_span(&out), err);

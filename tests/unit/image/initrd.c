@@ -141,6 +141,7 @@ static void one_start(void **state)
 			 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	bb_buf_init(&b, IMAGE_INITRD_MAX);
 	assert_int_equal(bb_memfd_read(fd, &b), 0);
+	assert_int_equal(b.len % 4096, 0);
 	n = (struct newc){ bb_buf_span(&b), 0 };
 	expect_modules(&n);
 	expect(&n, "dev", S_IFDIR | 0755, "");

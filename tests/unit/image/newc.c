@@ -59,5 +59,9 @@ bool newc_next(struct newc *n, struct newc_entry *ret)
 
 bool newc_at_end(const struct newc *n)
 {
-	return n->at == n->all.len;
+	size_t at = n->at;
+
+	while (at < n->all.len && n->all.p[at] == 0)
+		at++;
+	return at == n->all.len;
 }

@@ -20,6 +20,6 @@ struct newc_entry {
  */
 bool newc_next(struct newc *n, struct newc_entry *ret);
 
-/** newc_at_end() - Nothing is left */
+/** newc_at_end() - Nothing but zeros is left, which the kernel passes over */
 bool newc_at_end(const struct newc *n);
 #endif
