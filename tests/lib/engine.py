@@ -14,7 +14,7 @@ def tiny_image(directory, engine):
     for d in ("bin", "etc/ssl/certs", "tmp", "home/node", "workspace", "proc", "dev"):
         os.makedirs(root + "/" + d)
     shutil.copy(shutil.which("busybox"), root + "/bin/busybox")
-    for name in ("sh", "echo", "sleep", "true", "id", "cat", "wget", "nslookup"):
+    for name in ("sh", "echo", "sleep", "true", "id", "cat", "ls", "nc", "wget", "nslookup"):
         os.symlink("busybox", root + "/bin/" + name)
     with open(root + "/etc/passwd", "w") as f:
         f.write("root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n")
@@ -112,16 +112,40 @@ exec $p "$verb" "$@"
 """.format(d=self.dir, limits=limits, me=os.getpid()))
         os.chmod(self.path, 0o755)
 
+    @property
+    def command(self):
+        return [self.path]
+
     def podman(self, *args):
-        return subprocess.run([self.path] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.run(self.command + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def names(self):
         return self.podman("ps", "--all", "--format", "{{.Names}}").stdout.split()
 
     def tiny(self):
-        return tiny_image(self.dir, [self.path])
+        return tiny_image(self.dir, self.command)
 
     def close(self):
         self.podman("rm", "--all", "--force")
         subprocess.run(["sh", "-c", 'umount -R "$0"/root/overlay "$0"/root 2>/dev/null; rm -rf "$0"', self.dir],
                        stderr=subprocess.DEVNULL)
+
+
+class RootlessPodman(Podman):
+    """A plain user's podman, with its files in @product's home. No limits are to be had: that takes control groups."""
+
+    def __init__(self, product):
+        self.product, self.dir = product, product.home
+        # `ip netns exec` has a /sys of its own, without control groups
+        product.enter = ["nsenter", "--net=/run/netns/" + product.netns, "--"]
+        product.env.update(BOT_BOTTLE_BACKEND="docker", BOT_BOTTLE_ENGINE="podman")
+
+    @property
+    def command(self):
+        return ["env", "-i", "-C", self.product.home] + ["%s=%s" % kv for kv in self.product.env.items()] + \
+            self.product.argv()[:-1] + ["/usr/bin/podman"]
+
+    def close(self):
+        self.podman("rm", "--all", "--force")
+        self.podman("system", "migrate")  # ends the process that keeps the user's namespace
+        subprocess.run(["sh", "-c", 'rm -rf "$0" 2>/dev/null || { sleep 2; rm -rf "$0"; }', self.dir])

@@ -70,6 +70,7 @@ class Product:
 
     def __init__(self, exe, home, netns, uid, cache):
         self.exe, self.home, self.netns, self.uid = exe, str(home), netns, uid
+        self.enter = [IP, "netns", "exec", str(netns)]
         os.makedirs(self.home + "/.bot-bottle/bottles", exist_ok=True)
         os.makedirs(self.home + "/.bot-bottle/agents", exist_ok=True)
         self.env = {"HOME": self.home, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "USER": USER if uid else "root",
@@ -86,8 +87,8 @@ class Product:
         return path
 
     def argv(self, *args):
-        # the namespace first, then the user: `ip netns exec` needs root
-        return ([IP, "netns", "exec", self.netns] if self.netns else []) + [
+        # the namespace first, then the user: to enter it needs root
+        return (self.enter if self.netns else []) + [
             SETPRIV, "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "--",
             self.exe] + list(args)
 
