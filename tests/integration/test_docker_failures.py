@@ -2,6 +2,7 @@
 """The docker backend when something goes wrong: an engine that dies in the middle, an image that vanished, an engine
 that does not see this host's files, our own processes killed. A clear error, nothing half-made, and `cleanup` works."""
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -175,6 +176,29 @@ def test_engine_dies_under_a_bottle(own):
     own.engine.start()
     assert own.run("cleanup", "--older-than", "0", "--yes").code == 0
     assert own.list() == []
+    gone(own)
+    b.close()
+
+
+def test_engine_stands_still_under_a_bottle(own):
+    """exec and list go on; stop ends what runs in the container, and does not wait for an engine that says nothing."""
+    b = own.bottle("--bottle", "demo", *own.tiny)
+    inside = own.engine.pid_of(b.identity)
+    os.kill(own.engine.proc.pid, signal.SIGSTOP)
+    try:
+        assert b.exec("echo", "alive").out == b"alive\n" and b.status()["status"] == "up"
+        stop = own.popen("stop", b.identity)
+        end = time.time() + 3
+        while products.alive(inside) and time.time() < end:
+            time.sleep(0.05)
+        assert not products.alive(inside)
+        out, err = stop.communicate(timeout=30)
+        assert (stop.returncode, out.decode().strip(), err) == (0, b.identity, b"") and b.status()["status"] == "ended"
+        assert b"has not removed the container" in own.run("logs", "--host", b.identity).out
+        b.proc.wait(20)
+    finally:
+        os.kill(own.engine.proc.pid, signal.SIGCONT)
+    assert own.run("cleanup", "--older-than", "0", "--yes").code == 0 and own.list() == []
     gone(own)
     b.close()
 

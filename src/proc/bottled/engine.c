@@ -366,8 +366,12 @@ static void remove_container(struct bottle *b)
 	uint64_t until = bb_now_ms() + REMOVE_MS;
 
 	while (engine_call(b, "rm", "--force", until) != 0) {
-		if (engine_call(b, "inspect", "--format={{.State.Status}}", until) != 0 ||
-		    bb_now_ms() > until)
+		if (bb_now_ms() > until) {
+			bb_log("the engine has not removed the container in %d s: cleanup will",
+			       REMOVE_MS / 1000);
+			break;
+		}
+		if (engine_call(b, "inspect", "--format={{.State.Status}}", until) != 0)
 			break;
 		(void)usleep(50000);
 	}

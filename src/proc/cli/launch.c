@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define STOP_TIMEOUT_MS 5000
+#define STOP_TIMEOUT_MS 15000 /* bottled waits ten seconds for an engine */
 #define SYNC_TIMEOUT_MS 12000
 
 static int write_metadata(const struct plan *p, const struct state_bottle *b, struct bb_err *err)

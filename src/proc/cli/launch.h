@@ -34,7 +34,7 @@ json_t *launch_status(int control);
  */
 void launch_sync(int control);
 
-/** launch_stop() - Ask it to end and wait until it has (5 s). Return: 0 or -errno with @err */
+/** launch_stop() - Ask it to end and wait until it has (15 s). Return: 0 or -errno with @err */
 BB_MUST_USE int launch_stop(int control, struct bb_err *err);
 
 /**
