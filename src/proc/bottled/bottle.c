@@ -117,9 +117,13 @@ static void boot_again(struct bottle *b)
 	struct bb_err err = { 0 };
 
 	if (b->boots >= BOTTLE_BOOTS_MAX) {
-		bottle_fail_text(b, -ETIMEDOUT,
-				 "the guest did not start in time, twice; its console is in "
-				 "`bot-bottle logs --console`");
+		bottle_fail_text(
+			b, -ETIMEDOUT,
+			*b->spec.engine
+				? "the engine has not started the container in time, twice: "
+				  "if it hangs, sudo systemctl restart docker"
+				: "the guest did not start in time, twice; its console is in "
+				  "`bot-bottle logs --console`");
 		return;
 	}
 	bottle_record(b, "boot_retry", "the guest did not start in time; trying once more");
