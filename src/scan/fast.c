@@ -3,8 +3,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2   __attribute__((target("avx2")))
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,ssse3,popcnt")))
+#define AVX2 __attribute__((target("avx2")))
+#define AVX512                                                                                     \
+	__attribute__((target("avx512f,avx512bw,avx512vbmi,avx512vbmi2,ssse3,popcnt,lzcnt,bmi")))
 #endif
 
 static enum fast_level level; /* set once, before main() */
@@ -20,7 +21,8 @@ __attribute__((constructor)) static void find_level(void)
 	level = FAST_LEVEL_AVX2;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") &&
-	    __builtin_cpu_supports("avx512vbmi2"))
+	    __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") &&
+	    __builtin_cpu_supports("lzcnt"))
 		level = FAST_LEVEL_AVX512;
 #endif
 }
@@ -129,6 +131,11 @@ static bool is_text(uint8_t c)
 	return (c >= ' ' && c < 0x7f) || (c >= '\t' && c <= '\r');
 }
 
+static bool is_word(uint8_t c)
+{
+	return is_base64(c) && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z');
+}
+
 /* All sets are ASCII. @rows: for the low half of an octet, which of the eight high halves go with
  * it
  */
@@ -142,6 +149,8 @@ static struct set sets[FAST_NUM_CLASSES];
 /* What may stand behind '%', '=', '&' and a backslash */
 enum behind { BEHIND_PERCENT = 0, BEHIND_EQUALS, BEHIND_AND, BEHIND_BACKSLASH, NUM_BEHIND };
 static struct set behind[NUM_BEHIND];
+/* A bit for each of these four: what it stands behind, what may stand there */
+static uint8_t leads[128], follows[128];
 
 static void fill(struct set *s, bool (*is)(uint8_t))
 {
@@ -154,13 +163,18 @@ static void fill(struct set *s, bool (*is)(uint8_t))
 
 __attribute__((constructor)) static void fill_sets(void)
 {
-	static bool (*const is[])(uint8_t) = { is_base64, is_hex, is_base32, is_text };
+	static bool (*const is[])(uint8_t) = { is_base64, is_hex, is_base32, is_text, is_word };
 	static bool (*const is_behind[])(uint8_t) = { is_hex, is_quoted, is_entity, is_escaped };
+	static const uint8_t what[] = { '%', '=', '&', '\\' };
 
 	for (size_t i = 0; i < FAST_NUM_CLASSES; i++)
 		fill(&sets[i], is[i]);
-	for (size_t i = 0; i < NUM_BEHIND; i++)
+	for (size_t i = 0; i < NUM_BEHIND; i++) {
 		fill(&behind[i], is_behind[i]);
+		leads[what[i]] = (uint8_t)(1u << i);
+		for (size_t c = 0; c < 128; c++)
+			follows[c] |= (uint8_t)(behind[i].has[c] << i);
+	}
 }
 
 bool fast_is(enum fast_class set, uint8_t c)
@@ -227,6 +241,24 @@ static __m128i is(__m128i v, uint8_t c)
 	return _mm_cmpeq_epi8(v, _mm_set1_epi8((char)c));
 }
 
+static __m128i is_plain(const uint8_t *in)
+{
+	__m128i c = _mm_loadu_si128((const __m128i *)(const void *)in);
+	__m128i plain = _mm_or_si128(in_range(c, ' ', 0x7e), in_range(c, '\t', '\r'));
+
+	return _mm_or_si128(plain, _mm_cmpeq_epi8(c, _mm_setzero_si128()));
+}
+
+/* Most are, all of them */
+static bool are_plain(const uint8_t *in)
+{
+	__m128i all = is_plain(in);
+
+	for (unsigned int at = 16; at < FAST_ODD_STEP; at += 16)
+		all = _mm_and_si128(all, is_plain(in + at));
+	return _mm_movemask_epi8(all) == 0xffff;
+}
+
 /* A bit for each of FAST_ODD_STEP octets that is of a kind */
 struct kinds {
 	uint64_t plain; /* text, NUL */
@@ -239,10 +271,8 @@ struct kinds {
 static void add_kinds(struct kinds *k, const uint8_t *in, unsigned int at)
 {
 	__m128i c = _mm_loadu_si128((const __m128i *)(const void *)in);
-	__m128i plain = _mm_or_si128(in_range(c, ' ', 0x7e), in_range(c, '\t', '\r'));
 
-	plain = _mm_or_si128(plain, _mm_cmpeq_epi8(c, _mm_setzero_si128()));
-	k->plain |= (uint64_t)(unsigned int)_mm_movemask_epi8(plain) << at;
+	k->plain |= (uint64_t)(unsigned int)_mm_movemask_epi8(is_plain(in)) << at;
 	k->follows |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0x80, 0xbf)) << at;
 	k->leads |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0xc2, 0xf4)) << at;
 	k->leads_two |= (uint64_t)(unsigned int)_mm_movemask_epi8(in_range(c, 0xe0, 0xf4)) << at;
@@ -266,20 +296,57 @@ static uint8_t still_wanted(const struct kinds *k)
 	return (uint8_t)more;
 }
 
+/* Those that nothing explains */
+static uint64_t odd_of(const struct kinds *k, uint8_t *more)
+{
+	uint64_t wanted;
+
+	/* the first, second and third behind what leads, each behind those before it */
+	wanted = k->leads << 1 | (*more >= 1);
+	wanted |= (k->leads_two << 2 | (uint64_t)(*more >= 2) << 1) & k->follows << 1;
+	wanted |= (k->leads_three << 3 | (uint64_t)(*more >= 3) << 2) & k->follows << 2 &
+		  k->follows << 1;
+	*more = still_wanted(k);
+	return ~(k->plain | k->leads | (k->follows & wanted));
+}
+
+AVX512 static __mmask64 between(__m512i c, uint8_t low, uint8_t high)
+{
+	__m512i from = _mm512_sub_epi8(c, _mm512_set1_epi8((char)low));
+
+	return _mm512_cmple_epu8_mask(from, _mm512_set1_epi8((char)(high - low)));
+}
+
+AVX512 static size_t odd_avx512(const uint8_t *in, uint8_t *more)
+{
+	__m512i c = _mm512_loadu_si512(in);
+	struct kinds k = { .plain = between(c, ' ', 0x7e) | between(c, '\t', '\r') |
+				    _mm512_testn_epi8_mask(c, c) };
+
+	if (~k.plain == 0) {
+		*more = 0;
+		return 0;
+	}
+	k.follows = between(c, 0x80, 0xbf);
+	k.leads = between(c, 0xc2, 0xf4);
+	k.leads_two = between(c, 0xe0, 0xf4);
+	k.leads_three = between(c, 0xf0, 0xf4);
+	return (size_t)__builtin_popcountll(odd_of(&k, more));
+}
+
 size_t fast_odd(const uint8_t *in, uint8_t *more)
 {
 	struct kinds k = { 0 };
-	uint64_t wanted;
 
+	if (level >= FAST_LEVEL_AVX512)
+		return odd_avx512(in, more);
+	if (are_plain(in)) {
+		*more = 0;
+		return 0;
+	}
 	for (unsigned int at = 0; at < FAST_ODD_STEP; at += 16)
 		add_kinds(&k, in + at, at);
-	/* the first, second and third behind what leads, each behind those before it */
-	wanted = k.leads << 1 | (*more >= 1);
-	wanted |= (k.leads_two << 2 | (uint64_t)(*more >= 2) << 1) & k.follows << 1;
-	wanted |= (k.leads_three << 3 | (uint64_t)(*more >= 3) << 2) & k.follows << 2 &
-		  k.follows << 1;
-	*more = still_wanted(&k);
-	return (size_t)__builtin_popcountll(~(k.plain | k.leads | (k.follows & wanted)));
+	return (size_t)__builtin_popcountll(odd_of(&k, more));
 }
 
 static size_t special_sse2(const uint8_t *in, size_t len)
@@ -356,8 +423,48 @@ AVX2 static size_t special_avx2(const uint8_t *in, size_t len)
 	return i + special_sse2(in + i, len - i);
 }
 
+/* A bit for each of 64 octets that begins something with the one behind it; those by a table of
+ * what is ASCII */
+AVX512 static uint64_t special_64(__m512i c, __m512i next)
+{
+	const __m512i lead = _mm512_permutex2var_epi8(_mm512_loadu_si512(leads), c,
+						      _mm512_loadu_si512(leads + 64));
+	const __m512i follow = _mm512_permutex2var_epi8(_mm512_loadu_si512(follows), next,
+							_mm512_loadu_si512(follows + 64));
+	uint64_t wide = _mm512_movepi8_mask(c), ascii = ~(wide | _mm512_movepi8_mask(next));
+	uint64_t found = _mm512_test_epi8_mask(lead, follow) & ascii;
+
+	if (wide)
+		found |= between(c, 0xc2, 0xf4) & between(next, 0x80, 0xbf);
+	return found | _mm512_testn_epi8_mask(c, c);
+}
+
+AVX512 static size_t special_avx512(const uint8_t *in, size_t len)
+{
+	__mmask64 rest;
+	uint64_t found;
+	size_t i = 0;
+
+	for (; i + 65 <= len; i += 64) {
+		found = special_64(_mm512_loadu_si512(in + i), _mm512_loadu_si512(in + i + 1));
+		if (found)
+			return i + (size_t)__builtin_ctzll(found);
+	}
+	if (i == len)
+		return i;
+	rest = ~0ull >> (64 - (len - i)) >> 1; /* what has one behind it */
+	found = special_64(_mm512_maskz_loadu_epi8(rest, in + i),
+			   _mm512_maskz_loadu_epi8(rest, in + i + 1)) &
+		rest;
+	if (found)
+		return i + (size_t)__builtin_ctzll(found);
+	return is_special(in[len - 1]) ? len - 1 : len;
+}
+
 size_t fast_special(const uint8_t *in, size_t len)
 {
+	if (level >= FAST_LEVEL_AVX512)
+		return special_avx512(in, len);
 	return level >= FAST_LEVEL_AVX2 ? special_avx2(in, len) : special_sse2(in, len);
 }
 
@@ -459,26 +566,69 @@ __attribute__((target("ssse3"))) static size_t span_ssse3(const struct set *s, c
 	return i < len ? i + span_in(s, in + i, len - i) : i;
 }
 
-/* As seek_ssse3(), 64 octets at a time; @open: how many in a row stand before them */
-__attribute__((target("ssse3"))) static size_t seek_far(__m128i rows, size_t run, const uint8_t *in,
-							size_t len)
+__attribute__((target("ssse3"))) static uint64_t members_ssse3(const struct set *s,
+							       const uint8_t *in)
 {
-	size_t i = 0, open = 0;
+	__m128i rows = _mm_loadu_si128((const __m128i *)(const void *)s->rows);
+
+	return members(rows, in) | (uint64_t)members(rows, in + 16) << 16 |
+	       (uint64_t)members(rows, in + 32) << 32 | (uint64_t)members(rows, in + 48) << 48;
+}
+
+AVX2 static uint32_t members_32(__m256i rows, const uint8_t *in)
+{
+	const __m256i high = _mm256_broadcastsi128_si256(
+		_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+	__m256i c = _mm256_loadu_si256((const __m256i *)(const void *)in);
+	__m256i half = _mm256_set1_epi8(15);
+	__m256i low = _mm256_shuffle_epi8(rows, _mm256_and_si256(c, half));
+	__m256i row = _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(c, 4), half));
+	__m256i none = _mm256_cmpeq_epi8(_mm256_and_si256(low, row), _mm256_setzero_si256());
+
+	return ~(uint32_t)_mm256_movemask_epi8(none);
+}
+
+AVX2 static uint64_t members_avx2(const struct set *s, const uint8_t *in)
+{
+	__m256i rows = both(s->rows);
+
+	return members_32(rows, in) | (uint64_t)members_32(rows, in + 32) << 32;
+}
+
+/* Of 64 octets, where @run of the set begin: from @open, which stand before them, on. Return: false
+ * and how many stand at their end, where they do not */
+static bool begins_in(uint64_t in_set, size_t run, size_t *open, size_t *ret)
+{
+	size_t first = ~in_set ? (size_t)__builtin_ctzll(~in_set) : 64;
+	uint64_t begins = in_set;
+
+	if (*open + first >= run) {
+		*ret = 0;
+		return true;
+	}
+	/* where as many stand in a row as have been looked at: 2, 4, 8, 16 */
+	for (unsigned int k = 1; k < run; k *= 2)
+		begins &= begins >> k;
+	if (begins) {
+		*ret = *open + (size_t)__builtin_ctzll(begins);
+		return true;
+	}
+	*open = (size_t)__builtin_clzll(~in_set);
+	return false;
+}
+
+/* As seek_ssse3(), 64 octets at a time */
+static size_t seek_far(const struct set *s, size_t run, const uint8_t *in, size_t len)
+{
+	uint64_t (*of)(const struct set *, const uint8_t *) =
+		level >= FAST_LEVEL_AVX2 ? members_avx2 : members_ssse3;
+	size_t i = 0, open = 0, at;
 
 	for (; i + 64 <= len; i += 64) {
-		uint64_t in_set = members(rows, in + i) |
-				  (uint64_t)members(rows, in + i + 16) << 16 |
-				  (uint64_t)members(rows, in + i + 32) << 32 |
-				  (uint64_t)members(rows, in + i + 48) << 48;
-		uint64_t begins = in_set;
+		size_t before = open;
 
-		if (~in_set == 0 || open + (size_t)__builtin_ctzll(~in_set) >= run)
-			break;
-		for (unsigned int k = 1; k < run; k *= 2)
-			begins &= begins >> k;
-		if (begins)
-			return i + (size_t)__builtin_ctzll(begins);
-		open = (size_t)__builtin_clzll(~in_set);
+		if (begins_in(of(s, in + i), run, &open, &at))
+			return i - before + at;
 	}
 	return i - open;
 }
@@ -487,7 +637,7 @@ __attribute__((target("ssse3"))) static size_t seek_ssse3(const struct set *s, s
 							  const uint8_t *in, size_t len)
 {
 	__m128i rows = _mm_loadu_si128((const __m128i *)(const void *)s->rows);
-	size_t i = seek_far(rows, run, in, len);
+	size_t i = seek_far(s, run, in, len);
 
 	while (i + 16 <= len) {
 		unsigned int in_set = members(rows, in + i), begins = in_set;
@@ -503,14 +653,67 @@ __attribute__((target("ssse3"))) static size_t seek_ssse3(const struct set *s, s
 	return i;
 }
 
+AVX512 static uint64_t members_avx512(const struct set *s, __m512i c)
+{
+	__m512i has = _mm512_permutex2var_epi8(_mm512_loadu_si512(s->has), c,
+					       _mm512_loadu_si512(s->has + 64));
+
+	return _mm512_test_epi8_mask(has, has) & ~_mm512_movepi8_mask(c);
+}
+
+/* Those behind the last 64 at @in: fewer, and the others are in no set */
+AVX512 static __m512i rest_of(const uint8_t *in, size_t len)
+{
+	return _mm512_maskz_loadu_epi8(~(~0ull << len), in);
+}
+
+AVX512 static size_t span_avx512(const struct set *s, const uint8_t *in, size_t len)
+{
+	uint64_t in_set;
+	size_t i = 0;
+
+	for (; i + 64 <= len; i += 64) {
+		in_set = members_avx512(s, _mm512_loadu_si512(in + i));
+		if (~in_set)
+			return i + (size_t)__builtin_ctzll(~in_set);
+	}
+	in_set = members_avx512(s, rest_of(in + i, len - i));
+	return i + (size_t)__builtin_ctzll(~in_set);
+}
+
+AVX512 static size_t seek_avx512(const struct set *s, size_t run, const uint8_t *in, size_t len)
+{
+	size_t i = 0, open = 0, before, at, rest;
+	uint64_t in_set;
+
+	for (; i + 64 <= len; i += 64) {
+		before = open;
+		if (begins_in(members_avx512(s, _mm512_loadu_si512(in + i)), run, &open, &at))
+			return i - before + at;
+	}
+	rest = len - i;
+	before = open;
+	if (rest == 0)
+		return i - before;
+	in_set = members_avx512(s, rest_of(in + i, rest));
+	if (begins_in(in_set, run, &open, &at))
+		return i - before + at;
+	open = (size_t)__builtin_clzll(~(in_set << (64 - rest)));
+	return open == rest ? i - before : len - open;
+}
+
 size_t fast_span(enum fast_class set, const uint8_t *in, size_t len)
 {
+	if (level >= FAST_LEVEL_AVX512)
+		return span_avx512(&sets[set], in, len);
 	return level >= FAST_LEVEL_SSSE3 ? span_ssse3(&sets[set], in, len)
 					 : fast_span_plain(set, in, len);
 }
 
 size_t fast_seek(enum fast_class set, size_t run, const uint8_t *in, size_t len)
 {
+	if (level >= FAST_LEVEL_AVX512)
+		return seek_avx512(&sets[set], run, in, len);
 	return level >= FAST_LEVEL_SSSE3 ? seek_ssse3(&sets[set], run, in, len)
 					 : fast_seek_plain(set, run, in, len);
 }

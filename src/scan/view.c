@@ -166,7 +166,7 @@ static enum parse backslash(const uint8_t *p, size_t len, struct meaning *m)
 static enum parse named_entity(const uint8_t *p, size_t len, struct meaning *m)
 {
 	static const struct {
-		const char *name;
+		char name[9];
 		char c;
 	} names[] = {
 		{ "&amp;", '&' },    { "&lt;", '<' },     { "&gt;", '>' },     { "&quot;", '"' },
@@ -176,8 +176,12 @@ static enum parse named_entity(const uint8_t *p, size_t len, struct meaning *m)
 	enum parse r = PARSE_NONE;
 
 	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
-		size_t n = strlen(names[i].name), same = len < n ? len : n;
+		size_t n, same;
 
+		if (p[1] != (uint8_t)names[i].name[1]) /* "&name" is common in what is none */
+			continue;
+		n = strlen(names[i].name);
+		same = len < n ? len : n;
 		if (memcmp(p, names[i].name, same) != 0)
 			continue;
 		if (len >= n) {
@@ -389,13 +393,8 @@ static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
 /* Do @len characters that stand alone make a run that is passed on? */
 static bool is_run(const uint8_t *in, size_t len)
 {
-	if (len < VIEW_RUN_MIN || len >= VIEW_WORDS_MAX)
-		return len >= VIEW_WORDS_MAX;
-	for (size_t i = 0; i < len; i++) {
-		if (is_telling(in[i]))
-			return true;
-	}
-	return false;
+	return len >= VIEW_WORDS_MAX ||
+	       (len >= VIEW_RUN_MIN && fast_span(FAST_WORD, in, len) < len);
 }
 
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out)

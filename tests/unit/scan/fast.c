@@ -76,6 +76,8 @@ static void every_octet(void **state)
 				 (c >= ' ' && c < 127) || (c >= 9 && c <= 13));
 		assert_int_equal(fast_is(FAST_BASE64, (uint8_t)c),
 				 alnum || c == '+' || c == '/' || c == '-' || c == '_');
+		assert_int_equal(fast_is(FAST_WORD, (uint8_t)c),
+				 (c >= 'a' && c <= 'z') || (c && strchr("+/-_", (int)c)));
 		assert_int_equal(fast_project(in, sizeof(in), out), alnum ? sizeof(in) : 0);
 	}
 }
