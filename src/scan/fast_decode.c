@@ -3,7 +3,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2   __attribute__((target("avx2")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi")))
 /* Characters of one step */
 #define STEP 32
 
@@ -124,9 +125,107 @@ AVX2 static size_t decode_avx2(enum fast_class set, const uint8_t *in, size_t le
 	return i;
 }
 
+#define FOREIGN 0x80
+
+/**
+ * struct code - One coding; of a group of 2 to the power of @group characters come @octets
+ * @value:	Of each ASCII character, or FOREIGN
+ * @order:	Where the octets that come of 64 characters stand when those have been put together
+ */
+struct code {
+	uint8_t value[128];
+	uint8_t order[64];
+	unsigned int group;
+	unsigned int octets;
+};
+
+/* Filled once, constant from then on */
+static struct code codes[] = {
+	[FAST_BASE64] = { .group = 2, .octets = 3 },
+	[FAST_HEX] = { .group = 1, .octets = 1 },
+	[FAST_BASE32] = { .group = 3, .octets = 5 },
+};
+
+static void add_range(struct code *c, char from, char to, unsigned int value)
+{
+	for (int i = from; i <= to; i++)
+		c->value[i] = (uint8_t)value++;
+}
+
+__attribute__((constructor)) static void fill_codes(void)
+{
+	struct code *c;
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(codes); i++) {
+		c = &codes[i];
+		memset(c->value, FOREIGN, sizeof(c->value));
+		/* of each group the most significant octet first */
+		for (unsigned int at = 0; at < (64u >> c->group) * c->octets; at++)
+			c->order[at] = (uint8_t)((at / c->octets << c->group) + c->octets - 1 -
+						 at % c->octets);
+	}
+	c = &codes[FAST_BASE64];
+	add_range(c, 'A', 'Z', 0);
+	add_range(c, 'a', 'z', 26);
+	add_range(c, '0', '9', 52);
+	c->value['+'] = c->value['-'] = 62;
+	c->value['/'] = c->value['_'] = 63;
+	c = &codes[FAST_HEX];
+	add_range(c, '0', '9', 0);
+	add_range(c, 'A', 'F', 10);
+	add_range(c, 'a', 'f', 10);
+	c = &codes[FAST_BASE32];
+	add_range(c, 'A', 'Z', 0);
+	add_range(c, 'a', 'z', 0);
+	add_range(c, '2', '7', 26);
+}
+
+/* The values of each group as one number, at the lowest octets of where the group stood */
+AVX512 static inline __m512i join(enum fast_class set, __m512i v)
+{
+	if (set == FAST_HEX)
+		return _mm512_maddubs_epi16(v, _mm512_set1_epi16(0x0110));
+	if (set == FAST_BASE64) {
+		v = _mm512_maddubs_epi16(v, _mm512_set1_epi16(0x0140));
+		return _mm512_madd_epi16(v, _mm512_set1_epi32(0x00011000));
+	}
+	v = _mm512_maddubs_epi16(v, _mm512_set1_epi16(0x0120));
+	v = _mm512_madd_epi16(v, _mm512_set1_epi32(0x00010400));
+	return _mm512_or_si512(_mm512_srli_epi64(_mm512_slli_epi64(v, 32), 12),
+			       _mm512_srli_epi64(v, 32));
+}
+
+AVX512 static size_t decode_avx512(enum fast_class set, const uint8_t *in, size_t len, uint8_t *out,
+				   size_t *ret_n)
+{
+	const struct code *code = &codes[set];
+	const __m512i low = _mm512_loadu_si512(code->value);
+	const __m512i high = _mm512_loadu_si512(code->value + 64);
+	const __m512i order = _mm512_loadu_si512(code->order);
+	size_t i = 0, n = 0, used = 64;
+
+	for (; i < len && used == 64; i += used) {
+		size_t left = len - i, octets;
+		__m512i c = _mm512_maskz_loadu_epi8(left < 64 ? ~(~0ull << left) : ~0ull, in + i);
+		__m512i v = _mm512_permutex2var_epi8(low, c, high);
+		uint64_t foreign = _mm512_movepi8_mask(_mm512_or_si512(c, v));
+
+		used = foreign ? (size_t)__builtin_ctzll(foreign) : 64;
+		octets = (used >> code->group) * code->octets;
+		used = used >> code->group << code->group;
+		_mm512_mask_storeu_epi8(out + n, ~(~0ull << octets),
+					_mm512_permutexvar_epi8(order, join(set, v)));
+		n += octets;
+	}
+	*ret_n = n;
+	return i;
+}
+
 size_t fast_decode(enum fast_class set, const uint8_t *in, size_t len, uint8_t *out, size_t *ret_n)
 {
 	*ret_n = 0;
+	if (fast_level() >= FAST_LEVEL_AVX512)
+		return decode_avx512(set, in, len, out, ret_n);
 	if (len < STEP || fast_level() < FAST_LEVEL_AVX2)
 		return 0;
 	return decode_avx2(set, in, len, out, ret_n);

@@ -59,6 +59,24 @@ static void spans_and_runs(void **state)
 	}
 }
 
+/* There need be no place where no octets are */
+static void nothing(void **state)
+{
+	uint8_t out[32];
+	size_t n = 1;
+
+	(void)state;
+	for (size_t set = 0; set < FAST_NUM_CLASSES; set++) {
+		assert_int_equal(fast_span((enum fast_class)set, NULL, 0), 0);
+		assert_int_equal(fast_seek((enum fast_class)set, 16, NULL, 0), 0);
+	}
+	for (size_t set = 0; set < FAST_TEXT; set++) {
+		assert_int_equal(fast_decode((enum fast_class)set, NULL, 0, out, &n), 0);
+		assert_int_equal(n, 0);
+	}
+	assert_int_equal(fast_special(NULL, 0), 0);
+}
+
 static void every_octet(void **state)
 {
 	uint8_t in[64], out[80];
@@ -237,9 +255,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_as_plain), cmocka_unit_test(spans_and_runs),
-		cmocka_unit_test(every_octet),   cmocka_unit_test(every_pair),
-		cmocka_unit_test(decoding),      cmocka_unit_test(odd_octets),
-		cmocka_unit_test(may_fold)
+		cmocka_unit_test(nothing),       cmocka_unit_test(every_octet),
+		cmocka_unit_test(every_pair),    cmocka_unit_test(decoding),
+		cmocka_unit_test(odd_octets),    cmocka_unit_test(may_fold)
 	};
 
 	if (argc > 1)
