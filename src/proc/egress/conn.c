@@ -103,18 +103,32 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
+/* One step. @send: send first what there is. While a body comes in and there is room for what comes
+ * of it, that waits: few large writes cost less than many. Return: anything left to do now? */
+static bool run_step(struct conn *c, bool *send)
+{
+	enum conn_state was = c->state;
+	bool progress = false, sent = *send, moved;
+
+	if (sent) {
+		progress = stream_flush(&c->guest);
+		progress |= stream_flush(&c->up);
+	}
+	if (c->guest.error || c->guest.write_error)
+		conn_abort(c, REASON_CLOSED, "guest closed");
+	moved = steps[c->state](c);
+	*send = !moved || c->state != CONN_EXCHANGE || was != CONN_EXCHANGE || c->guest.far ||
+		c->up.far || stream_out_full(&c->guest) || stream_out_full(&c->up);
+	return progress || moved || !sent;
+}
+
 void conn_run(struct conn *c)
 {
 	unsigned int budget = RUN_BUDGET;
-	bool progress = true;
+	bool progress = true, send = true;
 
-	while (progress && budget-- && c->state != CONN_DEAD) {
-		progress = stream_flush(&c->guest);
-		progress |= stream_flush(&c->up);
-		if (c->guest.error || c->guest.write_error)
-			conn_abort(c, REASON_CLOSED, "guest closed");
-		progress |= steps[c->state](c);
-	}
+	while (progress && budget-- && c->state != CONN_DEAD)
+		progress = run_step(c, &send);
 	if (c->state == CONN_DEAD) {
 		conn_free(c);
 		return;
@@ -314,6 +328,9 @@ void conn_next(struct conn *c)
 
 void conn_abort(struct conn *c, enum policy_reason reason, const char *text)
 {
+	/* What of a response has been let through is seen to end too early, not to be missing */
+	if (c->state == CONN_EXCHANGE)
+		(void)stream_flush(&c->guest);
 	if (c->state != CONN_DEAD && c->rq && c->rq->admitted)
 		audit_end(c, reason, text);
 	c->state = CONN_DEAD;

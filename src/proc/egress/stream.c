@@ -7,8 +7,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-/* A head may wait in @out behind 32 KiB of body */
-#define OUT_CAP (STREAM_OUT_HIGH + (160u << 10))
+/* A head may wait in @out behind 64 KiB of body */
+#define OUT_CAP (STREAM_OUT_GATHER + (160u << 10))
 #define IN_CAP  (96u << 10)
 
 static BIO_METHOD *bio_method; /* immutable after stream_bio_init() */
@@ -55,7 +55,7 @@ static int bio_write(BIO *b, const char *p, int len)
 	ssize_t n;
 
 	BIO_clear_retry_flags(b);
-	n = send(s->fd, p, (size_t)len, MSG_NOSIGNAL);
+	n = send(s->fd, p, (size_t)len, MSG_NOSIGNAL | (s->more ? MSG_MORE : 0));
 	if (n >= 0)
 		return (int)n;
 	if (errno == EAGAIN || errno == EINTR) {
@@ -246,6 +246,7 @@ bool stream_fill(struct stream *s, size_t limit)
 {
 	BB_UNINIT uint8_t chunk[STREAM_CHUNK];
 	size_t room = limit > s->in.len ? limit - s->in.len : 0;
+	bool fits;
 	ssize_t n;
 
 	if (s->far)
@@ -254,24 +255,33 @@ bool stream_fill(struct stream *s, size_t limit)
 		return false;
 	if (room > sizeof(chunk))
 		room = sizeof(chunk);
-	n = read_some(s, chunk, room);
+	/* A buffer is as large as what has come: one that has become large is filled directly */
+	fits = s->in.alloc > s->in.len + room;
+	n = read_some(s, fits ? s->in.p + s->in.len : chunk, room);
 	if (n <= 0)
 		return s->eof || s->error;
-	if (bb_buf_add(&s->in, chunk, (size_t)n) < 0)
+	if (fits)
+		s->in.len += (size_t)n;
+	else if (bb_buf_add(&s->in, chunk, (size_t)n) < 0)
 		s->error = -ENOMEM;
 	return true;
 }
 
-static ssize_t write_some(struct stream *s)
+/* Of @out, from @at on */
+static ssize_t write_some(struct stream *s, size_t at)
 {
+	const uint8_t *p = s->out.p + at;
+	size_t len = s->out.len - at;
 	ssize_t n;
 
 	if (s->ssl) {
-		size_t len = s->out.len < STREAM_CHUNK ? s->out.len : STREAM_CHUNK;
+		size_t record = len < STREAM_CHUNK ? len : STREAM_CHUNK;
 		int e;
 
+		s->more = len > record;
 		ERR_clear_error();
-		n = SSL_write(s->ssl, s->out.p, (int)len);
+		n = SSL_write(s->ssl, p, (int)record);
+		s->more = false;
 		if (n > 0)
 			return n;
 		e = SSL_get_error(s->ssl, (int)n);
@@ -281,7 +291,7 @@ static ssize_t write_some(struct stream *s)
 		}
 		return -1;
 	}
-	n = send(s->fd, s->out.p, s->out.len, MSG_NOSIGNAL);
+	n = send(s->fd, p, len, MSG_NOSIGNAL);
 	if (n < 0 && errno == EAGAIN)
 		s->writable = false;
 	else if (n < 0 && errno != EINTR)
@@ -291,23 +301,21 @@ static ssize_t write_some(struct stream *s)
 
 bool stream_flush(struct stream *s)
 {
-	bool any = false;
+	size_t at = 0;
 
 	if (s->far)
 		return s->out.len && !s->error && !s->write_error && s->far->flush(s->arg);
 	if (s->fd < 0 || s->error || s->write_error || s->shut)
 		return false;
-	while (s->out.len && s->writable && !s->write_error) {
-		ssize_t n = write_some(s);
+	while (at < s->out.len && s->writable && !s->write_error) {
+		ssize_t n = write_some(s, at);
 
-		if (n <= 0) {
-			any |= s->write_error != 0;
+		if (n <= 0)
 			break;
-		}
-		bb_buf_drop(&s->out, (size_t)n);
-		any = true;
+		at += (size_t)n;
 	}
-	return any;
+	bb_buf_drop(&s->out, at);
+	return at > 0 || s->write_error;
 }
 
 void stream_slim(struct stream *s)

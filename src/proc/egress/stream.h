@@ -21,6 +21,8 @@
  */
 #define STREAM_CHUNK    (16u << 10)
 #define STREAM_OUT_HIGH (32u << 10)
+/* To a socket, where a large write costs little more than a small one */
+#define STREAM_OUT_GATHER (64u << 10)
 
 typedef void (*stream_fn)(void *arg);
 
@@ -43,6 +45,7 @@ struct stream_far {
  * @out:	To be sent
  * @early:	TLS: octets that came before the handshake began, @early_off of them given to it
  * @eof:	The peer ended its direction properly
+ * @more:	Another record follows at once: the socket need not send a short packet for this one
  * @error:	-errno after which the stream is of no use; -EPROTO for TLS
  * @write_error: sending failed; reading may still work
  * @why:	Text for @error and @write_error of TLS
@@ -62,6 +65,7 @@ struct stream {
 	bool writable;
 	bool eof;
 	bool shut;
+	bool more;
 	int error;
 	int write_error;
 	char why[120];
@@ -101,7 +105,7 @@ bool stream_flush(struct stream *s);
 /** stream_out_full() - Enough is waiting: produce no more */
 static inline bool stream_out_full(const struct stream *s)
 {
-	return s->out.len >= STREAM_OUT_HIGH;
+	return s->out.len >= (s->far ? STREAM_OUT_HIGH : STREAM_OUT_GATHER);
 }
 
 /** stream_slim() - Between messages: give back empty buffers */
