@@ -18,6 +18,7 @@ def alone(exe, workdir):
     return product_for(exe, workdir)
 
 
+@pytest.mark.timeout(900)
 def test_random_kill_points(alone):
     crash = Crash(alone, SEED)
     print("seed", SEED)
