@@ -22,6 +22,7 @@ struct coding {
 	struct coding_step steps[CODING_DEPTH_MAX];
 	coding_sink *sink;
 	void *arg;
+	size_t held;
 	struct coding_grpc *grpc; /* the steps are none then: each message has its own */
 };
 
@@ -186,6 +187,25 @@ static enum coding_result run(struct coding *c, size_t i, struct bb_span in)
 	return r;
 }
 
+size_t coding_held(const struct coding *c)
+{
+	return c->grpc ? coding_grpc_held(c->grpc) : c->held;
+}
+
+/* @len octets have been fed: all that has been since the one began that a block is made of */
+static void count_held(struct coding *c, size_t len)
+{
+	bool inside = false, began = true;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (!c->steps[i].block_left)
+			continue;
+		inside = true;
+		began &= c->steps[i].began;
+	}
+	c->held = !inside ? 0 : began ? len : c->held + len;
+}
+
 enum coding_result coding_pull(struct coding *c, struct bb_span *in, uint8_t *out, size_t cap,
 			       size_t *ret_len)
 {
@@ -214,8 +234,11 @@ enum coding_result coding_feed(struct coding *c, struct bb_span in, bool end, co
 		return coding_grpc_feed(c->grpc, in, end, sink, arg);
 	c->sink = sink;
 	c->arg = arg;
+	for (size_t i = 0; i < c->n; i++)
+		c->steps[i].began = false;
 	if (in.len)
 		r = run(c, 0, in);
+	count_held(c, in.len);
 	for (size_t i = 0; i < c->n && end && r == CODING_OK; i++) {
 		if (!c->steps[i].at_end)
 			r = CODING_CUT;

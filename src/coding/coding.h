@@ -21,6 +21,7 @@
 #define CODING_DEPTH_MAX   3
 #define CODING_PIECE_MAX   16384
 #define CODING_ZSTD_WINDOW 23 /* log2 */
+#define CODING_INSIDE_MAX  ((128u << 10) + 3)
 
 enum coding_name {
 	CODING_IDENTITY = 0,
@@ -86,6 +87,12 @@ BB_MUST_USE enum coding_result coding_open_grpc(const struct coding_list *list, 
 /** coding_feed() - Decode the next octets; @end: they are the last */
 BB_MUST_USE enum coding_result coding_feed(struct coding *c, struct bb_span in, bool end,
 					   coding_sink *sink, void *arg);
+/**
+ * coding_held() - How many of the last octets fed have not come out, or may not have, since it
+ * takes more to decode them: CODING_INSIDE_MAX and the last piece at most, unless another coding
+ * around it adds to that
+ */
+size_t coding_held(const struct coding *c);
 /**
  * coding_pull() - As coding_feed(), for who can take only so much: of a decoder with one coding
  * @in:		Moves past what was used up

@@ -39,6 +39,11 @@ void coding_grpc_free(struct coding_grpc *g)
 	free(g);
 }
 
+size_t coding_grpc_held(const struct coding_grpc *g)
+{
+	return g->message ? coding_held(g->message) : 0;
+}
+
 /* The prefix is complete */
 static enum coding_result begin(struct coding_grpc *g)
 {

@@ -19,6 +19,10 @@ struct coding_step {
 	bool begun;
 	bool at_end;
 	bool single; /* nothing may follow the end */
+	/* zstd: octets that a block still wants, which gives nothing before all of it is there; and
+	 * whether it began in what was fed last */
+	size_t block_left;
+	bool began;
 	/* zstd: the frame's header as far as it has come, and the octets that came out of it */
 	uint8_t header[CODING_ZSTD_HEADER];
 	uint8_t n_header;
@@ -44,6 +48,7 @@ struct coding_grpc *coding_grpc_new(const struct coding_list *list, uint64_t max
 				    struct coding_budget *budget);
 enum coding_result coding_grpc_feed(struct coding_grpc *g, struct bb_span in, bool end,
 				    coding_sink *sink, void *arg);
+size_t coding_grpc_held(const struct coding_grpc *g);
 void coding_grpc_free(struct coding_grpc *g);
 
 /** coding_alloc(), coding_free() - Against the budget */

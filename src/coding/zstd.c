@@ -4,6 +4,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#define BLOCK_HEADER 3 /* RFC 8878 section 3.1.1.2 */
+
 static void *alloc(void *budget, size_t size)
 {
 	return coding_alloc(budget, size);
@@ -101,6 +103,10 @@ static enum coding_result zstd_run(struct coding_step *s, struct bb_span *in, ui
 									    : CODING_DAMAGED;
 	s->frame_out += to.pos;
 	s->at_end = false;
+	s->began |= from.pos > s->block_left;
+	/* What it wants goes on to the next block's header; more than a block is a skippable frame
+	 */
+	s->block_left = r > BLOCK_HEADER && r <= CODING_INSIDE_MAX ? r - BLOCK_HEADER : 0;
 	return r == 0 ? end_frame(s) : CODING_OK;
 }
 

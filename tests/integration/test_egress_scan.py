@@ -514,6 +514,29 @@ def test_compressed_without_saying_so(w, how):
                 assert a["reason"] in ("known_secret", "token_pattern") and "unpacked view" in a["detail"], a
 
 
+@pytest.mark.parametrize("fields", [b"Content-Encoding: zstd", b"Content-Type: application/grpc\r\ngrpc-encoding: zstd"])
+def test_block_that_is_never_whole(w, fields):
+    """Of a zstd block nothing can be searched before all of it is there, and nothing leaves before."""
+    words = "".join(rand(ALNUM, 70) + "\n" for _ in range(300)).encode()
+    coded = CODINGS[b"zstd"](words + SECRETS["FORTY"].encode())
+    clean = CODINGS[b"zstd"](words)
+    if b"grpc" in fields:
+        coded, clean = (b"\1" + len(x).to_bytes(4, "big") + x for x in (coded, clean))
+    conn = w.rig.connect()
+    conn.sendall(b"POST http://block.test/ HTTP/1.1\r\nHost: block.test\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+                 % (fields, len(coded) - 20, coded[:-20]))
+    end = time.monotonic() + 10
+    while b"\r\n\r\n" not in w.seen() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    assert b"\r\n\r\n" in w.seen() and coded[30:60] not in w.seen()
+    conn.sendall(b"14\r\n%s\r\n" % coded[-20:])
+    assert conn.recv(65536).startswith(b"HTTP/1.1 403") and coded[30:60] not in w.seen()
+    conn.close()
+    chunks = [clean[:1000], clean[1000:2000], clean[2000:]]
+    assert w.ask("block.test", b"/", [tuple(f.split(b": ")) for f in fields.split(b"\r\n")], b"", chunks=chunks)[0] == 200
+
+
 def test_more_open_than_can_be_followed(w):
     """Streams that do not end: what begins behind as many as are followed is refused, not passed over."""
     opens = b"\x78\x01\0" + (60000).to_bytes(2, "little") + (60000 ^ 0xffff).to_bytes(2, "little")

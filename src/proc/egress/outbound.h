@@ -15,7 +15,7 @@
  * octet of it leaves: it can be cleaned (`redact`) as well as refused. A longer body, or one whose
  * length nobody knows, is searched as it streams; a find ends the request before the piece that
  * completes it. Only what may be the beginning of a vendor's token is held back, for
- * OUTBOUND_HOLD_MS at most.
+ * OUTBOUND_HOLD_MS at most, and what a decoder cannot decode before more has come, until it has.
  *
  * Layer:     proc/egress
  * Limits:    OUTBOUND_WHOLE_TOTAL octets of whole bodies at a time, above which they stream
@@ -23,8 +23,8 @@
 #define OUTBOUND_WHOLE_MAX   (1u << 20)
 #define OUTBOUND_WHOLE_TOTAL (64u << 20)
 #define OUTBOUND_HOLD_MS     50
-#define OUTBOUND_HOLD_MAX    (64u << 10)
-#define OUTBOUND_HOLD_TAIL   (16u << 10) /* four times a vendor's longest token, for its escapes */
+#define OUTBOUND_HOLD_MAX    (192u << 10) /* CODING_INSIDE_MAX, and a piece */
+#define OUTBOUND_HOLD_TAIL   (16u << 10)  /* four times a vendor's longest token, for its escapes */
 
 struct conn;
 struct request;

@@ -113,18 +113,23 @@ static void refuse(struct conn *c, struct judgement j)
 
 /*
  * What may be the beginning of a token: of plain text it is in the last OUTBOUND_HOLD_TAIL octets,
- * and what stands before them may go. Of a coded body nobody can say where it is.
+ * and what stands before them may go. Of a coded body nobody can say where it is. And @coded: so
+ * many of the last cannot be decoded yet, and so have not been searched. They may take their time.
  */
-static int hold_back(struct conn *c, struct bb_span data)
+static int hold_back(struct conn *c, struct bb_span data, bool token, size_t coded)
 {
 	struct request *rq = c->rq;
 	int r = bb_buf_add(&rq->waiting, data.p, data.len);
-	size_t n = rq->waiting.len > OUTBOUND_HOLD_TAIL ? rq->waiting.len - OUTBOUND_HOLD_TAIL : 0;
+	size_t keep = !token ? coded : rq->decoder ? rq->waiting.len : OUTBOUND_HOLD_TAIL;
+	size_t n = rq->waiting.len > keep ? rq->waiting.len - keep : 0;
 
-	if (rq->waiting_since == 0)
+	if (!token)
+		rq->waiting_since = 0;
+	else if (rq->waiting_since == 0)
 		rq->waiting_since = bb_now_ms();
-	(void)event_add(c->again, &(struct timeval){ .tv_usec = OUTBOUND_HOLD_MS * 1000 });
-	if (r < 0 || n == 0 || rq->decoder)
+	if (token)
+		(void)event_add(c->again, &(struct timeval){ .tv_usec = OUTBOUND_HOLD_MS * 1000 });
+	if (r < 0 || n == 0)
 		return r;
 	r = pass_on(c, (struct bb_span){ rq->waiting.p, n });
 	bb_buf_drop(&rq->waiting, n);
@@ -137,6 +142,7 @@ static bool release(struct conn *c, struct bb_span data, bool end)
 	struct request *rq = c->rq;
 	struct judgement j = outbound_account(c, data.len);
 	bool hold = false;
+	size_t coded;
 	int r;
 
 	if (j.status == 0)
@@ -145,8 +151,9 @@ static bool release(struct conn *c, struct bb_span data, bool end)
 		refuse(c, j);
 		return false;
 	}
-	if (hold) {
-		r = hold_back(c, data);
+	coded = rq->decoder && !end ? coding_held(rq->decoder) : 0;
+	if (hold || coded) {
+		r = hold_back(c, data, hold, coded);
 	} else {
 		r = pass_on(c, bb_buf_span(&rq->waiting));
 		bb_buf_release(&rq->waiting);
@@ -204,7 +211,8 @@ static bool held_too_long(struct conn *c)
 {
 	struct request *rq = c->rq;
 
-	if (rq->waiting.len == 0 || bb_now_ms() - rq->waiting_since < OUTBOUND_HOLD_MS)
+	if (rq->waiting.len == 0 || rq->waiting_since == 0 ||
+	    bb_now_ms() - rq->waiting_since < OUTBOUND_HOLD_MS)
 		return false;
 	refuse(c, (struct judgement){ 403, REASON_TOKEN_PATTERN,
 				      "the beginning of a token, and no more of it in time" });

@@ -323,13 +323,42 @@ static void grpc(void **state)
 	free(out.p);
 }
 
+/* Of a block of zstd nothing comes out before all of it is there */
+static void held(void **state)
+{
+	static const struct coding_list list = { { CODING_ZSTD }, 1 };
+	struct octets text = text_of(300000), in = coded(text, CODING_ZSTD), out = { 0 };
+	struct coding_budget budget = { .max = BUDGET };
+	struct coding *c = NULL;
+	size_t most = 0;
+
+	(void)state;
+	out.p = malloc(text.len);
+	assert_int_equal(coding_open(&list, 1u << 20, &budget, &c), CODING_OK);
+	for (size_t at = 0; at < in.len; at++) {
+		assert_int_equal(
+			coding_feed(c, (struct bb_span){ in.p + at, 1 }, false, collect, &out),
+			CODING_OK);
+		assert_true(coding_held(c) <= at + 1);
+		most = coding_held(c) > most ? coding_held(c) : most;
+	}
+	assert_int_equal(coding_held(c), 0);
+	assert_int_equal(out.len, text.len);
+	/* all of a block, and of no two together */
+	assert_true(most > 1000 && most < in.len - 1000);
+	coding_close(c);
+	free(text.p);
+	free(in.p);
+	free(out.p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trips), cmocka_unit_test(raw_deflate_and_many_members),
 		cmocka_unit_test(nested),      cmocka_unit_test(broken),
 		cmocka_unit_test(bombs),       cmocka_unit_test(grpc),
-		cmocka_unit_test(pulled),
+		cmocka_unit_test(pulled),      cmocka_unit_test(held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
