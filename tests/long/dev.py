@@ -39,9 +39,9 @@ STEPS = [
             "v/bin/python -c 'import tiny_thing; print(tiny_thing.VALUE)'", b"42\n"),
     ("terminals", "infocmp tmux-256color | head -n 2 | tail -n 1 | cut -d'|' -f1", b"tmux-256color\n"),
 ]
-# a registry that is not listed: refused soon, with a reason that a person can read
+# a registry that is not listed: refused soon, with a reason that a person can read (pip tells it where it tries again)
 REFUSED = [("npm", "cd n && npm install --no-audit --no-fund --fetch-retries 0 --registry https://other.test/ left-pad-ish"),
-           ("pip", "v/bin/pip download --no-deps --no-input --retries 0 --index-url https://other.test/simple/ tiny-thing")]
+           ("pip", "v/bin/pip download --no-deps --no-input --retries 1 --index-url https://other.test/simple/ tiny-thing")]
 
 
 class Mirror(http.server.ThreadingHTTPServer):
