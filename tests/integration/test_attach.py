@@ -17,7 +17,7 @@ SHELL = ["python3", "-c", """
 import os, signal, sys
 def size(*_):
     s = os.get_terminal_size()
-    print("size", s.lines, s.columns, flush=True)
+    os.write(1, b"size %d %d\\n" % (s.lines, s.columns))  # print() may be what it interrupts
 signal.signal(signal.SIGWINCH, size)
 print("ready", flush=True)
 for line in sys.stdin:

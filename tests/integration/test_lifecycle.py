@@ -194,6 +194,7 @@ def test_guard_death_kills_vm(product, role):
 
 @both
 def test_cleanup_finds_the_rest(either, backend, bottle):
+    assert either.run("run", "--", "true").code == 0
     ended = [b["identity"] for b in either.list() if b["status"] != "up" and b["backend"] == backend]
     assert ended
     r = either.run("cleanup", "--older-than", "0", "--yes")

@@ -160,7 +160,7 @@ def test_what_stays_goes_on(product, live):
     for hosts in (("api.test", "allowed.test", "other.test"), ("allowed.test", "*.zone.test"), HOSTS):
         manifest(product, hosts)
         reload(live, "--yes")
-    out = long.communicate(timeout=60)[0]
+    out = long.communicate(timeout=200)[0]
     assert long.returncode == 0 and len(out) == 1600 * 65536
 
 
