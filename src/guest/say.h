@@ -8,8 +8,8 @@
  *
  * Layer:     guest
  * Used by:   every role; lines go to init over a datagram socket, and from there to port 5001.
- * Until that exists, and when it is gone, to the console. Limits:    SAY_MAX octets a line; a full
- * socket drops the line
+ *            Until that exists, and when it is gone, to the console.
+ * Limits:    SAY_MAX octets a line; a full socket drops the line
  */
 #define SAY_MAX 1024
 

@@ -9,7 +9,8 @@
  *
  * Layer:     guest
  * Why:       a static glibc would dlopen() the image's NSS modules: code of the image in our
- * process Trust:     the files are the image's; lines that do not parse are passed over
+ *            process
+ * Trust:     the files are the image's; lines that do not parse are passed over
  */
 #define USER_GROUPS_MAX 64
 

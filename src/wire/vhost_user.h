@@ -10,9 +10,10 @@
  * Used by:   gate (back end), its test driver (front end); fuzz/vhost_user.c
  * Trust:     the VMM may have been taken over by the guest: a request that is not in the table, or
  *            has a size, a flag, a number of fds or an index that its kind does not have, is
- * refused Ownership: borrows everything for the call Limits:    VHOST_USER_PAYLOAD_MAX octets,
- * VHOST_USER_REGIONS_MAX fds; the requests below only Source:    QEMU docs/interop/vhost-user.rst;
- * docs/protocol/vhost-user-vsock.md
+ *            refused
+ * Ownership: borrows everything for the call
+ * Limits:    VHOST_USER_PAYLOAD_MAX octets, VHOST_USER_REGIONS_MAX fds; the requests below only
+ * Source:    QEMU docs/interop/vhost-user.rst; docs/protocol/vhost-user-vsock.md
  *
  * A message is a 12-octet header {request, flags, size}, little-endian, and @size octets.
  */

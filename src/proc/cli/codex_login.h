@@ -8,9 +8,10 @@
  *
  * Layer:     proc/cli
  * Used by:   provider.c (agent_provider.forward_host_credentials);
- * tests/unit/proc/cli/codex_login.c Trust:     the operator's own file; read with bounds, because
- * its form is the vendor's Ownership: struct codex_login owns its strings; codex_login_release()
- * wipes the token Limits:    a file of 1 MiB, a token of CODEX_TOKEN_MAX
+ *            tests/unit/proc/cli/codex_login.c
+ * Trust:     the operator's own file; read with bounds, because its form is the vendor's
+ * Ownership: struct codex_login owns its strings; codex_login_release() wipes the token
+ * Limits:    a file of 1 MiB, a token of CODEX_TOKEN_MAX
  *
  * Only the access token (or the API key) is taken, and the account that it belongs to. The refresh
  * token stays where it is: a bottle cannot renew, Codex on the host does that.

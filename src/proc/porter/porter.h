@@ -10,9 +10,10 @@
  *
  * Layer:     proc/porter
  * Trust:     every octet of the stream is the guest's: frames are decoded by wire/exec.h, archives
- *            by wire/tar.h, what is said again by wire/term.h; the CLI gets messages, never the
- * guest's framing Limits:    256 KiB waiting in each direction; past that the other side is not
- * read. With no CLI there, what comes is read, the last 64 KiB are kept, the rest is dropped
+ *            by wire/tar.h, what is said again by wire/term.h; the CLI gets messages, never
+ *            the guest's framing
+ * Limits:    256 KiB waiting in each direction; past that the other side is not read. With no CLI
+ *            there, what comes is read, the last 64 KiB are kept, the rest is dropped
  *
  * Without a CLI it is the standing clock: one PING every ten seconds, with the host's time. A
  * lasting session (IPC_LASTING) goes on without its CLI, and with the next one.
