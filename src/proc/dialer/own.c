@@ -109,10 +109,11 @@ static int take_addr(struct own *own, const struct nlmsghdr *h, struct bb_err *e
 		return 0;
 	if (h->nlmsg_type == RTM_NEWADDR)
 		return add(own, &addr, ifa->ifa_index, err);
+	/* One that went soon after it came may never have been announced, and still have been used
+	 */
 	e = find(own, &addr, ifa->ifa_index);
-	if (!e)
-		return 0;
-	*e = own->entries[--own->n];
+	if (e)
+		*e = own->entries[--own->n];
 	if (!own_has(own, &addr))
 		tell_gone(own, &addr);
 	return 0;

@@ -152,14 +152,15 @@ static void list_ends(struct own *own)
 	take(own, &done, sizeof(done));
 }
 
-/* Told once, and only when no interface has it */
+/* Told once, and only when no interface has it; also of one that was never announced */
 static void addresses_that_are_gone(void **state)
 {
 	struct own own = { .fd = -1, .on_gone = on_gone };
 	const struct addr_msg messages[] = {
-		on_interface(RTM_NEWADDR, 1, 3), on_interface(RTM_NEWADDR, 1, 4),
-		on_interface(RTM_DELADDR, 1, 3), on_interface(RTM_DELADDR, 1, 3),
-		on_interface(RTM_DELADDR, 7, 3),
+		on_interface(RTM_NEWADDR, 1, 3),
+		on_interface(RTM_NEWADDR, 1, 4),
+		on_interface(RTM_DELADDR, 1, 3),
+		on_interface(RTM_DELADDR, 1, 3),
 	};
 	struct addr_msg m = on_interface(RTM_DELADDR, 1, 4);
 
@@ -186,6 +187,10 @@ static void addresses_that_are_gone(void **state)
 	list_ends(&own);
 	assert_int_equal(n_gone, 3);
 	assert_string_equal(gone, "192.0.2.1");
+	m = on_interface(RTM_DELADDR, 7, 3);
+	take(&own, &m, sizeof(m));
+	assert_int_equal(n_gone, 4);
+	assert_string_equal(gone, "192.0.2.7");
 	own_release(&own);
 }
 
