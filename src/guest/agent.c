@@ -28,7 +28,7 @@ _Noreturn void agent_run_dialling(const struct host_link *link, const struct lau
 
 	(void)signal(SIGCHLD, SIG_IGN);
 	while (failed < DIAL_TRIES) {
-		int stream = host_connect(link, HOST_PORT_EXEC, false);
+		int stream = host_connect(link, HOST_PORT_EXEC, HOST_CONNECT_MS, false);
 		struct pollfd p = { .fd = stream, .events = POLLIN };
 		uint8_t octet;
 

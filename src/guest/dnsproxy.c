@@ -18,6 +18,7 @@
 #define BATCH          64
 #define CLIENT_IDLE_MS 30000
 #define RETRY_MS       100
+#define CONNECT_MS     2000 /* then once more: askers repeat themselves */
 #define TYPE_OPT       41
 
 /** struct slot - Who asked, and with which id */
@@ -154,7 +155,7 @@ static bool have_host(struct proxy *p)
 		return true;
 	if (bb_now_ms() < p->retry_at_ms)
 		return false;
-	p->host = host_connect(p->link, HOST_PORT_DNS, true);
+	p->host = host_connect(p->link, HOST_PORT_DNS, CONNECT_MS, true);
 	if (p->host < 0) {
 		p->host = -1;
 		p->retry_at_ms = bb_now_ms() + RETRY_MS;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 /* needs struct sockaddr from above */
 #include <linux/vm_sockets.h>
@@ -34,7 +35,15 @@ static int make_addr(const struct host_link *link, uint32_t cid, uint32_t port,
 	return 0;
 }
 
-int host_connect(const struct host_link *link, uint32_t port, bool nonblock)
+/* The kernel's own limit of a connect in vsock is 2 s, and the host may be slower */
+static void limit_connect(int fd, int limit_ms)
+{
+	const struct timeval tv = { .tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000 };
+
+	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &tv, sizeof(tv));
+}
+
+int host_connect(const struct host_link *link, uint32_t port, int limit_ms, bool nonblock)
 {
 	bb_auto_close int fd = -1;
 	union host_addr addr;
@@ -47,6 +56,8 @@ int host_connect(const struct host_link *link, uint32_t port, bool nonblock)
 		    0);
 	if (fd < 0)
 		return -errno;
+	if (!link->dir)
+		limit_connect(fd, limit_ms);
 	if (connect(fd, &addr.sa, len) < 0 && !(nonblock && errno == EINPROGRESS))
 		return -errno;
 	return BB_TAKE_FD(fd);

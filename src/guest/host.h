@@ -18,6 +18,9 @@
 #define HOST_PORT_DNS  6002u
 #define HOST_PORT_FLOW 6003u
 
+/* A refusal comes at once; this long an answer may take on a host that has no time for us */
+#define HOST_CONNECT_MS 30000
+
 /** struct host_link - How to reach the host; @dir is NULL for vsock (borrowed) */
 struct host_link {
 	const char *dir;
@@ -25,11 +28,13 @@ struct host_link {
 
 /**
  * host_connect() - Open a stream to @port of the host
+ * @limit_ms:	of vsock: -ETIMEDOUT after that; 0: the kernel's own limit
  * @nonblock:	The fd is non-blocking, and the connect may still be in progress (EPOLLOUT tells)
  *
  * Return: owned fd (CLOEXEC) or -errno
  */
-BB_MUST_USE int host_connect(const struct host_link *link, uint32_t port, bool nonblock);
+BB_MUST_USE int host_connect(const struct host_link *link, uint32_t port, int limit_ms,
+			     bool nonblock);
 
 /** host_listen() - Listen on the guest's @port. Return: owned fd (CLOEXEC) or -errno */
 BB_MUST_USE int host_listen(const struct host_link *link, uint32_t port);

@@ -319,7 +319,7 @@ static void say_hello(struct init *in)
 	struct bb_err err = { 0 };
 
 	for (int i = 0; i < 50 && in->log < 0; i++) {
-		in->log = host_connect(&in->link, HOST_PORT_LOG, false);
+		in->log = host_connect(&in->link, HOST_PORT_LOG, HOST_CONNECT_MS, false);
 		if (in->log < 0)
 			(void)usleep(20000);
 	}

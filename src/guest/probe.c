@@ -30,7 +30,7 @@ static void set_timeout(int fd, int ms)
 static int ask_flow(const struct host_link *link, const struct flow_header *h, uint64_t until,
 		    struct flow_reply *ret)
 {
-	bb_auto_close int fd = host_connect(link, HOST_PORT_FLOW, false);
+	bb_auto_close int fd = host_connect(link, HOST_PORT_FLOW, left_ms(until), false);
 	uint8_t header[FLOW_HEADER_BYTES], reply[FLOW_REPLY_BYTES];
 	int r;
 

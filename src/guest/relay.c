@@ -194,7 +194,7 @@ static void start_flow(struct relay *r, int tcp, enum relay_kind kind)
 		kill_flow(r, f, true);
 		return;
 	}
-	f->end[SIDE_HOST].fd = host_connect(r->link, HOST_PORT_FLOW, true);
+	f->end[SIDE_HOST].fd = host_connect(r->link, HOST_PORT_FLOW, HOST_CONNECT_MS, true);
 	if (f->end[SIDE_HOST].fd < 0 || !add_end(r, f, SIDE_TCP, 0) ||
 	    !add_end(r, f, SIDE_HOST, EPOLLOUT))
 		kill_flow(r, f, true);

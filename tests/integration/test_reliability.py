@@ -250,6 +250,18 @@ def test_clock_jump(small):
     works(small)
 
 
+def test_gate_without_time(small):
+    """A connect waits for a host that has no time for gate longer than the guest kernel's own two seconds."""
+    p = small.product.popen("exec", small.identity, "--", "bash", "-c", "echo go; sleep 1; curl -sS -m 40 https://allowed.test/hello")
+    assert p.stdout.readline() == b"go\n"
+    gate = small.status()["pids"]["gate"]
+    os.kill(gate, signal.SIGSTOP)
+    time.sleep(5)
+    os.kill(gate, signal.SIGCONT)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 0 and out == b"hello from the world\n", (out, err)
+
+
 # --- on the host ------------------------------------------------------------------------------------
 
 LONG_RECORDS = r"""

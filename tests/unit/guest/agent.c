@@ -78,7 +78,7 @@ static void send_frame(int fd, enum exec_type type, const void *p, size_t len)
 
 static int open_session(const struct fixture *f, const char *json)
 {
-	int fd = host_connect(&f->link, HOST_PORT_EXEC, false);
+	int fd = host_connect(&f->link, HOST_PORT_EXEC, 0, false);
 
 	assert_true(fd >= 0);
 	if (json)
