@@ -262,6 +262,25 @@ def test_gate_without_time(small):
     assert p.returncode == 0 and out == b"hello from the world\n", (out, err)
 
 
+@pytest.mark.skipif(bool(products.ACCEL), reason="boot_seconds are others there")
+def test_guard_that_is_late(product, workdir):
+    """boot_seconds is also how long the guard processes may take: keyd begins 17 seconds late."""
+    exe = products.copy_build(workdir + "/late")
+    keyd = os.path.dirname(exe) + "/src/proc/keyd/keyd"
+    os.rename(keyd, keyd + ".real")
+    with open(keyd, "w") as f:
+        f.write("#!/bin/sh\nsleep 17\nexec %s.real\n" % keyd)
+    os.chmod(keyd, 0o755)
+    late = products.Product(exe, workdir + "/late-home", product.netns, product.uid, product.env["XDG_CACHE_HOME"])
+    patient = products.Product(exe, workdir + "/patient-home", product.netns, product.uid, product.env["XDG_CACHE_HOME"])
+    patient.write("config.yaml", "boot_seconds: 60\n")
+    first = late.popen("run", "--", "echo", "up")
+    r = patient.run("run", "--", "echo", "up")
+    assert r.code == 0 and r.out == b"up\n", r
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 125 and b"a guard process did not get ready in time" in err, (out, err)
+
+
 # --- on the host ------------------------------------------------------------------------------------
 
 LONG_RECORDS = r"""

@@ -79,7 +79,9 @@ int bottle_start_attempt(struct bottle *b, struct bb_err *err)
 {
 	b->phase = BOTTLE_ROLES;
 	b->boots++;
-	bottle_timer(b, ROLES_TIMEOUT_S);
+	/* what the operator allows a slow machine, a slow host needs for its own processes, too */
+	bottle_timer(b, b->spec.boot_seconds > ROLES_TIMEOUT_S ? b->spec.boot_seconds
+							       : ROLES_TIMEOUT_S);
 	return children_start(b, err);
 }
 
