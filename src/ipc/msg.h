@@ -259,6 +259,9 @@ struct ipc_sign_leaf {
 struct ipc_cert { /* LEAF, INTERMEDIATE: DER; CA_CERT: PEM */
 	struct bb_span cert;
 };
+/* @text of what the guest is denied while it tries, before anybody's code runs, that it is denied
+ */
+#define IPC_RECORD_TEXT_PROBE "the start-up probe"
 struct ipc_record {
 	uint64_t seq; /* repeated by RECORD_ACK */
 	uint8_t ack;  /* ask for RECORD_ACK once written */

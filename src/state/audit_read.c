@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "state/audit_read.h"
+#include "ipc/msg.h"
 #include "state/audit_files.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -294,27 +295,40 @@ int audit_print_log(int state_fd, const char *name, FILE *out, struct bb_err *er
  * In lines that the recorder wrote: a quote of anybody else's is escaped in them. Without parsing,
  * because `list` does this for every bottle.
  */
-static uint64_t count_denied_in(int fd)
+static uint64_t count_denied_in(struct bb_span lines)
 {
-	static const char mark[] = "\"verdict\":\"deny\"";
-	static uint8_t chunk[1u << 18];
-	const size_t len = sizeof(mark) - 1;
-	size_t have = 0;
+	static const char mark[] = "\"verdict\":\"deny\"",
+			  probe[] = ",\"text\":\"" IPC_RECORD_TEXT_PROBE "\",";
+	const uint8_t *at = lines.p, *end = lines.p + lines.len, *hit;
 	uint64_t found = 0;
+
+	while ((hit = memmem(at, (size_t)(end - at), mark, sizeof(mark) - 1))) {
+		at = memchr(hit, '\n', (size_t)(end - hit));
+		at = at ? at : end;
+		found += !memmem(hit, (size_t)(at - hit), probe, sizeof(probe) - 1);
+	}
+	return found;
+}
+
+static uint64_t count_denied_of(int fd)
+{
+	static uint8_t chunk[AUDIT_LINE_MAX];
+	uint64_t found = 0;
+	size_t have = 0;
 	ssize_t n;
 
 	while ((n = read(fd, chunk + have, sizeof(chunk) - have)) > 0) {
-		const uint8_t *at = chunk, *end = chunk + have + n, *hit;
+		const uint8_t *last;
+		size_t whole;
 
-		while ((hit = memmem(at, (size_t)(end - at), mark, len))) {
-			found++;
-			at = hit + len;
-		}
-		/* A mark may be cut here; what was counted is not looked at again */
-		have = (size_t)(end - at) < len - 1 ? (size_t)(end - at) : len - 1;
-		memmove(chunk, end - have, have);
+		have += (size_t)n;
+		last = memrchr(chunk, '\n', have);
+		whole = last ? (size_t)(last + 1 - chunk) : have < sizeof(chunk) ? 0 : have;
+		found += count_denied_in((struct bb_span){ chunk, whole });
+		have -= whole;
+		memmove(chunk, chunk + whole, have);
 	}
-	return found;
+	return found + count_denied_in((struct bb_span){ chunk, have });
 }
 
 uint64_t audit_count_denied(int state_fd)
@@ -329,7 +343,7 @@ uint64_t audit_count_denied(int state_fd)
 
 		if (fd < 0)
 			break;
-		found += count_denied_in(fd);
+		found += count_denied_of(fd);
 	}
 	return found;
 }

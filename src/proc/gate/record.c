@@ -44,6 +44,8 @@ void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r)
 {
 	struct ipc_msg msg = { .type = IPC_RECORD, .fd = -1, .flow = flow };
 
+	if (r->verdict == POLICY_DENY && g->said_hello && !g->said_probe && !r->text.len)
+		r->text = BB_SPAN_STR(IPC_RECORD_TEXT_PROBE);
 	r->ack = ack;
 	r->seq = flow;
 	msg.u.record = *r;

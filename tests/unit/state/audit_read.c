@@ -134,6 +134,30 @@ static void rotation_is_bounded(void **state)
 	assert_int_equal(audit_file_rotate(dir, &err), -ENOENT);
 }
 
+static void denials_are_counted(void **state)
+{
+	static const char deny[] = "{\"kind\":\"dns\",\"verdict\":\"deny\",\"host\":\"%0*d\"%s}\n";
+	static char text[3 * AUDIT_LINE_MAX];
+	size_t n = 0, want = 0;
+
+	(void)state;
+	/* lines of all lengths, so that each octet of one is where a read ends */
+	for (int i = 1; n < sizeof(text) - 3000; i++) {
+		bool probe = i % 3 == 0;
+
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n, deny, i % 2000 + 1, 0,
+			probe        ? ",\"text\":\"the start-up probe\",\"chain\":\"00\""
+			: i % 3 == 1 ? ",\"text\":\"\\u0022text\\u0022:the start-up probe\""
+				     : "");
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "{\"verdict\":\"allow\"}\n");
+		want += !probe;
+	}
+	put("audit.jsonl", text, O_TRUNC);
+	put("audit.jsonl", "{\"verdict\":\"deny\",\"cut", O_APPEND);
+	assert_int_equal(audit_count_denied(dir), want + 1);
+}
+
 /* What the printers write, as a string */
 static char *printed(const json_t *j, int (*print)(const json_t *, FILE *))
 {
@@ -219,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_follows_and_skips),
+		cmocka_unit_test(denials_are_counted),
 		cmocka_unit_test(follows_from_file_to_file),
 		cmocka_unit_test(rotation_is_bounded),
 		cmocka_unit_test(prints_safely),
