@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct authority a = { .name = "unchanged", .port = 7 }, b = { 0 };
 	struct bb_span in = { data, size }, path;
 	char text[POLICY_NAME_MAX + 8];
+	uint16_t port;
 	bool tls;
 
 	if (authority_parse(in, &a) != REASON_OK) {
@@ -29,6 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(authority_parse(BB_SPAN_STR(text), &b) == REASON_OK && b.port == a.port &&
 		      strcmp(a.name, b.name) == 0);
 	}
+	port = authority_shown(in, &path);
+	check(path.len <= size &&
+	      (!path.len || (path.p >= data && path.p + path.len <= data + size)));
+	check(a.port == 7 || port == a.port);
 	if (authority_absolute(in, &a, &tls, &path) == REASON_OK)
 		check(path.p >= data && path.p + path.len == data + size);
 	return 0;

@@ -138,6 +138,30 @@ enum policy_reason authority_absolute(struct bb_span target, struct authority *r
 	return REASON_OK;
 }
 
+uint16_t authority_shown(struct bb_span target, struct bb_span *ret_host)
+{
+	const uint8_t *p = memmem(target.p, target.len, "://", 3), *colon;
+	struct bb_span host = target;
+	uint16_t port = 0;
+
+	if (p)
+		host = (struct bb_span){ p + 3, target.len - (size_t)(p + 3 - target.p) };
+	for (size_t i = 0; i < host.len; i++) {
+		if (host.p[i] == '/' || host.p[i] == '?')
+			host.len = i;
+	}
+	*ret_host = host;
+	colon = host.len ? memrchr(host.p, ':', host.len) : NULL;
+	/* one colon, or that behind an address in brackets */
+	if (colon &&
+	    (host.p[0] == '[' ? colon[-1] == ']' : memchr(host.p, ':', host.len) == colon)) {
+		ret_host->len = (size_t)(colon - host.p);
+		host = (struct bb_span){ colon + 1, host.len - ret_host->len - 1 };
+		return parse_port(host, &port) ? port : 0;
+	}
+	return starts_with(target, "https://") ? 443 : starts_with(target, "http://") ? 80 : 0;
+}
+
 bool authority_agrees(const struct authority *given, const struct authority *want)
 {
 	return strcmp(given->name, want->name) == 0 &&

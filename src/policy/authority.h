@@ -57,6 +57,15 @@ BB_MUST_USE enum policy_reason authority_absolute(struct bb_span target, struct 
 						  bool *ret_tls, struct bb_span *ret_path);
 
 /**
+ * authority_shown() - What a target that was refused asks for, to be recorded
+ * @target:	"host[:port]", or the same behind a scheme
+ * @ret_host:	Inside @target as it came, an address literal for example
+ *
+ * Return: the port, that of the scheme where none is given; 0 when there is none
+ */
+uint16_t authority_shown(struct bb_span target, struct bb_span *ret_host);
+
+/**
  * authority_agrees() - Does @given name the host that @want is for?
  *
  * The names are equal, and a port that is given is the port of @want (which has one).

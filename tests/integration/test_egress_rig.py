@@ -415,7 +415,8 @@ def test_denied_with_json(w, url, reason):
     got = json.loads(p.stdout[:-5])
     assert got["error"] == "egress_denied" and got["reason"] == reason and got["hint"]
     assert got["host"] in (url[7:].split(":")[0].strip("/"), "[::1]", "127.0.0.1")
-    w.rig.wait_record(kind="verdict", verdict="deny", reason=reason, status=403)
+    r = w.rig.wait_record(kind="verdict", verdict="deny", reason=reason, status=403)
+    assert r["port"] == (8080 if ":8080" in url else 80), r
     assert w.rig.dials == []
     w.nginx.put("k", b"k")
     assert w.curl("http://a.test/k").stdout == b"k"  # and the allowed one works
@@ -427,6 +428,8 @@ def test_connect_denied(w, target):
     got = ask(w, b"CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (target.encode(), target.encode()))
     assert got.startswith(b"HTTP/1.1 403 ")
     assert body_json(got)["error"] == "egress_denied"
+    r = w.rig.wait_record(kind="verdict", verdict="deny", status=403)
+    assert r["port"] == int(target.rsplit(":", 1)[1]), r
     assert w.rig.dials == []
 
 

@@ -118,10 +118,12 @@ def test_logs_show_what_the_manifest_asks_for(product):
                                  (2, b"egress: allow route GET allowed.test:443/hello", b"\n\n")):
         product.write("bottles/level.md", "---\negress:\n  log: %d\n  routes: [{host: allowed.test}]\n---\n" % level)
         r = product.run("run", "--bottle", "level", "--", "sh", "-c",
-                        "curl -sS -m 20 https://allowed.test/hello; curl -sS -m 20 https://other.test/; true")
+                        "curl -sS -m 20 https://allowed.test/hello; curl -sS -m 20 https://other.test/; "
+                        "curl -sS -m 20 http://1.2.3.4/x; true")
         assert b"hello from the world" in r.out, r
         logs = product.run("logs").out
         assert shown in logs and hidden not in logs, (level, logs)
+        assert not level or b"egress: deny ip_literal GET 1.2.3.4:80" in logs, (level, logs)
 
 
 def test_token_in_env_is_refused(product):

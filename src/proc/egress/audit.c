@@ -14,39 +14,39 @@ static struct bb_span capped(struct bb_span s, size_t cap)
 	return (struct bb_span){ s.p, s.len < cap ? s.len : cap };
 }
 
-/* The part of a target that stands where a name should; an address literal is shown as it came */
-static struct bb_span authority_of(struct bb_span target)
+static bool names_in_target(const struct request *rq)
 {
-	const uint8_t *p = memmem(target.p, target.len, "://", 3);
-	struct bb_span s = target;
-	size_t n = 0;
-
-	if (p) {
-		s.p = p + 3;
-		s.len = target.len - (size_t)(s.p - target.p);
-	}
-	while (n < s.len && s.p[n] != '/' && s.p[n] != '?')
-		n++;
-	s.len = n;
-	while (n && s.p[n - 1] >= '0' && s.p[n - 1] <= '9')
-		n--;
-	if (n && n < s.len && s.p[n - 1] == ':' && (s.p[0] != '[' || (n > 1 && s.p[n - 2] == ']')))
-		s.len = n - 1;
-	return s;
+	return rq &&
+	       (rq->http.form == HTTP1_FORM_AUTHORITY || rq->http.form == HTTP1_FORM_ABSOLUTE);
 }
 
 struct bb_span request_host(const struct conn *c)
 {
 	const struct request *rq = c->rq;
+	struct bb_span host;
 
 	if (rq && rq->to.name[0])
 		return BB_SPAN_STR(rq->to.name);
 	if (c->tunnel || c->name.name[0])
 		return BB_SPAN_STR(c->name.name);
-	if (rq && (rq->http.form == HTTP1_FORM_AUTHORITY || rq->http.form == HTTP1_FORM_ABSOLUTE))
-		return capped(authority_of(rq->http.target), POLICY_NAME_MAX);
+	if (names_in_target(rq)) {
+		(void)authority_shown(rq->http.target, &host);
+		return capped(host, POLICY_NAME_MAX);
+	}
 	return rq && rq->http.host.p ? capped(rq->http.host, POLICY_NAME_MAX)
 				     : (struct bb_span){ 0 };
+}
+
+static uint16_t request_port(const struct conn *c)
+{
+	const struct request *rq = c->rq;
+	struct bb_span host;
+
+	if (rq && rq->to.port)
+		return rq->to.port;
+	if (c->name.port || !names_in_target(rq))
+		return c->name.port;
+	return authority_shown(rq->http.target, &host);
 }
 
 bool audit_is_behind(struct conn *c)
@@ -84,7 +84,7 @@ static void send_record(struct conn *c, struct ipc_msg *msg, const char *text)
 	msg->fd = -1;
 	msg->flow = c->flow;
 	r->host = request_host(c);
-	r->port = rq && rq->to.port ? rq->to.port : c->name.port;
+	r->port = request_port(c);
 	r->text = capped(BB_SPAN_STR(text), IPC_TEXT_MAX);
 	if (rq) {
 		r->method = rq->http.method;

@@ -158,16 +158,19 @@ static void log_decision(struct recorder *rec, const struct ipc_record *r)
 {
 	bool plain = r->verdict == POLICY_ALLOW && r->reason == REASON_ROUTE;
 	bb_auto_buf struct bb_buf text;
+	char port[8] = "";
 	int e;
 
 	if (r->kind != IPC_RECORD_VERDICT || rec->policy.log_level == 0 ||
 	    (plain && rec->policy.log_level < 2))
 		return;
+	if (r->port)
+		(void)snprintf(port, sizeof(port), ":%u", r->port);
 	bb_buf_init(&text, 4 * IPC_TEXT_MAX);
-	e = bb_buf_addf(&text, "egress: %s %s %.*s %.*s:%u%.*s%s%.*s",
+	e = bb_buf_addf(&text, "egress: %s %s %.*s %.*s%s%.*s%s%.*s",
 			policy_verdict_str[r->verdict], policy_reason_str[r->reason],
 			(int)r->method.len, (const char *)r->method.p, (int)r->host.len,
-			(const char *)r->host.p, r->port, (int)r->path.len, (const char *)r->path.p,
+			(const char *)r->host.p, port, (int)r->path.len, (const char *)r->path.p,
 			r->text.len ? "  " : "", (int)r->text.len, (const char *)r->text.p);
 	if (e == 0)
 		on_log_line(rec, bb_buf_span(&text));

@@ -99,6 +99,46 @@ static void absolute_is_split(void **state)
 			 REASON_IP_LITERAL);
 }
 
+/* What was refused, as the audit shows it */
+static void refused_are_shown(void **state)
+{
+	static const struct {
+		const char *target, *host;
+		uint16_t port;
+	} t[] = {
+		{ "1.2.3.4:443", "1.2.3.4", 443 },
+		{ "1.2.3.4", "1.2.3.4", 0 },
+		{ "http://1.2.3.4/x:1", "1.2.3.4", 80 },
+		{ "HTTPS://1.2.3.4?x", "1.2.3.4", 443 },
+		{ "http://1.2.3.4:8080/", "1.2.3.4", 8080 },
+		{ "http://[2001:db8::1]:81/", "[2001:db8::1]", 81 },
+		{ "[::1]", "[::1]", 0 },
+		{ "http://[::1/", "[::1", 80 },
+		{ "::1", "::1", 0 },
+		{ "1.2.3.4:0", "1.2.3.4", 0 },
+		{ "1.2.3.4:65536", "1.2.3.4", 0 },
+		{ "ftp://1.2.3.4/", "1.2.3.4", 0 },
+		{ ":80", "", 80 },
+		{ "http://", "", 80 },
+		{ "", "", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(t); i++) {
+		size_t len = strlen(t[i].target);
+		bb_auto_free uint8_t *copy = malloc(len + !len);
+		struct bb_span host;
+		uint16_t port;
+
+		assert_non_null(copy);
+		memcpy(copy, t[i].target, len);
+		port = authority_shown((struct bb_span){ copy, len }, &host);
+		if (port != t[i].port || !bb_span_eq(host, BB_SPAN_STR(t[i].host)))
+			fail_msg("%s: %.*s port %u", t[i].target, (int)host.len,
+				 (const char *)host.p, port);
+	}
+}
+
 static void agreement(void **state)
 {
 	const struct authority want = { "a.test", 8443 };
@@ -150,9 +190,8 @@ static void routes_are_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parse_table),
-		cmocka_unit_test(absolute_is_split),
-		cmocka_unit_test(agreement),
+		cmocka_unit_test(parse_table),       cmocka_unit_test(absolute_is_split),
+		cmocka_unit_test(refused_are_shown), cmocka_unit_test(agreement),
 		cmocka_unit_test(routes_are_found),
 	};
 
