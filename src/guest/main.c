@@ -10,6 +10,7 @@
  */
 #include "base/io.h"
 #include "guest/agent.h"
+#include "guest/clock.h"
 #include "guest/dnsproxy.h"
 #include "guest/fence.h"
 #include "guest/files.h"
@@ -400,6 +401,18 @@ static void run_container(struct init *in)
 	open_and_supervise(in);
 }
 
+/* A machine without a timer says no hello and idles: the host's watchdog starts it anew */
+static void insist_on_timer(void)
+{
+	bb_auto_close int sys = open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (clock_has_timer(sys))
+		return;
+	say("the kernel could not measure its timer on a busy host; waiting to be started again");
+	for (;;)
+		(void)pause();
+}
+
 int main(int argc, char **argv)
 {
 	static struct init in = { .log = -1, .exec_listener = -1 };
@@ -416,6 +429,7 @@ int main(int argc, char **argv)
 		run_container(&in);
 	if (mounts_early(&err) < 0)
 		give_up(&in, &err);
+	insist_on_timer();
 	mounts_modules("/modules.list");
 	if (set_up_files(&in, &err) < 0)
 		give_up(&in, &err);

@@ -3,6 +3,8 @@
 """tests/long/reliability.py BUILDDIR [NAME…]: many of everything, on this machine. Prints figures; exit 1 when one fails.
 
   fifty_boots       50 boots, 50 of them good (BB_BOOTS)
+  starved_boots     20 boots while the host takes the machine's processor away for a tenth of a second again and again, which
+                    is what makes the kernel lose its timer (src/guest/clock.h): each is good, at most by another try (BB_STARVED)
   sixteen_bottles   16 machines of 256 MiB at once: all work, none reaches another, all end (BB_BOTTLES)
   start_stop        1,000 starts and stops of the host side (BB_CYCLES): shared memory, processes, mounts and files
                     that are left do not grow. The guest is a stand-in here: in the place of QEMU runs a program that speaks
@@ -11,7 +13,9 @@
 BB_SLOW multiplies the deadlines on a crowded machine."""
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +27,8 @@ import product  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 BB = BUILD + "/bot-bottle"
-BOOTS, BOTTLES, CYCLES = (int(os.environ.get(k, d)) for k, d in (("BB_BOOTS", "50"), ("BB_BOTTLES", "16"), ("BB_CYCLES", "1000")))
+BOOTS, STARVED, BOTTLES, CYCLES = (int(os.environ.get("BB_" + k, d)) for k, d in (
+    ("BOOTS", "50"), ("STARVED", "20"), ("BOTTLES", "16"), ("CYCLES", "1000")))
 SLOW = int(os.environ.get("BB_SLOW", "1"))
 
 
@@ -52,6 +57,58 @@ def fifty_boots():
     times.sort()
     print("fifty_boots: %d of %d; %d needed a second try; %.1f s each in the middle, %.1f s the slowest" % (
         BOOTS, BOOTS, retried, times[len(times) // 2], times[-1]))
+
+
+def machine_of(pid):
+    """The machine that the process @pid has started, or None."""
+    for p in (int(p) for p in os.listdir("/proc") if p.isdigit()):
+        try:
+            name, parent = open("/proc/%d/stat" % p).read().rsplit(")", 1)
+        except OSError:
+            continue
+        parent = int(parent.split()[1])
+        if parent == pid and "(qemu-system" in name:
+            return p
+        if parent == pid and machine_of(p):
+            return machine_of(p)
+    return None
+
+
+def starve(p, seconds):
+    """Stop the machines of the process @p for a good tenth of a second each time while they boot."""
+    end = time.time() + seconds
+    while time.time() < end and p.poll() is None:
+        machine = machine_of(p.pid)
+        try:
+            for _ in range(machine and 20 or 0):
+                os.kill(machine, signal.SIGSTOP)
+                time.sleep(random.uniform(0.11, 0.16))
+                os.kill(machine, signal.SIGCONT)
+                time.sleep(random.uniform(0.006, 0.03))
+        except ProcessLookupError:
+            pass
+
+
+def starved_boots():
+    one = os.environ["BOT_BOTTLE_HOME"] + "/bottles"
+    os.makedirs(one, exist_ok=True)
+    open(one + "/one.md", "w").write("---\nresources: {memory: 256MiB, cpus: 1}\n---\n")
+    retried, times = 0, []
+    for i in range(STARVED):
+        t = time.time()
+        # a limit of time inside, and a sleep: what no machine without a timer gets to the end of
+        p = subprocess.Popen([BB, "run", "--yes", "--bottle", "one", "--", "timeout", "60", "sh", "-c", "sleep 1; echo %d" % i],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            starve(p, 16)
+            out, err = p.communicate(timeout=120 * SLOW)
+        finally:
+            if p.poll() is None:
+                p.kill()
+        check(p.returncode == 0 and out == b"%d\n" % i, "boot %d: %s %r %s" % (i, p.returncode, out, err.decode()[-1500:]))
+        retried += b"once more" in err
+        times.append(time.time() - t)
+    print("starved_boots: %d of %d; %d needed a second try; %.1f s the slowest" % (STARVED, STARVED, retried, max(times)))
 
 
 # What a bottle tries with what another one has: its proxy, and the ports of its alias
@@ -164,7 +221,7 @@ def start_stop():
 
 
 def main():
-    names = sys.argv[2:] or ["fifty_boots", "sixteen_bottles", "start_stop"]
+    names = sys.argv[2:] or ["fifty_boots", "starved_boots", "sixteen_bottles", "start_stop"]
     d = tempfile.mkdtemp(prefix="bb-reliab-", dir="/var/tmp")
     os.environ.update(XDG_STATE_HOME=d + "/state", XDG_RUNTIME_DIR=d + "/run", BOT_BOTTLE_HOME=d + "/home")
     for sub in ("state", "run", "home"):
