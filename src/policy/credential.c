@@ -174,6 +174,19 @@ struct bb_span credential_value(struct bb_span authorization, bool *ret_basic)
 	return trim((struct bb_span){ value.p + scheme.len, value.len - scheme.len });
 }
 
+struct bb_span credential_basic_secret(struct bb_span pair)
+{
+	const uint8_t *colon = pair.len ? memchr(pair.p, ':', pair.len) : NULL;
+	struct bb_span password;
+
+	if (!colon)
+		return pair;
+	password = (struct bb_span){ colon + 1, (size_t)(pair.p + pair.len - colon - 1) };
+	if (password.len == 0 || bb_span_eq(password, BB_SPAN_STR("x-oauth-basic")))
+		return (struct bb_span){ pair.p, (size_t)(colon - pair.p) };
+	return password;
+}
+
 bool credential_is_signature(struct bb_span authorization)
 {
 	return is_one_of(scheme_of(trim(authorization)), signature_schemes,

@@ -34,6 +34,12 @@ bool credential_parameter(struct bb_span name);
  */
 struct bb_span credential_value(struct bb_span authorization, bool *ret_basic);
 
+/**
+ * credential_basic_secret() - Of "user:password" the secret part: the password, but the user's name
+ * in "TOKEN:" and "TOKEN:x-oauth-basic"; without a colon all of it
+ */
+struct bb_span credential_basic_secret(struct bb_span pair);
+
 /** credential_is_signature() - A scheme that signs the request: nobody else can put it in */
 bool credential_is_signature(struct bb_span authorization);
 

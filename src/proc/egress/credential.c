@@ -23,7 +23,6 @@ static struct judgement refuse(enum policy_reason reason, const char *text)
 /* The secret part of a value; Basic is decoded into @out */
 static struct bb_span secret_part(struct bb_span value, bool basic, uint8_t *out, size_t cap)
 {
-	struct bb_span name, password;
 	int n;
 
 	if (!basic || value.len == 0 || value.len % 4 || value.len / 4 * 3 > cap)
@@ -33,17 +32,7 @@ static struct bb_span secret_part(struct bb_span value, bool basic, uint8_t *out
 		return value;
 	while (n > 0 && out[n - 1] == 0)
 		n--; /* the padding */
-	name = (struct bb_span){ out, (size_t)n };
-	password.p = memchr(out, ':', (size_t)n);
-	if (!password.p)
-		return name;
-	password = (struct bb_span){ password.p + 1, (size_t)(out + n - password.p - 1) };
-	/* "TOKEN:" and "TOKEN:x-oauth-basic" carry it as the user's name */
-	if (password.len == 0 || bb_span_eq(password, BB_SPAN_STR("x-oauth-basic")))
-		name.len = (size_t)(password.p - 1 - out);
-	else
-		name = password;
-	return name;
+	return credential_basic_secret((struct bb_span){ out, (size_t)n });
 }
 
 /* A value in a position of a route with auth: only this route's placeholder, whole */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/credential.h"
 #include "proc/egress/egress.h"
 #include <strings.h>
+
+#define PASSWORD_MIN 8
 
 /*
  * What comes back. Our credential is masked wherever it is repeated, in fields and body. What the
@@ -13,6 +16,23 @@ static const struct content *content_of(const struct conn *c)
 	return c->eg->policy.routes[c->rq->route].content;
 }
 
+/* "Basic" sends it encoded, and a server takes it apart: that form and the password are as good as
+ * the whole. Padding says nothing; a password of a few characters would mask half of a text */
+static void mask_basic(struct request *rq)
+{
+	const size_t scheme = strlen("Basic ");
+	struct bb_span sent = bb_buf_span(&rq->injected);
+	struct bb_span secret = credential_basic_secret(BB_SPAN_STR(rq->inject->value));
+
+	if (sent.len > scheme)
+		sent = (struct bb_span){ sent.p + scheme, sent.len - scheme };
+	while (sent.len && sent.p[sent.len - 1] == '=')
+		sent.len--;
+	rq->mask.text[rq->mask.n++] = sent;
+	if (secret.len >= PASSWORD_MIN)
+		rq->mask.text[rq->mask.n++] = secret;
+}
+
 void inbound_begin(struct conn *c)
 {
 	struct request *rq = c->rq;
@@ -21,9 +41,8 @@ void inbound_begin(struct conn *c)
 	if (!rq->inject)
 		return;
 	rq->mask.text[rq->mask.n++] = BB_SPAN_STR(rq->inject->value);
-	/* "Basic" sends it encoded; that form is as good as the value */
-	if (rq->injected.len)
-		rq->mask.text[rq->mask.n++] = bb_buf_span(&rq->injected);
+	if (content_of(c)->auth.scheme == CONTENT_AUTH_BASIC)
+		mask_basic(rq);
 }
 
 void inbound_mask_head(struct conn *c, uint8_t *head, size_t len)

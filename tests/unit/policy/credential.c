@@ -56,6 +56,25 @@ static void values(void **state)
 	}
 }
 
+static void basic_pairs(void **state)
+{
+	static const struct {
+		const char *pair, *secret;
+	} cases[] = {
+		{ "robot:pass:word", "pass:word" },
+		{ "TOKEN:", "TOKEN" },
+		{ "TOKEN:x-oauth-basic", "TOKEN" },
+		{ "TOKEN", "TOKEN" },
+		{ ":word", "word" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++)
+		assert_true(bb_span_eq(credential_basic_secret(BB_SPAN_STR(cases[i].pair)),
+				       BB_SPAN_STR(cases[i].secret)));
+}
+
 static void queries(void **state)
 {
 	static const struct {
@@ -112,10 +131,8 @@ static void cookies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fields),
-		cmocka_unit_test(values),
-		cmocka_unit_test(queries),
-		cmocka_unit_test(cookies),
+		cmocka_unit_test(fields),  cmocka_unit_test(values),  cmocka_unit_test(basic_pairs),
+		cmocka_unit_test(queries), cmocka_unit_test(cookies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
