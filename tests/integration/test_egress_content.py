@@ -338,6 +338,20 @@ def test_reflected_basic_is_masked(w):
         assert part not in w.head and b"x-debug: ***" in w.head.lower()
 
 
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_part_of_a_response_is_not_asked_for(w, version):
+    """Of a credential that is cut where the guest says nothing could be masked."""
+    names = (b"range", b"if-range", b"request-range", b"x-ms-range")
+    part = [version, "-H", 'If-Range: "tag"']
+    for name in names[:1] + names[2:]:
+        part += ["-H", name.decode() + ": bytes=4-9"]
+    for host in ("bearer.test", "basic.test", "header.test", "cookies.test"):
+        seen = w.allowed("https://%s/" % host, *part)
+        assert [fields(seen, n) for n in names] == [[]] * 4, (host, seen)
+    seen = w.allowed("https://plain.test/", *part)
+    assert [len(fields(seen, n)) for n in names] == [1] * 4, seen
+
+
 def coded(name, data):
     if name == "br":
         return subprocess.run(["brotli", "-c"], input=data, capture_output=True, check=True).stdout

@@ -82,23 +82,37 @@ static bool accepts(const struct http1_fields *f, const char *coding)
 	return false;
 }
 
-/* gzip and deflate, whose decoders are small; not those that the guest gives weights. Of a part
- * (Range) nothing could be decoded */
+/* By which a part is asked for: with Apache's old name, and Azure's own */
+static const char *const part_names[] = { "range", "if-range", "request-range", "x-ms-range" };
+
+static void drop_field(struct http1_fields *f, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (!http1_span_is(f->v[i].name, name))
+			f->v[kept++] = f->v[i];
+	}
+	f->n = kept;
+}
+
+/*
+ * gzip and deflate, whose decoders are small; not those that the guest gives weights. Of a part
+ * (Range) nothing could be decoded. And where a credential is masked no part is asked for: it would
+ * begin and end inside the credential (a server may ignore a Range, so clients expect all of it).
+ */
 void inbound_ask(const struct conn *c, struct http1_fields *f)
 {
 	bool gzip = accepts(f, "gzip"), deflate = accepts(f, "deflate");
 	const char *ask = gzip && deflate ? "gzip, deflate" : gzip ? "gzip" : "deflate";
-	size_t kept = 0;
 
 	if (!is_looked_at(content_of(c)))
 		return;
 	if ((!gzip && !deflate) || http1_fields_find(f, "range", 0))
 		ask = "identity";
-	for (size_t i = 0; i < f->n; i++) {
-		if (!http1_span_is(f->v[i].name, "accept-encoding"))
-			f->v[kept++] = f->v[i];
-	}
-	f->n = kept;
+	drop_field(f, "accept-encoding");
+	for (size_t i = 0; i < BB_ARRAY_LEN(part_names) && c->rq->inject; i++)
+		drop_field(f, part_names[i]);
 	if (f->n < HTTP1_FIELDS_MAX)
 		f->v[f->n++] =
 			(struct http1_field){ BB_SPAN_STR("Accept-Encoding"), BB_SPAN_STR(ask) };
