@@ -63,7 +63,9 @@ class World:
             EXE, [egressrig.route("ws.test", dlp=ON), egressrig.route("raw.test", dlp=ON, credentials="minted"),
                   egressrig.route("auth.test", credentials="pin", dlp=ON, upstream={
                       "host": "127.0.0.1", "port": self.server.address[1], "tls": False},
-                      auth={"scheme": "Bearer", "token_ref": "T", "header": ""})],
+                      auth={"scheme": "Bearer", "token_ref": "T", "header": ""}),
+                  egressrig.route("repeats.test", credentials="pin", upstream={"host": "127.0.0.1", "port": 1, "tls": False},
+                                  auth={"scheme": "Bearer", "token_ref": "T", "header": ""})],
             b"", known=[("KEY", SECRET, [], False)], tokens=[("T", TOKEN, "placeholder-T-xyz")])
         for host in ("ws.test", "auth.test"):
             self.rig.targets[host, 80] = self.server.address
@@ -85,7 +87,7 @@ class World:
         if self.raw:
             self.raw.close()
         self.raw = upstreams.Raw(script)
-        self.rig.targets["raw.test", 80] = self.raw.address
+        self.rig.targets["raw.test", 80] = self.rig.targets["repeats.test", 80] = self.raw.address
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +197,28 @@ def test_credential_is_put_in_and_masked(w):
             return await ws.recv()
     assert run(go()) == "hi"
     assert w.server.heads[0]["Authorization"] == "Bearer " + TOKEN
+
+
+@pytest.mark.parametrize("said", [
+    frame(1, b"you sent " + TOKEN.encode(), mask=b""), frame(1, TOKEN[:9].encode(), fin=False, mask=b"")
+    + frame(9, b"", mask=b"") + frame(0, TOKEN[9:].encode(), mask=b""), frame(9, TOKEN.encode(), mask=b""),
+    frame(10, b"<" + TOKEN.encode() + b">", mask=b""), frame(8, struct.pack(">H", 1008) + b"bad key " + TOKEN.encode(), mask=b"")],
+    ids=["text", "fragments", "ping", "pong", "close"])
+def test_repeated_credential_is_masked(w, said):
+    w.upstream(upgrading(then=said + frame(1, b"the end", mask=b"")))
+    s = w.by_hand("repeats.test")
+    assert head_of(s).startswith(b"HTTP/1.1 101 ")
+    got = rest_of(s, 1)
+    assert b"Bearer " + TOKEN.encode() in bytes(w.raw.seen[0])
+    assert b"".join(frame_payloads(got)).count(b"*" * len(TOKEN)) == 1 and TOKEN[:9].encode() not in got, got
+
+
+def frame_payloads(data):
+    """Of short frames without masks."""
+    while data:
+        n = data[1]
+        yield data[2:2 + n]
+        data = data[2 + n:]
 
 
 @pytest.mark.parametrize("how", ["text", "binary", "fragments", "single", "base64", "ping", "close", "two messages",

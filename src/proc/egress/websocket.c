@@ -247,16 +247,28 @@ static int put_masked(struct conn *c, const struct ws_event *ev)
 	return r;
 }
 
+/* A control frame is a text by itself */
+static int put_masked_control(struct conn *c, const struct ws_event *ev)
+{
+	uint8_t text[WS_CONTROL_MAX];
+	struct bb_span payload = { text, ev->payload.len };
+
+	if (payload.len)
+		memcpy(text, ev->payload.p, payload.len);
+	(void)mask_apply(&c->rq->mask, text, payload.len, true);
+	if (ev->opcode == WS_OP_CLOSE)
+		return put_close(&c->guest.out, false, ev->code, payload);
+	return put_control(&c->guest.out, ev->opcode, false, payload);
+}
+
 static bool from_upstream(struct conn *c, const struct ws_event *ev)
 {
 	int r;
 
 	c->rq->bytes_in += ev->payload.len;
-	if (ev->opcode == WS_OP_CLOSE) {
-		c->rq->ws->upstream_closed = true;
-		r = put_close(&c->guest.out, false, ev->code, ev->payload);
-	} else if (ev->opcode == WS_OP_PING || ev->opcode == WS_OP_PONG) {
-		r = put_control(&c->guest.out, ev->opcode, false, ev->payload);
+	if (is_control(ev)) {
+		c->rq->ws->upstream_closed |= ev->opcode == WS_OP_CLOSE;
+		r = put_masked_control(c, ev);
 	} else if (c->rq->mask.n) {
 		r = put_masked(c, ev);
 	} else {
