@@ -39,6 +39,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check((uint8_t)out[i] >= 0x20 && out[i] != 0x7f && out[i] != '\\');
 		check(!memmem(out, len, "/../", 4) && !memmem(out, len, "/./", 3));
 	}
+	len = path_bare(path, out);
+	check(len <= path.len + 1 && (len == 0 || (out[0] == '/' && out[len - 1] != '/')));
+	for (size_t i = 0; i < len; i++)
+		check((uint8_t)out[i] > 0x20 && out[i] != 0x7f && out[i] != '\\' && out[i] != ';');
+	check(!memmem(out, len, "//", 2) && !memmem(out, len, "/../", 4) &&
+	      !memmem(out, len, "/./", 3));
 	check_query(query);
 	path = credential_value((struct bb_span){ data, size }, &basic);
 	check(path.len <= size);

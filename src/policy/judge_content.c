@@ -11,6 +11,7 @@ struct judging {
 	struct bb_span raw;
 	struct bb_span query;
 	struct bb_span normal;
+	struct bb_span bare;
 	void (*explain)(void *arg, const char *line);
 	void *arg;
 };
@@ -61,13 +62,24 @@ static bool asks_service(const struct judging *j, struct bb_span path, const cha
 	return false;
 }
 
-/* A query that writes the service's name in escapes is for push until it is shown otherwise */
-static bool is_push(const struct judging *j, struct bb_span path)
+static bool mentions(struct bb_span s, const char *what)
 {
-	if (ends_with(path, "/git-receive-pack") || asks_service(j, path, "git-receive-pack"))
+	size_t len = strlen(what);
+
+	for (size_t i = 0; i + len <= s.len; i++) {
+		if (strncasecmp((const char *)s.p + i, what, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A query that writes the service's name in escapes is for push until it is shown otherwise */
+static bool is_push(const struct judging *j)
+{
+	if (ends_with(j->bare, "/git-receive-pack"))
 		return true;
-	return ends_with(path, "/info/refs") && j->query.len &&
-	       memchr(j->query.p, '%', j->query.len);
+	return ends_with(j->bare, "/info/refs") &&
+	       (mentions(j->query, "git-receive-pack") || mentions(j->query, "%"));
 }
 
 static bool is_fetch(const struct judging *j)
@@ -82,7 +94,7 @@ static enum policy_reason judge_git(const struct judging *j, const struct conten
 {
 	bool fetch = is_fetch(j);
 
-	if (is_push(j, j->raw) || is_push(j, j->normal)) {
+	if (is_push(j)) {
 		say(j, "git: a push over HTTPS never passes; it goes through the git gate");
 		return REASON_GIT_PUSH;
 	}
@@ -169,7 +181,7 @@ enum policy_reason content_judge(const struct content *c, const struct content_r
 				 void (*explain)(void *arg, const char *line), void *arg)
 {
 	struct judging j = { .rq = rq, .explain = explain, .arg = arg };
-	char normal[PATH_TEXT_MAX];
+	char normal[PATH_TEXT_MAX], bare[PATH_TEXT_MAX];
 	enum policy_reason r;
 	bool usable;
 	size_t len = 0;
@@ -177,6 +189,7 @@ enum policy_reason content_judge(const struct content *c, const struct content_r
 	j.raw = path_split(rq->path, &j.query);
 	usable = path_normalise(j.raw, normal, &len);
 	j.normal = (struct bb_span){ (const uint8_t *)normal, len };
+	j.bare = (struct bb_span){ (const uint8_t *)bare, path_bare(j.raw, bare) };
 	if (usable && memmem(normal, len, "%2F", 3))
 		say(&j, "path: %%2F is not a separator: /a%%2Fb and /a/b are two values");
 	if (!usable && (c->n_matches || c->git != CONTENT_GIT_UNSAID || len == 0)) {
@@ -190,14 +203,11 @@ enum policy_reason content_judge(const struct content *c, const struct content_r
 
 bool content_is_lfs_batch(struct bb_span method, struct bb_span target)
 {
-	struct bb_span query, path = path_split(target, &query), normal;
+	struct bb_span query, path = path_split(target, &query);
 	char text[PATH_TEXT_MAX];
-	size_t len = 0;
 
-	if (!bb_span_eq(method, BB_SPAN_STR("POST")))
-		return false;
-	if (!path_normalise(path, text, &len) && len == 0)
-		return false; /* refused before its body counts */
-	normal = (struct bb_span){ (const uint8_t *)text, len };
-	return ends_with(normal, "/objects/batch");
+	/* (one that is too long has been refused) */
+	return bb_span_eq(method, BB_SPAN_STR("POST")) &&
+	       ends_with((struct bb_span){ (const uint8_t *)text, path_bare(path, text) },
+			 "/objects/batch");
 }

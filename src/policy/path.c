@@ -102,6 +102,52 @@ static size_t decode_but_slash(struct bb_span path, char *out)
 	return n;
 }
 
+static bool is_slash(uint8_t c)
+{
+	return c == '/' || c == '\\';
+}
+
+/* Octets of a segment that count */
+static size_t bare_segment(const uint8_t *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && p[n] != ';' && p[n] > 0x20 && p[n] != 0x7f)
+		n++;
+	return n;
+}
+
+size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX])
+{
+	uint8_t text[PATH_TEXT_MAX] = { 0 };
+	size_t len, n = 0, to;
+
+	if (path.len > PATH_TEXT_MAX)
+		return 0;
+	len = decode(path.p, path.len, text);
+	len = decode(text, len, text); /* never ahead of what it reads */
+	for (size_t at = 0; at < len; at = to + 1) {
+		size_t used;
+
+		for (to = at; to < len && !is_slash(text[to]);)
+			to++;
+		used = bare_segment(text + at, to - at);
+		if (used == 0 || (is_dots(text + at, used) && used == 1))
+			continue;
+		if (n + 1 + used > PATH_TEXT_MAX)
+			break; /* it begins without a slash */
+		if (!is_dots(text + at, used)) {
+			ret[n++] = '/';
+			memcpy(ret + n, text + at, used);
+			n += used;
+			continue;
+		}
+		while (n && ret[--n] != '/')
+			;
+	}
+	return n;
+}
+
 bool path_normalise(struct bb_span path, char ret[static PATH_TEXT_MAX], size_t *ret_len)
 {
 	uint8_t once[PATH_TEXT_MAX] = { 0 }, twice[PATH_TEXT_MAX] = { 0 };

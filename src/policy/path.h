@@ -31,4 +31,14 @@ struct bb_span path_split(struct bb_span target, struct bb_span *ret_query);
  */
 BB_MUST_USE bool path_normalise(struct bb_span path, char ret[static PATH_TEXT_MAX],
 				size_t *ret_len);
+
+/**
+ * path_bare() - A path as the most lenient server reads it: escapes undone twice, both slashes
+ * alike, dot segments resolved, parameters and what follows a control octet or a space cut off,
+ * empty segments left out
+ * @path:	Without query
+ *
+ * For what must never pass. Return: length, each segment behind a '/'; 0 also when it is too long
+ */
+size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX]);
 #endif

@@ -189,7 +189,11 @@ def test_git_fetch_and_nothing_else(w):
 @pytest.mark.parametrize("target", [
     "/o/p.git/git-receive-pack", "/o/p.git/info/refs?service=git-receive-pack",
     "/o/p.git/info/refs?a=b&service=git-receive-pack", "/o/p.git/git-receive%2dpack",
-    "/o/p.git/info/refs?service=git%2dreceive-pack", "/o/p.git/GIT-receive-pack"])
+    "/o/p.git/info/refs?service=git%2dreceive-pack", "/o/p.git/GIT-receive-pack",
+    "/o/p.git/git-receive-pack;a=b", "/o/p.git/git-receive-pack%3Ba=b", "/o/p.git/git-receive-pack/",
+    "/o/p.git/git-receive-pack//", "/o/p.git/git-receive-pack;a/;b/", "/o/p.git/git-receive-pack%2f",
+    "/o/p.git/info;a/refs;b=c?service=git-receive-pack", "/o/p.git/info//refs/?service=git-receive-pack",
+    "/o/p.git/info/refs?service=a;service=git-receive-pack", "/o/p.git;x/git-receive-pack"])
 def test_git_push_never(w, host, target):
     w.denied("https://" + host + target, reason="git_push")
 

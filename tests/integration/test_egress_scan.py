@@ -308,6 +308,35 @@ def test_canary_counts_everywhere(w):
     assert CANARY.encode() not in w.seen()
 
 
+@pytest.mark.parametrize("how", ["whole", "chunks", "coded", "coded-chunks", "query"])
+@pytest.mark.parametrize("host", ["off.test", "known.test", "block.test"])
+def test_pieces_of_the_canary(w, host, how):
+    codes = []
+    for i in range(0, len(CANARY), 11):
+        piece = CANARY[i:i + 11].encode()
+        data = gzip.compress(piece) if how.startswith("coded") else piece
+        fields = [(b"Content-Encoding", b"gzip")] if how.startswith("coded") else []
+        whole = how in ("whole", "coded")
+        codes.append(w.ask(host, b"/?q=" + piece if how == "query" else b"/", fields, data if whole else b"",
+                           method=b"POST", chunks=[data] if how.endswith("chunks") else None)[0])
+    # with `dlp: false` nothing is decoded
+    assert codes == [200] + [200 if host == "off.test" and "coded" in how else 403] * 3
+    assert w.ask(host, b"/?q=zzzzzzzzzzzz", body=b"z" * 5000)[0] == 200
+
+
+@pytest.mark.parametrize("host", ["block.test", "known.test"])
+def test_length_that_is_a_secret(w, host):
+    """A streamed body's head goes first, and the guest chooses the number in it."""
+    for number in (SECRETS["DIGITS"][:12], SECRETS["DIGITS"][3:18]):
+        s = w.rig.connect()
+        s.sendall(b"POST http://%s/ HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\n\r\nabc" % (
+            host.encode(), host.encode(), number.lstrip("0").encode()))
+        answer = s.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 403 ") and b"known_secret" in answer, answer
+        s.close()
+    assert w.seen() == b""
+
+
 def test_what_a_route_does_not_ask_for(w):
     secret, token = SECRETS["FORTY"].encode(), shapes.vendor_examples(RULES)[0][1]
     assert w.ask("off.test", b"/", body=secret)[0] == 200
@@ -596,6 +625,8 @@ def test_lfs_upload(w):
         status, answer = w.ask("off.test", target, body=body)
         assert status == 403 and json.loads(answer)["reason"] == "git_push", body
     assert w.ask("off.test", target, chunks=[up])[0] == 403
+    for more in (b";a=b", b"/", b"%2f", b"/;a", b"/x/.."):
+        assert w.ask("off.test", target + more, body=up)[0] == 403, more
     assert w.seen() == b"" and w.ask("off.test", target, body=down)[0] == 200
 
 

@@ -91,6 +91,15 @@ static void git(void **state)
 		{ CONTENT_GIT_UNSAID, "POST", "/p/git%2Dreceive%2dpack", REASON_GIT_PUSH },
 		{ CONTENT_GIT_UNSAID, "POST", "/../git%2Dreceive-pack", REASON_GIT_PUSH },
 		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack2", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack;a=b", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack//;b/", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack/x/..", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack%252f.%5C", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git%252Dreceive-pack%00.html", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack.html", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack/x", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "GET", "/p/info;a//refs/?x;service=git-receive-pack",
+		  REASON_GIT_PUSH },
 		{ CONTENT_GIT_FETCH, "GET", "/p/info/refs?service=git-upload-pack", REASON_OK },
 		{ CONTENT_GIT_FETCH, "POST", "/p/git-upload-pack", REASON_OK },
 		{ CONTENT_GIT_FETCH, "GET", "/p/git-upload-pack", REASON_GIT },
@@ -119,6 +128,8 @@ static void lfs(void **state)
 	assert_true(content_is_lfs_batch(BB_SPAN_STR("POST"),
 					 BB_SPAN_STR("/p.git/info/lfs/objects/batch?x=1")));
 	assert_true(content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects/b%61tch")));
+	assert_true(
+		content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects;a/batch/;b?c")));
 	assert_false(content_is_lfs_batch(BB_SPAN_STR("GET"), BB_SPAN_STR("/objects/batch")));
 	assert_false(content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects/batches")));
 }
