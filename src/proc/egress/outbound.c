@@ -338,12 +338,17 @@ static struct judgement head_pass(struct search *s, bool credentials)
 
 /* ---- across requests ---- */
 
+/* These texts are compared with every secret, whatever the stream at hand looks for */
 static bool on_across(void *arg, const struct known_hit *hit)
 {
 	struct search *s = arg;
 	struct scan_finding f = { .kind = SCAN_KNOWN, .index = (unsigned int)hit->secret };
+	bool canary = s->canary, stop;
 
-	return on_finding(s, &f);
+	s->canary = false;
+	stop = on_finding(s, &f);
+	s->canary = canary;
+	return stop;
 }
 
 static bool add_piece(struct search *s, char kind, struct bb_span name, struct bb_span value)
