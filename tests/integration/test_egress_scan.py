@@ -324,6 +324,25 @@ def test_pieces_of_the_canary(w, host, how):
     assert w.ask(host, b"/?q=zzzzzzzzzzzz", body=b"z" * 5000)[0] == 200
 
 
+@pytest.mark.parametrize("host", ["block.test", "known.test"])
+def test_length_that_is_a_secret(w, host):
+    """A streamed body's head goes first, and the guest chooses the number in it."""
+    for number in (SECRETS["DIGITS"][:12], SECRETS["DIGITS"][3:18]):
+        s = w.rig.connect()
+        s.sendall(b"POST http://%s/ HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\n\r\nabc" % (
+            host.encode(), host.encode(), number.lstrip("0").encode()))
+        answer = s.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 403 ") and b"known_secret" in answer, answer
+        s.close()
+    assert w.seen() == b""
+    for number, verdict in ((SECRETS["DIGITS"][:8], b"allow"), (SECRETS["DIGITS"][8:15], b"deny")):
+        s = w.rig.connect()
+        s.sendall(b"POST http://%s/ HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\n\r\nabc" % (
+            host.encode(), host.encode(), number.encode()))
+        w.rig.wait_record(kind="verdict", host=host, verdict=verdict.decode())
+        s.close()
+
+
 def test_what_a_route_does_not_ask_for(w):
     secret, token = SECRETS["FORTY"].encode(), shapes.vendor_examples(RULES)[0][1]
     assert w.ask("off.test", b"/", body=secret)[0] == 200

@@ -15,6 +15,7 @@
 /* Of a decoded body, where the route sets no limit */
 #define CODED_MAX    (64ull << 20)
 #define DECODERS_MAX (64u << 20)
+#define LENGTH_MAX   24 /* of a number as text */
 
 static const struct judgement clean = { 0, REASON_OK, "" };
 
@@ -315,6 +316,25 @@ static bool put_fields(struct search *s, const struct http1_fields *f, bool cred
 	return true;
 }
 
+/* Content-Length: the number is the guest's; how the rest is framed is ours. Empty without one */
+static struct bb_span length_of(const struct request *rq, char text[static LENGTH_MAX])
+{
+	int n = 0;
+
+	if (rq->http.body == HTTP1_BODY_LENGTH)
+		n = snprintf(text, LENGTH_MAX, "%llu", (unsigned long long)rq->http.length);
+	return (struct bb_span){ (const uint8_t *)text, (size_t)n };
+}
+
+static bool put_length(struct search *s)
+{
+	char text[LENGTH_MAX];
+	struct bb_span length = length_of(s->rq, text);
+
+	return !length.len ||
+	       (put(s, BB_SPAN_STR("Content-Length: "), "", false) && put(s, length, "\n", false));
+}
+
 /* In the order in which it is sent. Without @credentials: vendors' patterns and known secrets in
  * everything else; with them: known secrets in all of it */
 static struct judgement head_pass(struct search *s, bool credentials)
@@ -330,7 +350,7 @@ static struct judgement head_pass(struct search *s, bool credentials)
 	if (ok)
 		ok = put(s, BB_SPAN_STR("HTTP/1.1\nHost: "), rq->to.name, false) &&
 		     put(s, BB_SPAN_STR("\n"), "", false) &&
-		     put_fields(s, &rq->http.fields, credentials);
+		     put_fields(s, &rq->http.fields, credentials) && put_length(s);
 	if (ok)
 		s->result = scan_feed(whole, (struct bb_span){ 0 }, true, on_finding, s);
 	return verdict_of(s, s->result);
@@ -362,6 +382,7 @@ static bool head_across(struct search *s)
 {
 	const struct http1_fields *f = &s->rq->http.fields;
 	struct bb_span rest, name, value, path = path_split(s->rq->path, &rest);
+	char length[LENGTH_MAX];
 
 	if (add_piece(s, 'p', (struct bb_span){ 0 }, path))
 		return true;
@@ -373,7 +394,7 @@ static bool head_across(struct search *s)
 		if (add_piece(s, 'f', f->v[i].name, f->v[i].value))
 			return true;
 	}
-	return false;
+	return add_piece(s, 'l', (struct bb_span){ 0 }, length_of(s->rq, length));
 }
 
 struct judgement outbound_judge_head(const struct conn *c, struct request *rq)
