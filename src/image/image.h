@@ -51,7 +51,7 @@ struct image_extra_file {
 BB_MUST_USE int image_open(const char *name, struct image *ret, struct bb_err *err);
 
 /**
- * image_list() - All named images
+ * image_list() - All images, those without a name (rebuilt since) last, under their digest
  * @fn:		called for each, in order of name; a damaged one comes with its error
  */
 BB_MUST_USE int image_list(void (*fn)(const struct image *image, const struct bb_err *broken,
@@ -122,6 +122,7 @@ json_t *image_env(const struct image *image);
 
 /**
  * image_remove() - Take its name away, and its files where no other name is left
+ * @name:	a name, or at least 12 digits of the digest of one that has none
  *
  * Running bottles keep what they have open; one that was kept needs the files to go on.
  *

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#define DIGEST_MIN 12 /* of a digest, as image_list() callers show it */
+
 const char *const image_files[IMAGE_NUM_FILES] = { "vmlinux", "modules.cpio", "root.erofs",
 						   "roots.pem" };
 
@@ -136,7 +138,12 @@ int image_open(const char *name, struct image *ret, struct bb_err *err)
 		r = paths_join(store, name, link, err);
 		if (r < 0)
 			return r;
-		if (strlen(name) != 64 || !realpath(link, dir))
+		if (strlen(name) == 64 && !realpath(link, dir))
+			return bb_err_set(err, -ENOENT,
+					  "the image %.12s was removed: a disk that was made on it "
+					  "fits no other",
+					  name);
+		if (strlen(name) != 64)
 			return bb_err_set(err, -ENOENT,
 					  "image '%s' is not there; build it: bot-bottle image "
 					  "build %s",
@@ -161,35 +168,6 @@ static int is_name(const struct dirent *e)
 	return image_name_is_ok(e->d_name);
 }
 
-int image_list(void (*fn)(const struct image *image, const struct bb_err *broken, void *arg),
-	       void *arg, struct bb_err *err)
-{
-	char store[PATHS_MAX], names[PATHS_MAX];
-	struct dirent **list = NULL;
-	int n, r = image_store_dir(store, err);
-
-	if (r == 0)
-		r = paths_join(store, "by-name", names, err);
-	if (r < 0)
-		return r;
-	n = scandir(names, &list, is_name, alphasort);
-	if (n < 0 && errno == ENOENT)
-		return 0;
-	if (n < 0)
-		return bb_err_set(err, -errno, "%s: %s", names, strerror(errno));
-	for (int i = 0; i < n; i++) {
-		struct bb_err broken = { 0 };
-		struct image image = { 0 };
-
-		(void)snprintf(image.name, sizeof(image.name), "%.64s", list[i]->d_name);
-		(void)!image_open(list[i]->d_name, &image, &broken);
-		fn(&image, broken.code ? &broken : NULL, arg);
-		free(list[i]);
-	}
-	free(list);
-	return 0;
-}
-
 /* Another name leads to @dir */
 static bool has_name(const char *names, const char *dir)
 {
@@ -210,6 +188,58 @@ static bool has_name(const char *names, const char *dir)
 	return found;
 }
 
+/* One that was rebuilt: kept bottles and commits may need it */
+static bool is_nameless(const char *store, const char *names, const char *digest)
+{
+	char path[PATHS_MAX], dir[PATH_MAX];
+	struct bb_err ignored = { 0 };
+
+	return strlen(digest) == 64 && strspn(digest, "0123456789abcdef") == 64 &&
+	       paths_join(store, digest, path, &ignored) == 0 && realpath(path, dir) &&
+	       !has_name(names, dir);
+}
+
+/* Images of one directory: @nameless: those of the store that no name leads to, else all */
+static int list_dir(const char *store, const char *names, bool nameless,
+		    void (*fn)(const struct image *image, const struct bb_err *broken, void *arg),
+		    void *arg, struct bb_err *err)
+{
+	const char *path = nameless ? store : names;
+	struct dirent **list = NULL;
+	int n = scandir(path, &list, is_name, alphasort);
+
+	if (n < 0 && errno == ENOENT)
+		return 0;
+	if (n < 0)
+		return bb_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	for (int i = 0; i < n; i++) {
+		struct bb_err broken = { 0 };
+		struct image image = { 0 };
+
+		(void)snprintf(image.name, sizeof(image.name), "%.64s", list[i]->d_name);
+		if (!nameless || is_nameless(store, names, image.name)) {
+			(void)!image_open(list[i]->d_name, &image, &broken);
+			fn(&image, broken.code ? &broken : NULL, arg);
+		}
+		free(list[i]);
+	}
+	free(list);
+	return 0;
+}
+
+int image_list(void (*fn)(const struct image *image, const struct bb_err *broken, void *arg),
+	       void *arg, struct bb_err *err)
+{
+	char store[PATHS_MAX], names[PATHS_MAX];
+	int r = image_store_dir(store, err);
+
+	if (r == 0)
+		r = paths_join(store, "by-name", names, err);
+	if (r == 0)
+		r = list_dir(store, names, false, fn, arg, err);
+	return r < 0 ? r : list_dir(store, names, true, fn, arg, err);
+}
+
 /* The files of an image stand in its one directory */
 static int remove_files(const char *dir, struct bb_err *err)
 {
@@ -227,6 +257,26 @@ static int remove_files(const char *dir, struct bb_err *err)
 	return 0;
 }
 
+/* The one whose digest begins so, where no name leads to it. Return: 0 or -ENOENT */
+static int find_nameless(const char *store, const char *names, const char *begins,
+			 char ret[static PATH_MAX])
+{
+	struct dirent **list = NULL;
+	int n = scandir(store, &list, is_name, NULL), found = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (strlen(begins) >= DIGEST_MIN &&
+		    strncmp(list[i]->d_name, begins, strlen(begins)) == 0 &&
+		    is_nameless(store, names, list[i]->d_name)) {
+			(void)snprintf(ret, PATH_MAX, "%s/%s", store, list[i]->d_name);
+			found++;
+		}
+		free(list[i]);
+	}
+	free(list);
+	return found == 1 ? 0 : -ENOENT;
+}
+
 int image_remove(const char *name, struct bb_err *err)
 {
 	char store[PATHS_MAX], names[PATHS_MAX], link[PATHS_MAX], dir[PATH_MAX], real[PATH_MAX];
@@ -240,6 +290,8 @@ int image_remove(const char *name, struct bb_err *err)
 		r = paths_join(names, name, link, err);
 	if (r < 0)
 		return r;
+	if (!realpath(link, dir) && find_nameless(store, names, name, dir) == 0)
+		return remove_files(dir, err);
 	if (!realpath(link, dir) || !realpath(store, real))
 		return bb_err_set(err, -ENOENT, "image '%s' is not there", name);
 	if (strncmp(dir, real, strlen(real)) != 0 || dir[strlen(real)] != '/')

@@ -110,6 +110,10 @@ def test_a_commit_of_a_kept_bottle(product):
     assert r.code == 0 and r.out == b"/workspace\n1\n2\n3\n", r
     r = product.run("pull", "--yes", ident(r))
     assert r.code == 0 and open(src + "/f").read() == "1\n2\n3\n", r
+    # whoever is about to throw such a disk away is told
+    out = on_terminal(product, "cleanup", "--older-than", "0", answers=[(b"[y/N] ", b"n\n")])
+    assert on_terminal.code == 1 and b"with a disk that resume could go on with" in out and kept.encode() in out, out
+    assert [b["status"] for b in product.list() if b["identity"] == kept] == ["kept"]
 
 
 def test_edit(product):
@@ -174,8 +178,9 @@ def test_slips(product, labelled):
     assert r.code == 1 and b"did you mean 'demo'" in r.err, r
     r = product.run("run", "--lable", "x", "--", "true")
     assert r.code == 2 and b"did you mean --label" in r.err, r
-    r = product.run("comit")
-    assert r.code == 2 and b"did you mean commit" in r.err, r
+    for words in (("comit",), ("help", "comit")):
+        r = product.run(*words)
+        assert r.code == 2 and b"did you mean commit" in r.err, r
     wrong = labelled.identity[:-1] + ("x" if labelled.identity[-1] != "x" else "y")
     r = product.run("exec", wrong, "--", "true")
     assert r.code == 1 and labelled.identity.encode() in r.err, r

@@ -43,8 +43,31 @@ def test_what_was_written_is_there_again(product, kept, internet):
 
 
 def test_a_shell_is_the_default(product, kept):
-    r = product.run("resume", kept, input=b"cat note; exit 7\n")
-    assert r.code == 7 and r.out == b"mine\n", r
+    # on the backend it was made with, and under its own name
+    r = product.run("resume", kept, input=b"cat note; exit 7\n", env={"BOT_BOTTLE_BACKEND": "docker"})
+    assert r.code == 7 and r.out == b"mine\n" and b"bot-bottle: %s, backend smolmachines" % kept.encode() in r.err, r
+
+
+def test_its_image_is_gone(product, kept, workdir):
+    """A store without it: said as what it is, and nothing is forgotten."""
+    for args in (("resume", kept, "--", "true"), ("resume", kept)):
+        r = product.run(*args, env={"XDG_CACHE_HOME": workdir + "/no-store"})
+        assert r.code == 1 and b"was removed" in r.err and b"image build" not in r.err, r
+    r = product.run("resume", kept, "--", "cat", "note")
+    assert r.code == 0 and r.out == b"mine\n", r
+    r = product.run("commit", kept, "of-kept")
+    assert r.code == 0 and product.run("run", "--yes", "--from", "of-kept", "--", "cat", "note").out == b"mine\n", r
+    assert product.run("commit", "rm", "of-kept").code == 0
+
+
+def test_cleanup_takes_what_it_was_told_to(product, kept):
+    """Ages before the clock began, and a question that nobody answers, remove nothing."""
+    for days in ("30000", "213503982335", "9" * 30):
+        r = product.run("cleanup", "--yes", "--older-than", days)
+        assert (r.code, r.out) == (0, b""), (days, r)
+    r = product.run("cleanup", "--older-than", "0")
+    assert r.code == 1 and kept.encode() in r.out and b"--yes" in r.err, r
+    assert [b["status"] for b in product.list() if b["identity"] == kept] == ["kept"]
 
 
 def test_the_manifest_of_today_counts(product, kept):

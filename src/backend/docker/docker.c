@@ -155,7 +155,7 @@ static int run(char *const *argv, unsigned int seconds, char said[static SAID_MA
 static void explain(const char *engine, const json_t *where, const char *said, char *ret,
 		    size_t size)
 {
-	const char *host = where_host(where);
+	const char *host = where_host(where), *last = strrchr(said, '\n');
 
 	if (strstr(said, "permission denied"))
 		(void)snprintf(
@@ -168,7 +168,8 @@ static void explain(const char *engine, const json_t *where, const char *said, c
 			       "%s: the engine%s%s is not running: sudo systemctl start docker",
 			       engine, host ? " at " : "", host ? host : "");
 	else
-		(void)snprintf(ret, size, "%s: the engine does not answer: %.600s", engine, said);
+		(void)snprintf(ret, size, "%s: the engine does not answer: %.600s", engine,
+			       last ? last + 1 : said);
 }
 
 static int docker_missing(char *ret, size_t size, struct bb_err *err)

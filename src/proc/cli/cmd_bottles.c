@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define DAY_MS 86400000u
+
 static int failed(const struct bb_err *err)
 {
 	return cli_error(err->code == -ECHILD || err->code == -EPIPE ? CLI_BROKEN : CLI_FAILED,
@@ -117,6 +119,34 @@ static int remove_one(const struct paths *paths, const struct state_entry *e, st
 				   json_object_get(e->meta, "engine"), err);
 }
 
+/* Bottles made after it stay */
+static uint64_t limit_of(long days)
+{
+	uint64_t now = bb_wall_ms();
+
+	return (uint64_t)days > now / DAY_MS ? 0 : now - (uint64_t)days * DAY_MS;
+}
+
+static bool has_disk(const struct paths *paths, const char *identity)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	struct bb_err ignored = { 0 };
+
+	return state_bottle_open(paths, identity, false, &b, &ignored) == 0 &&
+	       faccessat(b.state_fd, "disk.ext4", F_OK, 0) == 0;
+}
+
+static bool may_remove(size_t n, size_t kept)
+{
+	char question[160] = "Remove them?";
+
+	if (kept)
+		(void)snprintf(question, sizeof(question),
+			       "Remove them, %zu of %zu with a disk that resume could go on with?",
+			       kept, n);
+	return cli_confirm(question);
+}
+
 int cmd_cleanup(const struct cli_args *args)
 {
 	const char *older = cli_opt(args, OPT_OLDER_THAN);
@@ -125,22 +155,23 @@ int cmd_cleanup(const struct cli_args *args)
 	struct bb_err err = { 0 };
 	struct paths paths;
 	uint64_t limit;
-	size_t n = 0;
+	size_t n = 0, kept = 0;
 	int code = CLI_OK;
 
 	if (days < 0)
 		return cli_error(CLI_USAGE, "--older-than takes a number of days");
 	if (paths_get(&paths, &err) < 0 || state_list_get(&paths, &list, &err) < 0)
 		return failed(&err);
-	limit = bb_wall_ms() - (uint64_t)days * 86400000u;
+	limit = limit_of(days);
 	for (size_t i = 0; i < list.n; i++) {
 		if (list.entries[i].pid || list.entries[i].created_ms > limit)
 			continue;
 		(void)printf("%s\n", list.entries[i].identity);
+		kept += has_disk(&paths, list.entries[i].identity);
 		n++;
 	}
-	if (n == 0 || (!cli_has(args, OPT_YES) && !cli_confirm("Remove them?")))
-		return CLI_OK;
+	if (n && !cli_has(args, OPT_YES) && !may_remove(n, kept))
+		return CLI_FAILED;
 	for (size_t i = 0; i < list.n; i++) {
 		struct bb_err one = { 0 };
 

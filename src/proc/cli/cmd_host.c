@@ -214,7 +214,8 @@ int cmd_help(const struct cli_args *args)
 	}
 	cmd = cli_find(args->operands[0], &near);
 	if (!cmd)
-		return cli_error(CLI_USAGE, "there is no command '%.40s'", args->operands[0]);
+		return cli_error(CLI_USAGE, "there is no command '%.40s'%s%s%s", args->operands[0],
+				 near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	cli_print_command_help(cmd, stdout);
 	return CLI_OK;
 }

@@ -145,6 +145,7 @@ static void age_of(const char *built, char *ret, size_t size)
 
 static void on_image(const struct image *image, const struct bb_err *broken, void *arg)
 {
+	bool nameless = strlen(image->name) == 64; /* rebuilt; image rm takes its digest */
 	char age[64];
 
 	(void)arg;
@@ -153,9 +154,9 @@ static void on_image(const struct image *image, const struct bb_err *broken, voi
 		return;
 	}
 	age_of(image->built, age, sizeof(age));
-	(void)printf("%-17s %.12s %5llu MiB  %-11s  kernel %s  %s\n", image->name, image->digest,
-		     (unsigned long long)(image->bytes >> 20), age, image->kernel_release,
-		     image->origin[0] ? image->origin : "recipe");
+	(void)printf("%-17s %.12s %5llu MiB  %-11s  kernel %s  %s\n", nameless ? "-" : image->name,
+		     image->digest, (unsigned long long)(image->bytes >> 20), age,
+		     image->kernel_release, image->origin[0] ? image->origin : "recipe");
 }
 
 static int image_rm_cmd(const struct cli_args *args)

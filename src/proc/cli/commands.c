@@ -115,7 +115,8 @@ const struct cli_cmd cli_cmds[] = {
 	  OPTS(OPT_JSON), 0, -1, -1, cmd_commit },
 	{ "image", "ls | build [NAME | ./Dockerfile] | import ARCHIVE | rm NAME…",
 	  "what bottles boot",
-	  "ls lists images. build makes one from its recipe: Debian's cloud kernel and a Debian\n"
+	  "ls lists images, those that were rebuilt since without a name. build makes one from its "
+	  "recipe: Debian's cloud kernel and a Debian\n"
 	  "root with the tools that coding agents use (\"base\"), with compilers and node "
 	  "(\"dev\"), with\n"
 	  "Claude Code (\"claude\") or Codex (\"codex\") from the npm registry. An image that "
@@ -124,8 +125,9 @@ const struct cli_cmd cli_cmds[] = {
 	  "podman\n"
 	  "or docker builds it. import takes an OCI layout, as a tar file or a directory, or what "
 	  "`docker\n"
-	  "save` writes. Both take --name. rm removes images; a bottle that was kept needs its own "
-	  "to go on.",
+	  "save` writes. Both take --name. rm removes images, by name or, where there is none, by "
+	  "the\n"
+	  "digits that ls shows; a bottle that was kept needs its own to go on.",
 	  OPTS(OPT_NAME, OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
 	  "Says what is missing to run bottles and which accelerator would be used, and why; "

@@ -39,6 +39,8 @@ static int write_metadata(const struct plan *p, const struct state_bottle *b, st
 	/* The disk fits this image and no other of the same name. An engine's own has none */
 	if (image_open(p->image, &image, &none) == 0)
 		(void)json_object_set_new(meta, "image_digest", json_string(image.digest));
+	else if (strlen(p->image) == sizeof(image.digest) - 1)
+		(void)json_object_set_new(meta, "image_digest", json_string(p->image));
 	if (p->backend->note && p->backend->note(&engine, err) < 0)
 		return err->code;
 	if (engine)

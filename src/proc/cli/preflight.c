@@ -82,13 +82,15 @@ static void print_remarks(const struct backend *backend)
 
 void plan_print(const struct plan *p)
 {
+	size_t len = strlen(p->image); /* of a digest: as image ls shows it */
 	struct vmm_accel_choice accel;
 	struct bb_err err = { 0 };
 	json_t *w;
 	size_t i;
 
-	(void)fprintf(stderr, "bot-bottle: %s, backend %s%s, image %s, %llu MiB, %u cpus\n",
-		      p->name, p->backend->name, p->backend->legacy ? " (legacy)" : "", p->image,
+	(void)fprintf(stderr, "bot-bottle: %s, backend %s%s, image %.*s, %llu MiB, %u cpus\n",
+		      p->resume ? p->resume : p->name, p->backend->name,
+		      p->backend->legacy ? " (legacy)" : "", len == 64 ? 12 : (int)len, p->image,
 		      (unsigned long long)(p->memory_bytes >> 20), p->cpus);
 	if (!p->backend->legacy && vmm_accel_choose(p->accel, &accel, &err) == 0)
 		(void)fprintf(stderr, "  accelerator: %s (%s)\n", vmm_accel_str[accel.accel],

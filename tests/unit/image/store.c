@@ -190,6 +190,37 @@ static void lists_damaged_ones_too(void **state)
 	assert_int_equal(s.n, 0);
 }
 
+/* What was rebuilt is shown, and can go; what has a name goes by that */
+static void without_a_name(void **state)
+{
+	struct bb_err err = { 0 };
+	struct image image;
+	struct seen s = { 0 };
+	char path[256];
+
+	(void)state;
+	assert_int_equal(image_remove("00112233445566", &err), -ENOENT);
+	(void)snprintf(path, sizeof(path), "%s/by-name/base", store);
+	assert_int_equal(unlink(path), 0);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_list(note, &s, &err), 0);
+	assert_int_equal(s.n, 1);
+	assert_string_equal(s.names[0], "001122334455667");
+	assert_int_equal(s.codes[0], 0);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_remove("00112233445", &err), -ENOENT);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_remove("00112233445577", &err), -ENOENT);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_open(DIGEST, &image, &err), 0);
+	assert_int_equal(image_remove("001122334455", &err), 0);
+	assert_int_equal(access(image.root_path, F_OK), -1);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_open(DIGEST, &image, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "001122334455 was removed"));
+	assert_null(strstr(err.msg, "image build"));
+}
+
 static void disks(void **state)
 {
 	bb_auto_close int dir = open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
@@ -222,6 +253,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists_damaged_ones_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_a_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(disks, setup, teardown),
 	};
 
