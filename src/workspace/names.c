@@ -218,6 +218,24 @@ static const char *inside_git(const char *path)
 	return NULL;
 }
 
+/* The same for a repository that has no .git of its own, "NAME.git/": git takes its word, too */
+static const char *inside_bare(const char *path)
+{
+	for (const char *at = path, *slash; (slash = strchr(at, '/')); at = slash + 1) {
+		if (slash - at > 4 && strncasecmp(slash - 4, ".git", 4) == 0)
+			return slash + 1;
+	}
+	return NULL;
+}
+
+/* What makes any directory one; its `config` may lie elsewhere (commondir), or have come before */
+static bool is_head(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcasecmp(slash ? slash + 1 : path, "HEAD") == 0;
+}
+
 bool names_is_secret(const char *path)
 {
 	return !inside_git(path) && stands_in(LIST(secrets), path) &&
@@ -242,10 +260,12 @@ enum names_run names_run(const char *path)
 {
 	const char *inside = inside_git(path);
 
+	if (!inside)
+		inside = inside_bare(path);
 	/* .git itself, as a file or link, says where git's configuration is */
 	if (inside)
 		return is_git_data(inside) ? NAMES_RUN_NEVER : NAMES_RUN_SELF;
-	if (stands_in(LIST(run_self), path))
+	if (is_head(path) || stands_in(LIST(run_self), path))
 		return NAMES_RUN_SELF;
 	return stands_in(LIST(run_build), path) ? NAMES_RUN_BUILD : NAMES_RUN_NEVER;
 }

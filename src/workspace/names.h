@@ -30,7 +30,8 @@ bool names_is_secret(const char *path);
 /**
  * names_run() - What the host does with a file of this name
  *
- * In a .git directory everything counts as NAMES_RUN_SELF that is not known as data of git.
+ * In a .git directory, or one whose name ends so, everything counts as NAMES_RUN_SELF that is not
+ * known as data of git; elsewhere HEAD does, without which git takes no directory for a repository.
  */
 enum names_run names_run(const char *path);
 #endif

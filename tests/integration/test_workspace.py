@@ -115,6 +115,8 @@ def test_changes_come_back(copy, either):
         mkdir new; echo new >new/file; chmod 755 new/file; ln -s ../main.c new/link
         git config core.fsmonitor ./evil; printf '#!/bin/sh\\n' >.git/hooks/pre-commit; echo evil >.envrc
         git -c user.name=a -c user.email=a@a.test commit -q -a -m work
+        mkdir -p bare common/objects common/refs; touch common/objects/x common/refs/x; printf '[core]\nfsmonitor=./evil\n' >common/config
+        echo ../common >bare/commondir; echo 'ref: refs/heads/x' >bare/HEAD
         ln -s /etc/passwd out; ln -s ../../.ssh/authorized_keys new/up; ln -s new/../../x new/twisted
         echo x >$'bell\\a\\033[31m'; printf 'TOKEN=theirs\\n' >.env; mkfifo pipe; touch build""")
     assert r.code == 0, r
@@ -126,7 +128,7 @@ def test_changes_come_back(copy, either):
     assert changes[".env"]["state"] == "conflict" and changes["build"]["state"] == "conflict"  # they stayed behind
     assert [changes[p]["state"] for p in ("out", "new/up", "new/twisted")] == ["link_outside"] * 3
     assert changes["new/link"]["state"] == "wanted" and "pipe" not in changes
-    assert {p for p, c in changes.items() if c["runs"] == "self"} == {".git/config", ".git/hooks/pre-commit", ".envrc"}
+    assert {p for p, c in changes.items() if c["runs"] == "self"} == {".git/config", ".git/hooks/pre-commit", ".envrc", "bare/HEAD"}
     assert changes["Makefile"]["runs"] == "build"
 
     r = either.run("diff", copy.identity)
@@ -146,8 +148,11 @@ def test_changes_come_back(copy, either):
     assert not os.path.exists(copy.src + "/gone.c") and text(copy.src, "both.c") == "mine\n"
     assert text(copy.src, ".env") == "TOKEN=hush\n" and text(copy.src, "build/out.o") == "object\n"
     assert text(copy.src, "Makefile") == "all: evil\n"
-    for name in ("out", "new/up", "new/twisted", ".envrc", ".git/hooks/pre-commit"):
+    for name in ("out", "new/up", "new/twisted", ".envrc", ".git/hooks/pre-commit", "bare/HEAD"):
         assert not os.path.lexists(copy.src + "/" + name), name
+    # a repository without .git, whose configuration git would obey, is none without its HEAD
+    top = subprocess.run(["git", "-c", "safe.directory=*", "-C", copy.src + "/bare", "rev-parse", "--show-toplevel"], stdout=subprocess.PIPE)
+    assert top.stdout.decode().strip() == os.path.realpath(copy.src), top
     assert "fsmonitor" not in text(copy.src, ".git/config")
     # what it committed is a commit here
     log = subprocess.run(["git", "-c", "safe.directory=*", "-C", copy.src, "log", "--format=%s"], stdout=subprocess.PIPE, check=True)

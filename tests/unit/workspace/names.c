@@ -68,6 +68,16 @@ static void runs(void **state)
 		{ ".git/objects/ab/cdef", NAMES_RUN_NEVER },
 		{ ".git/objects/pack/pack-1.idx", NAMES_RUN_NEVER },
 		{ ".git/indexes", NAMES_RUN_SELF }, /* not known */
+		{ "x/HEAD", NAMES_RUN_SELF }, /* makes x a repository, whose config git obeys */
+		{ "HEAD", NAMES_RUN_SELF },
+		{ "x/head", NAMES_RUN_SELF },
+		{ "x.git/HEAD", NAMES_RUN_NEVER }, /* config is left out */
+		{ "a/x.git/config", NAMES_RUN_SELF },
+		{ "a/x.GIT/hooks/post-update", NAMES_RUN_SELF },
+		{ "x.git/objects/ab/cdef", NAMES_RUN_NEVER },
+		{ "x.git", NAMES_RUN_NEVER },
+		{ "HEAD/x", NAMES_RUN_NEVER },
+		{ "x/ahead", NAMES_RUN_NEVER },
 		{ ".envrc", NAMES_RUN_SELF },
 		{ "sub/.envrc", NAMES_RUN_SELF },
 		{ ".vscode/tasks.json", NAMES_RUN_SELF },
