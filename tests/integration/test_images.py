@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 
 import pytest
@@ -20,6 +21,31 @@ from engine import Engine
 BUSYBOX = open("/bin/busybox", "rb").read()
 TOOLS = "cat echo env find grep id ls mount readlink sleep stat wc".split()
 ENV = ["PATH=/bin:/opt/bin", "FROM_IMAGE=a=b c", "HOME=/nonsense", "1BAD=x"]
+
+
+# cap_net_raw+ep, as the kernel keeps it
+CAPABILITY = "\1\0\0\2\0\x20" + "\0" * 14
+ATTRIBUTES = rb"""
+#include <stdio.h>
+#include <sys/xattr.h>
+int main(void)
+{
+	char v[64], names[256];
+	int n = getxattr("/attr", "user.note", v, sizeof(v)), len = listxattr("/attr", names, sizeof(names));
+	printf("%.*s\n", n, v);
+	for (int i = 0, n = getxattr("/attr", "security.capability", v, sizeof(v)); i < n; i++)
+		printf("%02x", v[i]);
+	for (int i = 0; i < len; i += printf(" %s", names + i))
+		;
+}
+"""
+
+
+def static_program(source):
+    """Linked statically: it runs in an image that has nothing."""
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["cc", "-static", "-x", "c", "-o", d + "/it", "-"], input=source, check=True)
+        return open(d + "/it", "rb").read()
 
 
 def shell(*more):
@@ -34,7 +60,9 @@ LOWER = oci.layer(*shell(
     oci.hardlink("d/hard", "d/f"), oci.symlink("way", "d"), oci.symlink("out", "../../../etc/stays"),
     oci.entry("bin/set-id", b"#!", mode=0o4755, uid=1234, gid=70000), oci.device("dev/null"),
     oci.entry("long/" + "n" * 200 + "/" + "m" * 200, b"long"), oci.entry("block", b"b" * 4096),
-    oci.entry("tail", b"t" * 10000), oci.entry("attr", b"a", xattrs={"user.note": "kept", "trusted.overlay.opaque": "y"}),
+    oci.entry("tail", b"t" * 10000), oci.entry("attr", b"a", xattrs={"user.note": "kept", "trusted.overlay.opaque": "y",
+                                                                           "security.capability": CAPABILITY}),
+    oci.entry("bin/attributes", static_program(ATTRIBUTES), mode=0o755),
     *[oci.entry("many/%04d" % i, b"%d" % i) for i in range(2000)]))
 UPPER = oci.layer(oci.entry("etc/.wh.gone"), oci.entry("d/old/.wh..wh..opq"), oci.entry("d/old/new", b"new"),
                   oci.entry("way/through-link", b"t"), oci.entry("d/f", b"22"), form=tarfile.GNU_FORMAT)
@@ -123,6 +151,7 @@ def test_foreign_image_runs(product, image):
         assert b.exec("sh", "-c", "cat /etc/gone").code == 1
         assert sh("stat -c '%a %u %g' /bin/set-id; stat -c %h /bin/cat; cat /out; wc -c </tail") == (
             "4755 1234 70000\n%d\nstays10000\n" % (len(TOOLS) + 1))
+        assert sh("attributes").split() == ["kept", CAPABILITY.encode().hex(), "user.note", "security.capability"]
         # its files are the image's, its own disk takes what it writes
         assert sh("echo 2 >/workspace/a; echo 3 >/tmp/b; echo 4 >~/c; echo 5 >/d/f && cat /d/f", user="root") == "5\n"
         assert sh("id -u; grep -c . /proc/mounts >/dev/null; echo $HTTPS_PROXY | grep -c 9099", user="root") == "0\n1\n"
