@@ -12,6 +12,7 @@ void bottle_init(struct bottle *b)
 	};
 	b->not_built = json_array();
 	b->sources = json_object();
+	b->texts = json_object();
 }
 
 static void env_release(struct bottle_env *e)
@@ -56,12 +57,14 @@ void bottle_release(struct bottle *b)
 	free(b->auth_token);
 	json_decref(b->not_built);
 	json_decref(b->sources);
+	json_decref(b->texts);
 	*b = (struct bottle){ 0 };
 }
 
-static void note_source(struct bottle *b, const char *key, const struct tree *n)
+void bottle_note(struct bottle *b, const char *key, const struct tree *n)
 {
 	(void)json_object_set_new(b->sources, key, json_sprintf("%s:%u", n->at.file, n->at.line));
+	(void)json_object_set_new(b->texts, key, json_string(n->text ? n->text : ""));
 }
 
 static struct bottle_env *env_slot(struct bottle *b, const char *name)
@@ -177,6 +180,13 @@ static void parse_resources(const struct tree *n, struct bottle *b, struct diag 
 	if (!schema_is_map(n, "resources", diag))
 		return;
 	schema_keys(n, "resources", keys, diag);
+	for (size_t i = 0; keys[i]; i++) {
+		char key[32];
+
+		(void)snprintf(key, sizeof(key), "resources.%s", keys[i]);
+		if ((k = tree_get(n, keys[i])))
+			bottle_note(b, key, k);
+	}
 	if ((k = tree_get(n, "memory")))
 		(void)schema_bytes(k, "memory", 128u << 20, 1024 * GIB, &b->memory_bytes, diag);
 	if ((k = tree_get(n, "disk")))
@@ -204,7 +214,7 @@ static void take_image(const struct tree *n, const char *key, bool is_file, stru
 	} else {
 		b->image = strdup(text);
 	}
-	note_source(b, key, n);
+	bottle_note(b, key, n);
 }
 
 static void parse_provider(const struct tree *n, struct bottle *b, struct diag *diag)
@@ -224,7 +234,7 @@ static void parse_provider(const struct tree *n, struct bottle *b, struct diag *
 		if (i >= 0) {
 			free(b->provider);
 			b->provider = strdup(templates[i]);
-			note_source(b, "agent_provider.template", k);
+			bottle_note(b, "agent_provider.template", k);
 		}
 	}
 	if ((k = tree_get(n, "dockerfile")) && schema_text(k, "dockerfile", diag)) {
@@ -235,14 +245,16 @@ static void parse_provider(const struct tree *n, struct bottle *b, struct diag *
 	if ((k = tree_get(n, "auth_token")) && schema_variable(k, "auth_token", diag)) {
 		free(b->auth_token);
 		b->auth_token = strdup(k->text);
-		note_source(b, "agent_provider.auth_token", k);
+		bottle_note(b, "agent_provider.auth_token", k);
 	}
 	if ((k = tree_get(n, "forward_host_credentials"))) {
 		b->host_login = schema_bool(k, "forward_host_credentials", diag);
-		note_source(b, "agent_provider.forward_host_credentials", k);
+		bottle_note(b, "agent_provider.forward_host_credentials", k);
 	}
-	if ((k = tree_get(n, "transparent")) && schema_bool(k, "transparent", diag) == 1)
-		schema_not_built(b, k, "agent_provider.transparent");
+	if ((k = tree_get(n, "transparent"))) {
+		b->transparent = schema_bool(k, "transparent", diag);
+		bottle_note(b, "agent_provider.transparent", k);
+	}
 }
 
 static void parse_git_user(const struct tree *n, struct diag *diag)
@@ -482,6 +494,7 @@ void bottle_fold(struct bottle *parent, struct bottle *child)
 		parent->supervise = child->supervise;
 	(void)json_array_extend(parent->not_built, child->not_built);
 	(void)json_object_update(parent->sources, child->sources);
+	(void)json_object_update(parent->texts, child->texts);
 	memcpy(parent->name, child->name, sizeof(parent->name));
 	bottle_release(child);
 }

@@ -51,6 +51,7 @@ struct bottle_tcp {
  * @not_built:	JSON array of "file:line:column: KEY: …" for keys that are valid but that this
  *		build cannot honour: such a bottle does not start
  * @sources:	JSON object key → "file:line" for scalars
+ * @texts:	the same keys → what is written there
  * @has_*:	given by some file (for extends)
  */
 struct bottle {
@@ -72,6 +73,7 @@ struct bottle {
 	bool routes_cleared, tcp_cleared;    /* `[]` was written: drops what the parents have */
 	json_t *not_built;
 	json_t *sources;
+	json_t *texts;
 };
 
 void bottle_init(struct bottle *b);
@@ -79,6 +81,8 @@ void bottle_init(struct bottle *b);
  * without memory */
 BB_MUST_USE int bottle_add_route(struct bottle *b, const struct bottle_route *r);
 void bottle_release(struct bottle *b);
+/** bottle_note() - What a scalar says, and where */
+void bottle_note(struct bottle *b, const char *key, const struct tree *n);
 
 /**
  * bottle_parse() - One file's frontmatter, without its parents

@@ -159,6 +159,13 @@ void bottle_parse_egress(const struct tree *map, struct bottle *b, struct diag *
 	if (!schema_is_map(map, "egress", diag))
 		return;
 	schema_keys(map, "egress", keys, diag);
+	for (size_t i = 0; i < 3; i++) {
+		char key[32];
+
+		(void)snprintf(key, sizeof(key), "egress.%s", keys[i]);
+		if ((k = tree_get(map, keys[i])))
+			bottle_note(b, key, k);
+	}
 	if ((k = tree_get(map, "dns")))
 		b->forward = schema_one_of(k, "dns", dns, diag);
 	if ((k = tree_get(map, "transparent")))

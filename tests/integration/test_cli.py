@@ -54,3 +54,24 @@ def test_image_rm(product, workdir):
         assert r.code == 1 and b"is not there" in r.err, (name, r)
     r = product.run("run", "--", "true", env=env)
     assert r.code == 1 and b"image build base" in r.err, r
+
+
+def test_info(product):
+    """The effective bottle: each value, and the file and line that it comes from."""
+    product.write("bottles/below.md", "---\nimage: dev\nresources: {memory: 1GiB, cpus: 3}\negress:\n  log: 2\n"
+                  "  routes: [{host: a.test, auth: {scheme: Bearer, token_ref: TOK}, matches: [{methods: [GET]}]}]\n---\n")
+    product.write("bottles/above.md", "---\nextends: below\nenv:\n  A: b\n  C: ${HOST_C}\n  D: ?Which\nresources: {memory: 2GiB}\n"
+                  "egress:\n  routes: [{host: b.test, dlp: false}]\n---\n")
+    product.write("agents/of-above.md", "---\nbottle: above\n---\nx\n")
+    at = product.home + "/.bot-bottle/bottles/"
+    want = {"  image: dev  (%sbelow.md:2)" % at, "  resources.memory: 2GiB  (%sabove.md:7)" % at,
+            "  resources.cpus: 3  (%sbelow.md:3)" % at, "  egress.log: 2  (%sbelow.md:5)" % at,
+            "  env.A: b  (%sabove.md:4)" % at, "  env.C: the host's HOST_C  (%sabove.md:5)" % at,
+            "  env.D: asked for: Which  (%sabove.md:6)" % at,
+            "  route a.test 443, with the credential of TOK, only what its matches admit  (%sbelow.md:6)" % at,
+            "  route b.test 443 80, not searched for secrets  (%sabove.md:9)" % at}
+    for name in ("above", "of-above"):
+        r = product.run("info", name)
+        lines = r.out.decode().splitlines()
+        assert r.code == 0 and "bottle above" in lines and not want - set(lines), (want - set(lines), r)
+    assert lines[0] == "agent of-above (%s/.bot-bottle/agents/of-above.md)" % product.home, lines

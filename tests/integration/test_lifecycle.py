@@ -260,7 +260,7 @@ def test_missing_token_names_only_the_variable(product):
 
 
 def test_not_built_keys_refuse_start(product):
-    for text in ("agent_provider: {transparent: true}", "supervise: true"):
+    for text in ("git-gate: {user: {name: n, email: e@e.test}}", "supervise: true"):
         product.write("bottles/later.md", "---\n%s\n---\n" % text)
         r = product.run("run", "--bottle", "later", "--", "true")
         assert r.code == 1 and b"not built yet" in r.err, (text, r)

@@ -173,7 +173,7 @@ def test_check_knows_its_route(product, agent):
     for name in ("with-" + agent, agent):  # a bottle; an agent in it
         for command in ("check", "info"):
             r = product.run(command, name)
-            assert r.code == 0 and ("route %s 443  (" % host).encode() in r.out and b"brought by start" in r.out, r
+            assert r.code == 0 and ("route %s 443, with the credential of " % host).encode() in r.out and b"brought by start" in r.out, r
         r = product.run("check", name, "--url", "https://%s/" % host)
         assert r.code == 0 and PROVIDERS[agent]["variable"].encode() in r.out, r
     r = product.run("check", "with-" + agent, "--url", "http://%s/" % host)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check and info: manifests and what they decide, without starting anything */
+#include "base/printable.h"
 #include "manifest/manifest.h"
 #include "proc/cli/commands.h"
 #include "proc/cli/explain.h"
-#include "proc/cli/plan.h"
+#include "proc/cli/preflight.h"
 #include "proc/cli/provider.h"
 #include <errno.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ static void print_policy(const struct bottle *b)
 		(void)printf("  route %s%s", r->wildcard ? "*." : "", r->host);
 		for (size_t j = 0; j < r->n_ports; j++)
 			(void)printf(" %u", r->ports[j]);
+		preflight_content(r->content, stdout);
 		(void)printf("  (%s)\n", b->routes[i].source);
 	}
 	for (size_t i = 0; i < b->n_tcp; i++) {
@@ -191,29 +193,42 @@ int cmd_check(const struct cli_args *args)
 	return code;
 }
 
+static void print_env(const struct bottle_env *e)
+{
+	char text[256];
+
+	bb_printable(e->value ? e->value : "", text, sizeof(text));
+	(void)printf("  env.%s: %s%s  (%s)\n", e->name,
+		     e->kind == BOTTLE_ENV_HOST  ? "the host's "
+		     : e->kind == BOTTLE_ENV_ASK ? "asked for: "
+						 : "",
+		     text, e->source);
+}
+
 int cmd_info(const struct cli_args *args)
 {
 	struct bb_err err = { 0 };
 	struct bottle b;
 	struct check c;
 	const char *key;
+	char text[256];
 	json_t *value;
 	int code = CLI_FAILED;
 
 	if (check_init(&c, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
 	if (check_one(&c, args->operands[0], &b) == 0) {
-		(void)printf("bottle %s\n", args->operands[0]);
+		(void)printf("bottle %s\n", b.name);
 		json_object_foreach(b.sources, key, value)
 		{
-			(void)printf("  %s  (%s)\n", key, json_string_value(value));
+			const char *said = json_string_value(json_object_get(b.texts, key));
+
+			(void)printf("  %s: %s  (%s)\n", key,
+				     bb_printable(said ? said : "", text, sizeof(text)),
+				     json_string_value(value));
 		}
 		for (size_t i = 0; i < b.n_env; i++)
-			(void)printf("  env %s%s  (%s)\n", b.env[i].name,
-				     b.env[i].kind == BOTTLE_ENV_LITERAL ? ""
-				     : b.env[i].kind == BOTTLE_ENV_HOST  ? " from the host"
-									 : " asked for",
-				     b.env[i].source);
+			print_env(&b.env[i]);
 		print_policy(&b);
 		print_not_built(&b);
 		bottle_release(&b);

@@ -27,17 +27,16 @@ bool preflight_backend(const struct backend *backend)
 	return false;
 }
 
-/* What of the route is not as usual */
-static void print_content(const struct content *c)
+void preflight_content(const struct content *c, FILE *to)
 {
 	if (c->credentials == CONTENT_PIN)
-		(void)fprintf(stderr, ", with the credential of %s", c->auth.token_ref);
+		(void)fprintf(to, ", with the credential of %s", c->auth.token_ref);
 	if (c->n_matches)
-		(void)fputs(", only what its matches admit", stderr);
+		(void)fputs(", only what its matches admit", to);
 	else if (c->git == CONTENT_GIT_FETCH)
-		(void)fputs(", git fetches only", stderr);
+		(void)fputs(", git fetches only", to);
 	if (!c->dlp.known_secrets && !c->dlp.token_patterns)
-		(void)fputs(", not searched for secrets", stderr);
+		(void)fputs(", not searched for secrets", to);
 }
 
 static void print_route(const struct policy_route *r)
@@ -48,7 +47,7 @@ static void print_route(const struct policy_route *r)
 	if (r->upstream.host[0])
 		(void)fprintf(stderr, " → %s://%s:%u", r->upstream.tls ? "https" : "http",
 			      r->upstream.host, r->upstream.port);
-	print_content(r->content);
+	preflight_content(r->content, stderr);
 	(void)fputc('\n', stderr);
 }
 

@@ -2,6 +2,7 @@
 #ifndef BB_PROC_CLI_PREFLIGHT_H
 #define BB_PROC_CLI_PREFLIGHT_H
 #include "proc/cli/plan.h"
+#include <stdio.h>
 
 /** DOC: preflight - manifests into a plan, and what the user is shown before anything starts */
 
@@ -20,4 +21,7 @@ BB_MUST_USE int plan_from_manifests(const struct cli_args *args, const char *age
  * Return: true; false after saying on stderr what is missing and how to get it
  */
 bool preflight_backend(const struct backend *backend);
+
+/** preflight_content() - What of a route is not as usual, as the end of its line */
+void preflight_content(const struct content *c, FILE *to);
 #endif

@@ -191,13 +191,39 @@ static void not_built_is_noted(void **state)
 
 	(void)state;
 	put("bottles/later.md",
-	    "---\nagent_provider: {transparent: true}\negress:\n  routes:\n    - host: a.test\n    "
+	    "---\nsupervise: true\negress:\n  routes:\n    - host: a.test\n    "
 	    "  dlp: false\n"
 	    "    - host: b.test\n      dlp: {outbound_detectors: [entropy]}\n---\n");
 	assert_int_equal(load("later", &b), 0);
 	assert_int_equal(json_array_size(b.not_built), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),
-			       "agent_provider.transparent is not built yet"));
+			       "supervise is not built yet"));
+	bottle_release(&b);
+}
+
+/* A scalar is remembered with its place; of the two spellings of `transparent` that of egress
+ * counts */
+static void scalars_and_their_places(void **state)
+{
+	struct bottle b;
+
+	(void)state;
+	put("bottles/lower.md",
+	    "---\nagent_provider: {transparent: true}\nresources: {cpus: 3}\n---\n");
+	put("bottles/upper.md", "---\nextends: lower\nresources: {cpus: 4}\n---\n");
+	put("bottles/off.md",
+	    "---\negress: {transparent: false}\nagent_provider: {transparent: true}\n---\n");
+	assert_int_equal(load("upper", &b), 0);
+	assert_int_equal(b.transparent, 1);
+	assert_string_equal(json_string_value(json_object_get(b.texts, "resources.cpus")), "4");
+	assert_non_null(strstr(json_string_value(json_object_get(b.sources, "resources.cpus")),
+			       "upper.md:3"));
+	assert_non_null(
+		strstr(json_string_value(json_object_get(b.sources, "agent_provider.transparent")),
+		       "lower.md:2"));
+	bottle_release(&b);
+	assert_int_equal(load("off", &b), 0);
+	assert_int_equal(b.transparent, 0);
 	bottle_release(&b);
 }
 
@@ -372,6 +398,7 @@ int main(void)
 		cmocka_unit_test(extends_folds),
 		cmocka_unit_test(cycles_and_missing_parents_die),
 		cmocka_unit_test(not_built_is_noted),
+		cmocka_unit_test(scalars_and_their_places),
 		cmocka_unit_test(forward_is_compiled),
 		cmocka_unit_test(images_are_names_or_files),
 		cmocka_unit_test(upstream_proxies),
