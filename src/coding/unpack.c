@@ -15,6 +15,8 @@
 #define ZIP_EXTRA 28
 #define DEFLATED  8
 
+#define GZIP_FLAGS 0x1f /* RFC 1952 section 2.3.1: those that say something */
+
 #define BLOCK_HEADER  3            /* RFC 8878 section 3.1.1.2 */
 #define ZSTD_STEP_MAX (128u << 10) /* the largest block */
 
@@ -24,6 +26,7 @@
  * @skip:		Of a zip entry: octets of its name and extra field still to come
  * @zstd:		Of a Zstandard frame, else NULL; its @n_head counts what has been fed of the
  * header
+ * @flags_due:	Of gzip: the next octet is that of the flags
  * @told:		The sink has been told that it begins
  */
 struct unpack_slot {
@@ -35,6 +38,7 @@ struct unpack_slot {
 	size_t n_head;
 	size_t skip;
 	bool zip;
+	bool flags_due;
 	bool told;
 };
 
@@ -216,12 +220,28 @@ static void take_head(struct unpack_slot *s, struct bb_span *in)
 	*in = (struct bb_span){ in->p + n, in->len - n };
 }
 
+/* Flags without a meaning, of which zlib wants none, are passed over by other readers */
+static enum unpack_result take_flags(const struct sink *k, unsigned int i, struct bb_span *in)
+{
+	uint8_t flags = in->p[0] & GZIP_FLAGS;
+
+	k->u->slots[i]->flags_due = false;
+	*in = (struct bb_span){ in->p + 1, in->len - 1 };
+	return inflate_slot(k, i, (struct bb_span){ &flags, 1 }); /* too little to end it */
+}
+
 static enum unpack_result feed_slot(const struct sink *k, unsigned int i, struct bb_span in)
 {
 	struct unpack_slot *s = k->u->slots[i];
+	enum unpack_result r;
 
 	if (s->zstd)
 		return in.len ? zstd_slot(k, i, in) : UNPACK_OK;
+	if (s->flags_due && in.len) {
+		r = take_flags(k, i, &in);
+		if (r != UNPACK_OK)
+			return r;
+	}
 	if (s->zip && (s->n_head < ZIP_HEAD || s->skip))
 		take_head(s, &in);
 	return in.len ? inflate_slot(k, i, in) : UNPACK_OK;
@@ -265,8 +285,9 @@ static bool begin_slot(struct unpack_slot *s, enum kind kind)
 	};
 
 	s->zip = kind == ZIP;
-	if (kind != ZSTD)
-		return inflateInit2(&s->z, windows[kind]) == Z_OK;
+	if (kind != ZSTD) /* who reads may not compare checksums, that of the header neither */
+		return inflateInit2(&s->z, windows[kind]) == Z_OK &&
+		       (kind == ZIP || inflateValidate(&s->z, 0) == Z_OK);
 	s->zstd = ZSTD_createDCtx_advanced(
 		(ZSTD_customMem){ zstd_alloc, zstd_release, &zstd_memory });
 	s->step = malloc(ZSTD_STEP_MAX);
@@ -274,6 +295,14 @@ static bool begin_slot(struct unpack_slot *s, enum kind kind)
 	return s->zstd && s->step &&
 	       !ZSTD_isError(
 		       ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax, CODING_ZSTD_WINDOW));
+}
+
+static enum unpack_result begin_gzip(const struct sink *k, unsigned int i, const uint8_t *magic)
+{
+	enum unpack_result r = inflate_slot(k, i, (struct bb_span){ magic + 1, 3 });
+
+	k->u->slots[i]->flags_due = true; /* (nothing is wrong with the magic) */
+	return r;
 }
 
 static enum unpack_result open_slot(const struct sink *k, enum kind kind, const uint8_t *magic)
@@ -299,6 +328,8 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 	}
 	u->budget->open++;
 	u->budget->zstd_open += kind == ZSTD;
+	if (kind == GZIP)
+		return begin_gzip(k, i, magic);
 	return feed_slot(k, i, (struct bb_span){ magic + 4 - n, n });
 }
 

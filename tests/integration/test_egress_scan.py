@@ -9,6 +9,7 @@ import os
 import random
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tarfile
@@ -515,6 +516,17 @@ def tarred(text):
     return out.getvalue()
 
 
+def gzipped_with(flags, extra=b""):
+    """With fields in the header that are wrong, or mean nothing: gzip of Python reads it all the same."""
+    def make(text):
+        raw = zlib.compressobj(9, zlib.DEFLATED, -15)
+        data = b"\x1f\x8b\x08%c\0\0\0\0\0\xff" % flags + extra + raw.compress(text) + raw.flush() + struct.pack(
+            "<II", zlib.crc32(text), len(text))
+        assert gzip.decompress(data) == text
+        return data
+    return make
+
+
 def zipped_and_said_to_be_stored(text):
     """Readers take the method from the directory at the end."""
     data = zipped(text)
@@ -524,6 +536,9 @@ def zipped_and_said_to_be_stored(text):
 
 UNSAID = {"gzip": gzip.compress, "zlib": zlib.compress, "zip": zipped, "tar.gz": tarred,
           "zip, stored by its header": zipped_and_said_to_be_stored,
+          "gzip, its header's checksum is wrong": gzipped_with(2, b"\0\0"),
+          "gzip, flags without a meaning": gzipped_with(0xe0),
+          "gzip, all flags": gzipped_with(0xff, b"\3\0abcname\0comment\0\0\0"),
           "zlib in base64 in JSON": lambda b: b'{"data": "%s"}' % base64.b64encode(zlib.compress(b)),
           "gzip in a zip": lambda b: zipped(gzip.compress(b)),
           "behind noise": lambda b: os.urandom(5000) + b"PK\3\4\x1f\x8b\x08" + gzip.compress(b),
