@@ -65,22 +65,28 @@ static bool is_hex(uint8_t c)
 	return (uint8_t)(c - '0') < 10 || (uint8_t)((c | 0x20) - 'a') < 6;
 }
 
+/* Behind '%'. There, and behind the others, a NUL, which UTF-16 has and no reader of it sees */
+static bool is_percent(uint8_t c)
+{
+	return c == '\0' || c == 'u' || is_hex(c);
+}
+
 /* Behind '=' */
 static bool is_quoted(uint8_t c)
 {
-	return c == '\n' || c == '\r' || (c <= 'F' && is_hex(c));
+	return c == '\0' || c == '\n' || c == '\r' || (c <= 'F' && is_hex(c));
 }
 
 /* Behind '&' */
 static bool is_entity(uint8_t c)
 {
-	return c == '#' || (uint8_t)(c - 'a') < 26;
+	return c == '\0' || c == '#' || (uint8_t)(c - 'a') < 26;
 }
 
 /* Behind a backslash */
 static bool is_escaped(uint8_t c)
 {
-	return c && c < 0x80 && strchr("nrtbf/\"'\\ux", c);
+	return c < 0x80 && memchr("\0nrtbfave/\"'\\uxU01234567", c, 24);
 }
 
 /* May a special octet with this one behind it begin an escape? Most of what looks special does not
@@ -91,7 +97,7 @@ static bool may_begin(uint8_t c, uint8_t next)
 	case '\0':
 		return true;
 	case '%':
-		return is_hex(next);
+		return is_percent(next);
 	case '=':
 		return is_quoted(next);
 	case '&':
@@ -162,7 +168,8 @@ static void fill(struct set *s, bool (*is)(uint8_t))
 __attribute__((constructor)) static void fill_sets(void)
 {
 	static bool (*const is[])(uint8_t) = { is_base64, is_hex, is_base32, is_text, is_word };
-	static bool (*const is_behind[])(uint8_t) = { is_hex, is_quoted, is_entity, is_escaped };
+	static bool (*const is_behind[])(uint8_t) = { is_percent, is_quoted, is_entity,
+						      is_escaped };
 	static const uint8_t what[] = { '%', '=', '&', '\\' };
 
 	for (size_t i = 0; i < FAST_NUM_CLASSES; i++)

@@ -10,6 +10,10 @@
 
 enum parse { PARSE_NONE, PARSE_MORE, PARSE_DONE };
 
+/* Of a code point by number: digits at most, and what counts of them */
+#define CODE_DIGITS 8
+#define CODE_MASK   0x1fffffu
+
 /* What one escape at the start of @p stands for: up to four octets, none = nothing */
 struct meaning {
 	size_t used;
@@ -69,12 +73,20 @@ static enum parse hex_digits(const uint8_t *p, size_t len, size_t at, size_t dig
 	return PARSE_DONE;
 }
 
-/* "%XX"; an octet of 0x80 and more is looked at again as UTF-8 */
+/* "%XX"; an octet of 0x80 and more is looked at again as UTF-8. "%uXXXX", as JavaScript's escape()
+ * has it */
 static enum parse percent(const uint8_t *p, size_t len, struct meaning *m)
 {
 	uint32_t v = 0;
-	enum parse r = hex_digits(p, len, 1, 2, &v);
+	enum parse r;
 
+	if (len > 1 && p[1] == 'u') {
+		r = hex_digits(p, len, 2, 4, &v);
+		if (r == PARSE_DONE)
+			mean_code(m, 6, v);
+		return r;
+	}
+	r = hex_digits(p, len, 1, 2, &v);
 	if (r == PARSE_DONE)
 		mean_octet(m, 3, (uint8_t)v);
 	return r;
@@ -139,23 +151,64 @@ static enum parse json_unicode(const uint8_t *p, size_t len, struct meaning *m)
 	return r == PARSE_MORE ? r : PARSE_DONE;
 }
 
+/* "\u{H…}" and "\x{H…}", eight digits at most */
+static enum parse braced(const uint8_t *p, size_t len, struct meaning *m)
+{
+	uint32_t v = 0;
+	size_t i = 3;
+
+	for (; i < len && i < 3 + CODE_DIGITS && bb_hex_value(p[i]) >= 0; i++)
+		v = v << 4 | (uint32_t)bb_hex_value(p[i]);
+	if (i == len)
+		return PARSE_MORE;
+	if (i == 3 || p[i] != '}')
+		return PARSE_NONE;
+	mean_code(m, i + 1, v & CODE_MASK);
+	return PARSE_DONE;
+}
+
+/* C: "\", and up to three octal digits */
+static enum parse octal(const uint8_t *p, size_t len, struct meaning *m)
+{
+	uint32_t v = 0;
+	size_t i = 1;
+
+	for (; i < len && i < 4 && p[i] >= '0' && p[i] <= '7'; i++)
+		v = v << 3 | (uint32_t)(p[i] - '0');
+	if (i == len && i < 4)
+		return PARSE_MORE;
+	mean_octet(m, i, (uint8_t)v);
+	return PARSE_DONE;
+}
+
+/* "\xXX" and "\UXXXXXXXX", by the number of digits */
+static enum parse backslash_hex(const uint8_t *p, size_t len, size_t digits, struct meaning *m)
+{
+	uint32_t v = 0;
+	enum parse r = hex_digits(p, len, 2, digits, &v);
+
+	if (r == PARSE_DONE && digits == 2)
+		mean_octet(m, 4, (uint8_t)v);
+	else if (r == PARSE_DONE)
+		mean_code(m, 2 + digits, v & CODE_MASK);
+	return r;
+}
+
 static enum parse backslash(const uint8_t *p, size_t len, struct meaning *m)
 {
-	static const char from[] = "nrtbf/\"'\\", to[] = "\n\r\t\b\f/\"'\\";
-	uint32_t v = 0;
-	enum parse r;
+	static const char from[] = "nrtbfave/\"'\\", to[] = "\n\r\t\b\f\a\v\033/\"'\\";
 	const char *at;
 
 	if (len == 1)
 		return PARSE_MORE;
+	if ((p[1] == 'u' || p[1] == 'x') && len > 2 && p[2] == '{')
+		return braced(p, len, m);
 	if (p[1] == 'u')
 		return json_unicode(p, len, m);
-	if (p[1] == 'x') {
-		r = hex_digits(p, len, 2, 2, &v);
-		if (r == PARSE_DONE)
-			mean_octet(m, 4, (uint8_t)v);
-		return r;
-	}
+	if (p[1] == 'x' || p[1] == 'U')
+		return backslash_hex(p, len, p[1] == 'x' ? 2 : CODE_DIGITS, m);
+	if (p[1] >= '0' && p[1] <= '7')
+		return octal(p, len, m);
 	at = p[1] ? strchr(from, p[1]) : NULL;
 	if (!at)
 		return PARSE_NONE;
@@ -193,7 +246,13 @@ static enum parse named_entity(const uint8_t *p, size_t len, struct meaning *m)
 	return r;
 }
 
-/* "&#NNN;" and "&#xHHH;": eight digits at most */
+static bool is_digit(uint8_t c, bool hex)
+{
+	return hex ? bb_hex_value(c) >= 0 : c >= '0' && c <= '9';
+}
+
+/* "&#NNN;" and "&#xHHH;": eight digits at most, behind any number of zeroes: those are taken out
+ * one by one */
 static enum parse entity(const uint8_t *p, size_t len, struct meaning *m)
 {
 	bool hex = len > 2 && (p[2] | 0x20) == 'x';
@@ -204,18 +263,22 @@ static enum parse entity(const uint8_t *p, size_t len, struct meaning *m)
 		return PARSE_MORE;
 	if (p[1] != '#')
 		return named_entity(p, len, m);
-	for (i = from; i < len && i < from + 8; i++) {
-		int h = bb_hex_value(p[i]);
-
-		if (h < 0 || (!hex && h > 9))
+	if (len > from + 1 && p[from] == '0' && is_digit(p[from + 1], hex)) {
+		memcpy(m->out, p, from);
+		m->n = from;
+		m->used = from + 1;
+		return PARSE_DONE;
+	}
+	for (i = from; i < len && i < from + CODE_DIGITS; i++) {
+		if (!is_digit(p[i], hex))
 			break;
-		v = v * (hex ? 16 : 10) + (uint32_t)h;
+		v = v * (hex ? 16 : 10) + (uint32_t)bb_hex_value(p[i]);
 	}
 	if (i == len)
-		return i < from + 8 ? PARSE_MORE : PARSE_NONE;
+		return i < from + CODE_DIGITS ? PARSE_MORE : PARSE_NONE;
 	if (i == from || p[i] != ';')
 		return PARSE_NONE;
-	mean_code(m, i + 1, v & 0x1fffff);
+	mean_code(m, i + 1, v & CODE_MASK);
 	return PARSE_DONE;
 }
 
@@ -276,6 +339,8 @@ static bool is_nothing(const uint8_t *p, bool quoted)
 
 	if (p[0] >= 0xc2 && !view_may_fold(p[0], p[1]))
 		return true;
+	if (memchr(p, '\0', VIEW_PENDING_MAX))
+		return false; /* what it is without them shows itself in @pending */
 	return escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
 }
 
@@ -328,6 +393,11 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 	while (i < len) {
 		size_t from = i;
 
+		if (v->n && in[i] == '\0') {
+			v->changed = v->open = true;
+			i++; /* nobody sees it, inside an escape neither */
+			continue;
+		}
 		if (v->n) {
 			v->pending[v->n++] = in[i++];
 			n = settle_behind(v, out, n);

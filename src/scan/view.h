@@ -6,12 +6,14 @@
 /**
  * DOC: view - the same stream as some reader further on may see it
  *
- * Plain view: escapes undone (percent, JSON and C backslashes, HTML entities, quoted-printable),
- * again and again where one hides another; Unicode folded to the ASCII letters it looks like; what
- * has no width left out; NULs left out, which makes UTF-16 of either order readable.
+ * Plain view: escapes undone (percent, backslashes of JSON, JavaScript and C, HTML entities,
+ * quoted-printable), again and again where one hides another; Unicode folded to the ASCII letters
+ * it looks like; what has no width left out; NULs left out, which makes UTF-16 of either order
+ * readable.
  *
  * Decoded views: runs of base64, hexadecimal or base32, of sixteen characters or more, undone once;
- * line breaks inside a run are passed over. A line feed stands between two runs.
+ * line breaks inside a run, and what the next line is indented by, are passed over. A line feed
+ * stands between two runs.
  *
  * All are transducers with a few octets of state: any cutting of the input gives the same output,
  * and what goes in comes out at once, but for the octets that may be the beginning of an escape.
@@ -54,7 +56,10 @@ int view_fold(uint32_t code);
 bool view_may_fold(uint8_t lead, uint8_t second);
 
 #define VIEW_RUN_MIN 16
-/** struct view_runs - Start with zeroes; @on: inside a run that is passed on */
+/**
+ * struct view_runs - Start with zeroes
+ * @on:		Inside a run that is passed on
+ */
 struct view_runs {
 	uint8_t start[VIEW_WORDS_MAX];
 	size_t n;
@@ -64,8 +69,8 @@ struct view_runs {
 
 /**
  * view_runs_feed() - Leave only runs of VIEW_RUN_MIN or more characters that a coding may use, a
- * space behind each; line breaks inside a run are left out, and so are runs of small letters alone
- * of fewer than VIEW_WORDS_MAX
+ * space behind each; line breaks inside a run, and the white space behind them, are left out, and
+ * so are runs of small letters alone of fewer than VIEW_WORDS_MAX
  * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
  */
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out);

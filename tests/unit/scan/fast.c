@@ -106,13 +106,14 @@ static bool begins(unsigned int c, unsigned int next)
 	case 0:
 		return true;
 	case '%':
-		return isxdigit((int)next);
+		return !next || next == 'u' || isxdigit((int)next);
 	case '=':
-		return next == '\n' || next == '\r' || (isxdigit((int)next) && !islower((int)next));
+		return !next || next == '\n' || next == '\r' ||
+		       (isxdigit((int)next) && !islower((int)next));
 	case '&':
-		return next == '#' || islower((int)next);
+		return !next || next == '#' || islower((int)next);
 	case '\\':
-		return next && strchr("nrtbf/\"'\\ux", (int)next);
+		return strchr("nrtbfave/\"'\\uxU01234567", (int)next) != NULL;
 	default:
 		return c >= 0xc2 && c <= 0xf4 && next >= 0x80 && next <= 0xbf;
 	}
