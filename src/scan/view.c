@@ -322,6 +322,22 @@ static enum parse escape_at(const uint8_t *p, size_t len, bool quoted, struct me
 	}
 }
 
+int view_escape(const uint8_t *p, size_t len, uint8_t *ret)
+{
+	struct meaning m = { 0 };
+	enum parse r;
+
+	if (len == 0 || p[0] == '=' || p[0] >= 0x80)
+		return 0;
+	r = escape_at(p, len, false, &m);
+	if (r == PARSE_MORE)
+		return -1;
+	if (r != PARSE_DONE || m.n != 1)
+		return 0;
+	*ret = m.out[0];
+	return (int)m.used;
+}
+
 /* May begin something: everything else goes straight through */
 static bool is_special(uint8_t c)
 {

@@ -49,6 +49,15 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 /** view_plain_end() - What is still pending. Return: octets written, VIEW_PENDING_MAX at most */
 size_t view_plain_end(struct view_plain *v, uint8_t *out);
 
+/**
+ * view_escape() - An escape of one ASCII character
+ * @ret:	What it stands for
+ *
+ * Return: octets that the escape at @p takes; 0 when there is none, -1 when it may go on behind
+ * @len
+ */
+int view_escape(const uint8_t *p, size_t len, uint8_t *ret);
+
 /** view_fold() - The ASCII character that a code point looks like; 0 = itself, -1 = nothing */
 int view_fold(uint32_t code);
 

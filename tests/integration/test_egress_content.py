@@ -342,6 +342,23 @@ def test_reflected_basic_is_masked(w):
         assert part not in w.head and b"x-debug: ***" in w.head.lower()
 
 
+@pytest.mark.parametrize("cut", [0, 1, 7])
+def test_escaped_credential_is_masked(w, cut):
+    """As those write it who put it into JSON, a page or a link."""
+    token = TOKEN.encode()
+    for spelled in (token.replace(b"/", b"\\/"), token.replace(b"/", b"\\u002f"), token.replace(b"/", b"\\u002F").replace(
+            b"-", b"\\u002D"), token.replace(b"/", b"%2F"), token.replace(b"/", b"%2f").replace(b"_", b"%5F"),
+            token.replace(b"/", b"&#47;"), token.replace(b"/", b"&#x2F;").replace(b".", b"&#x2e;"), token.replace(b"-", b"\\x2d")):
+        body = b'{"you": "' + spelled + b'", "and": "' + spelled[:-1] + b'"}'
+        pieces = [body[i:i + cut] for i in range(0, len(body), cut)] if cut else [body]
+        w.answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Said: %s\r\n\r\n" % spelled + b"".join(
+            b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+        status, got, _ = w.curl("https://bearer.test/")
+        assert status == 200 and got == body.replace(spelled, b"*" * len(spelled)), (spelled, got)
+        assert spelled not in w.head and b"*" * len(spelled) in w.head
+    w.answers()
+
+
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 def test_a_part_of_a_response_is_not_asked_for(w, version):
     """Of a credential that is cut where the guest says nothing could be masked."""

@@ -28,9 +28,9 @@ static void mask_basic(struct request *rq)
 		sent = (struct bb_span){ sent.p + scheme, sent.len - scheme };
 	while (sent.len && sent.p[sent.len - 1] == '=')
 		sent.len--;
-	rq->mask.text[rq->mask.n++] = sent;
+	mask_add(&rq->mask, sent);
 	if (secret.len >= PASSWORD_MIN)
-		rq->mask.text[rq->mask.n++] = secret;
+		mask_add(&rq->mask, secret);
 }
 
 void inbound_begin(struct conn *c)
@@ -40,7 +40,7 @@ void inbound_begin(struct conn *c)
 	rq->mask.n = 0;
 	if (!rq->inject)
 		return;
-	rq->mask.text[rq->mask.n++] = BB_SPAN_STR(rq->inject->value);
+	mask_add(&rq->mask, BB_SPAN_STR(rq->inject->value));
 	if (content_of(c)->auth.scheme == CONTENT_AUTH_BASIC)
 		mask_basic(rq);
 }

@@ -6,6 +6,7 @@
 /**
  * DOC: mask - our credential, wherever an upstream repeats it, becomes '*' of the same length
  *
+ * As it is, or with its signs escaped as JSON, HTML and URLs have it (those of the plain view).
  * Works on a stream in place. What might be the beginning of the credential at the end of a piece
  * is held back until the next piece, or the end, shows it; nothing else waits.
  *
@@ -14,11 +15,28 @@
  */
 #define MASK_MAX 4
 
-/** struct mask - @text: what is masked; borrowed */
+/** Octets that a value of @len takes at most when it is escaped, and so may wait */
+#define MASK_REACH_MAX(len) ((len)*16)
+
+/**
+ * struct mask_text - @text: what is masked; borrowed
+ * @anchor, @anchor_len: Its longest run of letters and digits, which nobody escapes
+ * @reach:	Octets that it takes at most
+ */
+struct mask_text {
+	struct bb_span text;
+	size_t anchor, anchor_len;
+	size_t reach;
+};
+
+/** struct mask - Start with zeroes */
 struct mask {
-	struct bb_span text[MASK_MAX];
+	struct mask_text v[MASK_MAX];
 	size_t n;
 };
+
+/** mask_add() - @text: one more that is masked, unless it is empty; MASK_MAX at most */
+void mask_add(struct mask *m, struct bb_span text);
 
 /**
  * mask_apply() - Mask every whole occurrence

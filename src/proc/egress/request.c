@@ -13,7 +13,7 @@ static struct request *request_new(struct bb_span head)
 	bb_buf_init(&rq->head, HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->own_path, HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->injected, 2 * SECRETS_VALUE_MAX);
-	bb_buf_init(&rq->held, 2 * SECRETS_VALUE_MAX + HTTP1_HEAD_MAX);
+	bb_buf_init(&rq->held, MASK_REACH_MAX(SECRETS_VALUE_MAX) + HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->tap, INBOUND_TAP_MAX);
 	bb_buf_init(&rq->trailers, 2 * HTTP1_TRAILER_MAX);
 	bb_buf_init(&rq->coded_in, 2 * HTTP1_HEAD_MAX);
