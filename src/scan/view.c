@@ -409,7 +409,7 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 	while (i < len) {
 		size_t from = i;
 
-		if (v->n && in[i] == '\0') {
+		if (v->n && v->pending[0] < 0x80 && in[i] == '\0') {
 			v->changed = v->open = true;
 			i++; /* nobody sees it, inside an escape neither */
 			continue;
