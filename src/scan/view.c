@@ -12,6 +12,7 @@ enum parse { PARSE_NONE, PARSE_MORE, PARSE_DONE };
 
 /* Of a code point by number: digits at most, and what counts of them */
 #define CODE_DIGITS 8
+#define UTF8_MAX    4 /* octets of a character */
 #define CODE_MASK   0x1fffffu
 
 /* What one escape at the start of @p stands for: up to four octets, none = nothing */
@@ -360,6 +361,39 @@ static bool is_nothing(const uint8_t *p, bool quoted)
 	return escape_at(p, VIEW_PENDING_MAX, quoted, &m) == PARSE_NONE;
 }
 
+/* Begins an escape that may stand for an octet */
+static bool is_joined(uint8_t c)
+{
+	return c == '%' || c == '\\';
+}
+
+/*
+ * Behind an octet that an escape stands for, and that begins a character of UTF-8, the next octet
+ * may be an escape as well: undone in its place. Return: what that came to; PARSE_NONE without one
+ */
+static enum parse join(struct view_plain *v)
+{
+	struct meaning m = { 0 };
+	enum parse r;
+	size_t i = 1;
+
+	if (!v->open || v->pending[0] < 0xc2)
+		return PARSE_NONE;
+	while (i < v->n && i < UTF8_MAX && (v->pending[i] & 0xc0) == 0x80)
+		i++;
+	if (i == v->n || i == UTF8_MAX || !is_joined(v->pending[i]))
+		return PARSE_NONE;
+	r = escape_at(v->pending + i, v->n - i, false, &m);
+	if (r != PARSE_DONE)
+		return r;
+	if (m.n != 1 || ((m.out[0] & 0xc0) != 0x80 && !is_joined(m.out[0])))
+		return PARSE_NONE;
+	v->pending[i] = m.out[0];
+	memmove(v->pending + i + 1, v->pending + i + m.used, v->n - i - m.used);
+	v->n -= m.used - 1;
+	return PARSE_DONE;
+}
+
 /* Settle what is pending as far as it can be. @end: nothing follows. Return: octets written */
 static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 {
@@ -367,8 +401,12 @@ static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 
 	while (v->n) {
 		struct meaning m = { 0 };
-		enum parse r = escape_at(v->pending, v->n, v->quoted, &m);
+		enum parse r = join(v);
 
+		if (r == PARSE_DONE)
+			continue;
+		if (r == PARSE_NONE)
+			r = escape_at(v->pending, v->n, v->quoted, &m);
 		if (r == PARSE_MORE && !end && v->n < VIEW_PENDING_MAX)
 			break;
 		v->quoted = r == PARSE_DONE && v->pending[0] == '=';

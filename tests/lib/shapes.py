@@ -61,7 +61,11 @@ EVERY = {
     "utf16-json": lambda s: _each(b"\\u%04x")(s).decode().encode("utf-16-be"),
     "utf16be": lambda s: s.decode().encode("utf-16-be"),
     "full-width": _fullwidth,
+    "full-width-percent": lambda s: _each(b"%%%02X")(_fullwidth(s)[:2700]),
+    "full-width-percent-twice": lambda s: _each(b"%%25%02x")(_fullwidth(s)[:1500]),
     "math-bold": _math,
+    "math-bold-c-hex": lambda s: _each(b"\\x%02x")(_math(s)[:1900]),
+    "zero-width-percent": lambda s: _each(b"%c%%E2%%80%%8B")(s[:800]),
     "zero-width": _each(b"%c\xe2\x80\x8b"),
 }
 # Shapes that are found for secrets whose value is known
