@@ -387,7 +387,8 @@ def pieces(text, n):
     return [text[i:i + n] for i in range(0, len(text), n)]
 
 
-@pytest.mark.parametrize("place", ["query", "path", "header", "body", "escaped", "chunks", "coded", "coded-chunks"])
+@pytest.mark.parametrize("place", ["query", "path", "header", "body", "escaped", "chunks", "coded", "coded-chunks", "names",
+                                   "late", "coded-late"])
 @pytest.mark.parametrize("n", [1, 5, 11])
 def test_pieces_over_several_requests(w, place, n):
     secret = SECRETS["FORTY"].encode()
@@ -399,6 +400,9 @@ def test_pieces_over_several_requests(w, place, n):
             "query": (b"/c?n=%d&q=%s" % (i, piece), [], b"", None), "path": (b"/" + piece, [], b"", None),
             "escaped": (b"/c?q=" + escaped, [], b"", None), "header": (b"/", [(b"X-Part", piece)], b"", None),
             "body": (b"/", [], piece, None), "chunks": (b"/", [], b"", [piece]),
+            "names": (b"/c?" + (b"q", b"%71", b"Q")[i % 3] + b"=" + piece, [], b"", None),
+            "late": (b"/", [], b" " * 3000 + piece, None),
+            "coded-late": (b"/", coded, gzip.compress(b" " * 3000 + piece), None),
             "coded": (b"/", coded, gzip.compress(piece), None),
             "coded-chunks": (b"/", coded, b"", [gzip.compress(piece)])}[place]
         codes.append(w.ask("block.test", target, fields, body, chunks=chunks)[0])

@@ -5,7 +5,7 @@
 
 #define HALF (ACROSS_PIECE_MAX / 2)
 
-/* FNV-1a, names without case; who makes two places meet only has them read as one */
+/* FNV-1a, names without case and escapes; who makes two places meet only has them read as one */
 static uint64_t key_of(size_t route, char kind, struct bb_span name)
 {
 	uint64_t h = 0xcbf29ce484222325ull ^ (route << 8) ^ (uint8_t)kind;
@@ -13,7 +13,9 @@ static uint64_t key_of(size_t route, char kind, struct bb_span name)
 	h *= 0x100000001b3ull;
 	for (size_t i = 0; i < name.len; i++) {
 		uint8_t c = name.p[i];
+		int used = view_escape(name.p + i, name.len - i, &c);
 
+		i += used > 0 ? (size_t)used - 1 : 0;
 		h = (h ^ (c >= 'A' && c <= 'Z' ? c | 0x20u : c)) * 0x100000001b3ull;
 	}
 	h ^= h >> 32;

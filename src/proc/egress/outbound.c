@@ -528,7 +528,8 @@ static struct judgement judge_opaque(const struct conn *c, const struct request 
 static bool add_body(struct search *s, struct bb_span data)
 {
 	struct request *rq = s->rq;
-	size_t room = ACROSS_PIECE_MAX / 2 - rq->added;
+	size_t max = rq->body.len ? ACROSS_PIECE_MAX : ACROSS_PIECE_MAX / 2;
+	size_t room = max - rq->added;
 
 	data.len = data.len < room ? data.len : room;
 	rq->added += data.len;
