@@ -23,7 +23,9 @@ def devidence(internet, dbottle):
 
 
 def test_it_is_a_container(dbottle, dockerd):
-    assert dbottle.status()["backend"] == "docker"
+    assert dbottle.status()["backend"] == "docker" and "accel" not in dbottle.status()
+    line = [l for l in dbottle.product.run("list").out.decode().splitlines() if l.startswith(dbottle.identity)][0].split()
+    assert line[1:4] == ["up", "docker", "-"], line
     config = json.loads(dockerd.docker("inspect", dbottle.identity).stdout)[0]
     assert config["HostConfig"]["NetworkMode"] == "none" and config["HostConfig"]["CapDrop"] == ["ALL"]
     assert config["Config"]["Labels"]["bot-bottle"] == dbottle.identity

@@ -64,6 +64,8 @@ static const char *look(const struct paths *paths, const struct state_entry *e,
 
 static json_t *entry_json(const struct paths *paths, const struct state_entry *e)
 {
+	const char *name = json_string_value(json_object_get(e->meta, "backend"));
+	const struct backend *backend = name ? backend_find(name) : NULL;
 	json_t *status = e->pid ? live_status(paths, e) : NULL;
 	uint64_t denied;
 	const char *state = look(paths, e, &denied);
@@ -74,6 +76,10 @@ static json_t *entry_json(const struct paths *paths, const struct state_entry *e
 		"created_ms", (json_int_t)e->created_ms, "denied", (json_int_t)denied, "label",
 		json_object_get(e->meta, "label"), "color", json_object_get(e->meta, "color"));
 
+	if (status && backend && backend->legacy) { /* a container's processor is the host's */
+		(void)json_object_del(status, "accel");
+		(void)json_object_del(status, "accel_why");
+	}
 	if (out && status) {
 		(void)json_object_update(out, status);
 		(void)json_object_set_new(out, "resident_bytes",
