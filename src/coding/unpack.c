@@ -49,6 +49,9 @@ struct sink {
 	void *arg;
 };
 
+/* Of all streams of the process: each has a window, and its reader what a stream takes */
+static unsigned int open_in_all;
+
 static void close_slot(struct unpack *u, unsigned int i)
 {
 	struct unpack_slot *s = u->slots[i];
@@ -62,6 +65,7 @@ static void close_slot(struct unpack *u, unsigned int i)
 	free(s);
 	u->slots[i] = NULL;
 	u->budget->open--;
+	open_in_all--;
 }
 
 bool unpack_is_idle(const struct unpack *u)
@@ -316,7 +320,8 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 	if (i == UNPACK_SLOTS || u->budget->open == UNPACK_OPEN ||
 	    (kind == ZSTD && u->budget->zstd_open == UNPACK_ZSTD_OPEN))
 		return UNPACK_TOO_MUCH;
-	u->slots[i] = calloc(1, sizeof(*u->slots[i]));
+	if (open_in_all < UNPACK_OPEN_IN_ALL)
+		u->slots[i] = calloc(1, sizeof(*u->slots[i]));
 	if (!u->slots[i])
 		return UNPACK_MEMORY;
 	if (!begin_slot(u->slots[i], kind)) {
@@ -326,6 +331,7 @@ static enum unpack_result open_slot(const struct sink *k, enum kind kind, const 
 		u->slots[i] = NULL;
 		return UNPACK_MEMORY;
 	}
+	open_in_all++;
 	u->budget->open++;
 	u->budget->zstd_open += kind == ZSTD;
 	if (kind == GZIP)

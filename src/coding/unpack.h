@@ -15,9 +15,9 @@
  * Used by:   scan
  * Trust:     hostile input
  * Ownership: unpack_clear() releases what is open
- * Limits:    UNPACK_SLOTS open at a time in a stream, struct unpack_budget for all of a tree of
- *            streams; some 44 KiB for each that is open, up to 8 MiB and a little for each of the
- *            UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read), and
+ * Limits:    UNPACK_OPEN_IN_ALL open at a time in the process, UNPACK_SLOTS in a stream, struct
+ * unpack_budget for all of a tree of streams; some 44 KiB for each that is open, up to 8 MiB and a
+ * little for each of the UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read), and
  *            UNPACK_ZSTD_MEMORY for all frames of the process; output of UNPACK_FREE octets and
  *            UNPACK_RATIO for each octet of input
  * Source:    RFC 1952 section 2.3, RFC 1950 section 2.2, PKWARE APPNOTE 4.3.7, RFC 8878
@@ -27,6 +27,7 @@
  * polynomials seven have been seen to be open at a time */
 #define UNPACK_SLOTS       8
 #define UNPACK_OPEN        16
+#define UNPACK_OPEN_IN_ALL 1024
 #define UNPACK_ZSTD_OPEN   4
 #define UNPACK_ZSTD_MEMORY (64u << 20)
 #define UNPACK_FREE        (32u << 20)

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -602,6 +603,29 @@ def test_more_open_than_can_be_followed(w):
             assert status == 403 and json.loads(answer)["reason"] in ("known_secret", "coding"), (n, answer)
     polynomial = b"x^32 + x^26 + x^23 + x^22 + x^16 + x^12 + x^11 + x^10 + x^8 + x^7 + x^5 + x^4 + x^2 + x + 1\n"
     assert w.ask("block.test", b"/", [], polynomial * 3000)[0] == 200
+
+
+def test_open_in_many_connections(w):
+    """As many as can be open in one, in one connection after another: in all there is an end to it."""
+    body = b"words " * 50
+    for _ in range(5):
+        body = b"\x1f\x8b\x08" + bytes(6) + b"\xff\0\xff\xff\0\0" + body
+    conns = [w.rig.connect() for _ in range(80)]
+    for c in conns:
+        c.sendall(b"POST http://block.test/ HTTP/1.1\r\nHost: block.test\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (
+            len(body), body))
+    answers, end, most = [], time.monotonic() + 20, 1024 // 15
+    while len(answers) < 80 - most and time.monotonic() < end:
+        ready = select.select(conns, [], [], 1)[0]
+        answers += [c.recv(65536) for c in ready]
+        conns = [c for c in conns if c not in ready]
+    assert len(answers) in (80 - most, 81 - most), answers  # (the last collected body may have some open)
+    assert all(a.startswith(b"HTTP/1.1 503 ") and b"limit" in a for a in answers), answers
+    for c in conns:
+        c.close()
+    end = time.monotonic() + 10
+    while w.ask("block.test", b"/", body=body)[0] != 200:
+        assert time.monotonic() < end
 
 
 def test_unsaid_bomb(w):
