@@ -243,6 +243,18 @@ def test_cookies(w):
                       b"cookie") == [b"a=b; session=given-by-server"]
 
 
+def test_cookies_of_an_informational_response(w):
+    w.answer = (b"HTTP/1.1 103 Early Hints\r\nSet-Cookie: early=given-by-hints\r\nX-Early: you sent %s\r\n\r\n" % TOKEN.encode()
+                + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    for host in ("plain.test", "cookies.test", "bearer.test"):
+        _, rest, _ = w.curl("https://%s/" % host)  # what follows the first empty line is the 200
+        assert b"103" in w.head and b" 200" in rest and (host == "plain.test" or TOKEN.encode() not in w.head)
+        assert (b"given-by-hints" in w.head) == (host != "bearer.test"), host
+    w.answers()
+    for host in ("plain.test", "cookies.test"):
+        w.allowed("https://%s/" % host, "-H", "Cookie: early=given-by-hints")
+
+
 def test_minted_tokens_pass(w):
     get = ["-H", "Authorization: Bearer minted-registry-token"]
     w.denied("https://plain.test/v2/", *get, reason="foreign_credential")

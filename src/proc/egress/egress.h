@@ -396,6 +396,8 @@ void inbound_begin(struct conn *c);
 void inbound_mask_head(struct conn *c, uint8_t *head, size_t len);
 /** inbound_ask() - The codings that the request asks for: such as can be undone here */
 void inbound_ask(const struct conn *c, struct http1_fields *f);
+/** inbound_on_informational() - Of a 1xx, takes fields out that must not reach the guest */
+void inbound_on_informational(struct conn *c, struct http1_response *h);
 /** inbound_on_head() - Takes fields out that must not reach the guest, and opens a decoder for
  * content that is looked at. Return: CODING_OK, or why it cannot be looked at though it has to */
 BB_MUST_USE enum coding_result inbound_on_head(struct conn *c, struct http1_response *h);

@@ -175,19 +175,32 @@ static enum coding_result open_decoder(struct conn *c, const struct about *a, un
 			   &c->rq->response_decoder);
 }
 
+static void take_fields(struct conn *c, struct http1_fields *f, struct about *a)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (take_field(c, &f->v[i], a))
+			f->v[kept++] = f->v[i];
+	}
+	f->n = kept;
+}
+
+void inbound_on_informational(struct conn *c, struct http1_response *h)
+{
+	struct about a = { .known = CODING_OK };
+
+	take_fields(c, &h->fields, &a); /* what it says about content is of no content */
+}
+
 enum coding_result inbound_on_head(struct conn *c, struct http1_response *h)
 {
 	const struct content *content = content_of(c);
 	struct about a = { .known = CODING_OK };
 	struct request *rq = c->rq;
 	enum coding_result r;
-	size_t kept = 0;
 
-	for (size_t i = 0; i < h->fields.n; i++) {
-		if (take_field(c, &h->fields.v[i], &a))
-			h->fields.v[kept++] = h->fields.v[i];
-	}
-	h->fields.n = kept;
+	take_fields(c, &h->fields, &a);
 	rq->tapping = a.json && content->credentials == CONTENT_MINTED &&
 		      (h->body != HTTP1_BODY_LENGTH || h->length <= INBOUND_TAP_MAX);
 	rq->reading = a.text && content->dlp.injection;

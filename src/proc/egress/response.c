@@ -94,7 +94,7 @@ static int write_response_head(struct conn *c, const struct http1_response *h, e
 }
 
 /* 1xx: passed to who can read it; 100 is ours to send, and nobody asked for 101 */
-static void on_informational(struct conn *c, const struct http1_response *h)
+static void on_informational(struct conn *c, struct http1_response *h)
 {
 	struct request *rq = c->rq;
 
@@ -105,6 +105,7 @@ static void on_informational(struct conn *c, const struct http1_response *h)
 	}
 	if (h->status == 100 || rq->http.minor == 0)
 		return;
+	inbound_on_informational(c, h);
 	if (write_response_head(c, h, HTTP1_BODY_NONE, NULL) < 0)
 		conn_abort(c, REASON_LIMIT, "out of memory");
 }
