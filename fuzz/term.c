@@ -34,9 +34,19 @@ static void check_token(const uint8_t *t, size_t n)
 	check(t[2] != '?' || is_one_of("hlJK", t[n - 1]));
 }
 
+/* Written apart from the decoder: does one that is answered end at @at? */
+static bool is_question(const uint8_t *data, size_t at)
+{
+	return at >= 2 && (data[at] == 'c' || data[at] == 'n') &&
+	       (memmem(data + at - 2, 2, "\033[", 2) ||
+		(at >= 3 && memmem(data + at - 3, 2, "\033[", 2) &&
+		 is_one_of("056", data[at - 1])));
+}
+
 /*
  * Invariants: a token is of the kinds that no terminal answers; what was kept is kept in full when
- * it is read again; what waits for its rest is bounded, and the rest of a string is never shown.
+ * it is read again; what is answered was asked in full, and is no token; what waits for its rest is
+ * bounded, and the rest of a string is never shown.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -47,6 +57,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < size; i++) {
 		size_t n = term_add(&t, data[i], token);
 
+		check(t.ask < TERM_NUM_ASKS);
+		check(t.ask == TERM_ASK_NONE ||
+		      (n == 0 && t.state == TERM_GROUND && is_question(data, i)));
 		check(t.state < TERM_NUM_STATES && t.n <= TERM_TOKEN_MAX);
 		check(n == 0 || t.state == TERM_GROUND);
 		if (n)

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/term.h"
+#include <assert.h>
 
 #define ESC 0x1b
 #define BEL 0x07
 #define CAN 0x18
 #define SUB 0x1a
+
+const char *const term_answer_str[] = {
+	[TERM_ASK_NONE] = "",
+	[TERM_ASK_DEVICE] = "\033[?62;22c",
+	[TERM_ASK_STATUS] = "\033[0n",
+	[TERM_ASK_CURSOR] = "\033[1;1R",
+};
+static_assert(BB_ARRAY_LEN(term_answer_str) == TERM_NUM_ASKS, "term_answer_str[]");
 
 static bool is_in(const char *set, uint8_t c)
 {
@@ -91,6 +100,25 @@ static bool csi_is_kept(const struct term *t)
 	}
 }
 
+static enum term_ask csi_asks(const struct term *t)
+{
+	static const struct {
+		const char *token;
+		enum term_ask ask;
+	} asks[] = {
+		{ "\033[c", TERM_ASK_DEVICE },
+		{ "\033[0c", TERM_ASK_DEVICE },
+		{ "\033[5n", TERM_ASK_STATUS },
+		{ "\033[6n", TERM_ASK_CURSOR },
+	};
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(asks); i++) {
+		if (bb_span_eq((struct bb_span){ t->held, t->n }, BB_SPAN_STR(asks[i].token)))
+			return asks[i].ask;
+	}
+	return TERM_ASK_NONE;
+}
+
 static size_t leave(struct term *t, bool keep, uint8_t ret[static TERM_TOKEN_MAX])
 {
 	size_t n = keep ? t->n : 0;
@@ -154,6 +182,8 @@ static size_t in_csi(struct term *t, uint8_t c, uint8_t ret[static TERM_TOKEN_MA
 		hold(t, TERM_CSI, c);
 	if (c < 0x40)
 		return 0;
+	if (t->state == TERM_CSI)
+		t->ask = csi_asks(t);
 	return leave(t, t->state == TERM_CSI && csi_is_kept(t), ret);
 }
 
@@ -173,6 +203,7 @@ static size_t in_string(struct term *t, uint8_t c, uint8_t ret[static TERM_TOKEN
 
 size_t term_add(struct term *t, uint8_t c, uint8_t ret[static TERM_TOKEN_MAX])
 {
+	t->ask = TERM_ASK_NONE;
 	switch (t->state) {
 	case TERM_UTF8:
 		return in_utf8(t, c, ret);

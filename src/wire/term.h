@@ -19,6 +19,10 @@
  * known to draw or to set a mode is kept, as whole tokens: characters in well-formed UTF-8, layout
  * controls, and the sequences of a short list. All else is left out: queries and reports, strings
  * (OSC, DCS, APC, PM, SOS: titles, colours, clipboard, images), eight-bit controls, the bell.
+ *
+ * While no terminal is there, some programs do not begin without an answer, or wait seconds for
+ * one: to the three questions that every terminal answers there is one here. The others are asked
+ * by programs that do without.
  */
 #define TERM_TOKEN_MAX 128
 
@@ -35,15 +39,30 @@ enum term_state {
 	TERM_NUM_STATES,
 };
 
+/** enum term_ask - What the last octet has completed, when it is a question */
+enum term_ask {
+	TERM_ASK_NONE = 0,
+	TERM_ASK_DEVICE, /* DA1 */
+	TERM_ASK_STATUS, /* DSR 5 */
+	TERM_ASK_CURSOR, /* DSR 6, CPR */
+
+	TERM_NUM_ASKS,
+};
+
+/* What is typed then: of VT220's kind with colours; well; at home. "" for TERM_ASK_NONE */
+extern const char *const term_answer_str[TERM_NUM_ASKS];
+
 /**
  * struct term - Of one stream; all zero at its beginning
  * @need:	octets of a character
  * @bel:	the string is an OSC, which BEL ends as well
+ * @ask:	set by each term_add()
  */
 struct term {
 	enum term_state state;
 	uint8_t need;
 	bool bel;
+	enum term_ask ask;
 	size_t n;
 	uint8_t held[TERM_TOKEN_MAX];
 };

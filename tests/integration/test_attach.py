@@ -242,6 +242,39 @@ def test_detached_from_the_start(product, terminal):
     assert r.out == b"kept well\ngone\n", r
 
 
+ASKS = """
+import os, select, termios, tty
+tty.setraw(0)
+def ask(what, end):
+    os.write(1, what)
+    got = b""
+    while not got.endswith(end) and select.select([0], [], [], 20)[0]:
+        got += os.read(0, 100)
+    return got
+before = [ask(b"\\033[?u\\033[c", b"c"), ask(b"\\033]11;?\\007\\033[>q\\033[6n", b"R")]
+open("/tmp/asked", "w")
+os.write(1, b"go on\\r\\n")
+os.read(0, 1)
+print(before, ask(b"\\033[c", b"c"), end="\\r\\n", flush=True)
+"""
+
+
+@both
+def test_asks_its_terminal_while_nobody_is_there(either, terminal):
+    """As agents' programs do before they begin; of a terminal that is there, only that one's answers come."""
+    r = either.run("start", "--bottle", "attached", "--yes", "--detach", "--", "python3", "-c", ASKS)
+    assert r.code == 0, r
+    identity = r.out.decode().strip()
+    until(lambda: either.run("exec", identity, "--", "test", "-e", "/tmp/asked").code == 0, 60)
+    t = terminal("attach", identity)
+    t.expect(b"go on\r\n", 100)
+    t.type(b"x")
+    t.expect(b"\033[c")
+    t.type(b"\033[?1;2c")
+    t.expect(repr([b"\033[?62;22c", b"\033[1;1R"]).encode() + b" " + repr(b"\033[?1;2c").encode())
+    assert t.ended() == 0
+
+
 @both
 def test_headless_and_detached(either):
     """Pipes: attach needs no terminal, and ends with the command."""

@@ -153,7 +153,10 @@ const struct cli_cmd cli_cmds[] = {
 	  "comes "
 	  "back.\n"
 	  "--detach leaves at once and prints the bottle's ID; the bottle ends when its command "
-	  "does.",
+	  "does.\n"
+	  "While nobody is there, what a program must know of its terminal (what it is, where the "
+	  "cursor\n"
+	  "is) is answered as by a plain one.",
 	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
 	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_FROM, OPT_KEEP, OPT_LABEL, OPT_COLOR,
 	       OPT_HEADLESS, OPT_PROMPT, OPT_DETACH, OPT_NO_TTY, OPT_YES),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a lasting session has said last: a ring of octets, each with the outlet that it was for. Of
- * what went to a terminal only that which the next one will not answer, in whole tokens.
+ * what went to a terminal only that which the next one will not answer, in whole tokens; a few
+ * questions are answered while there is none.
  */
 #include "proc/porter/porter.h"
 #include "wire/term.h"
+#include <event2/buffer.h>
 
 #define IS_ERROR 1u
 #define IS_BEGIN 2u /* of a token */
@@ -33,7 +35,19 @@ static void put(struct last *l, uint8_t c, unsigned int flags)
 	l->end++;
 }
 
-void last_add(struct last *l, enum ipc_type type, struct bb_span data)
+/* In place of the terminal that is not there; one that is answers itself */
+static void answer(struct porter *p, enum term_ask ask)
+{
+	const char *text = term_answer_str[ask];
+
+	if (ask == TERM_ASK_NONE || p->cli ||
+	    evbuffer_get_length(bufferevent_get_output(p->stream)) > PORTER_ANSWERS_MAX)
+		return;
+	if (porter_frame(p, EXEC_TYPE_STDIN, text, strlen(text)) < 0)
+		porter_fail(p, "no memory");
+}
+
+void last_add(struct last *l, struct porter *p, enum ipc_type type, struct bb_span data)
 {
 	unsigned int outlet = type == IPC_STDERR ? IS_ERROR : 0;
 	uint8_t token[TERM_TOKEN_MAX];
@@ -43,6 +57,7 @@ void last_add(struct last *l, enum ipc_type type, struct bb_span data)
 
 		if (!l->tty)
 			put(l, data.p[i], outlet | IS_BEGIN);
+		answer(p, l->term.ask);
 		for (size_t j = 0; j < n; j++)
 			put(l, token[j], outlet | (j == 0 ? IS_BEGIN : 0));
 	}

@@ -80,7 +80,7 @@ void porter_data(struct porter *p, enum ipc_type type, struct bb_span data)
 static void forward_data(struct porter *p, enum ipc_type type, struct bb_span data)
 {
 	if (p->last)
-		last_add(p->last, type, data);
+		last_add(p->last, p, type, data);
 	porter_data(p, type, data);
 }
 

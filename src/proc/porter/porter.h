@@ -22,6 +22,8 @@
 
 /* Of a lasting session: so much of what was said is said again to the next CLI */
 #define PORTER_LAST_MAX (64u << 10)
+/* Answers beyond that for a guest that does not read them are not made */
+#define PORTER_ANSWERS_MAX 4096
 
 struct copy;
 struct last;
@@ -56,9 +58,9 @@ void porter_fail(struct porter *p, const char *text);
 /** last_new() - Nothing said yet, or NULL without memory. @tty: to a terminal */
 struct last *last_new(bool tty);
 /** last_add() - Keep it (what a terminal would answer is left out: wire/term.h), and of what was
- * before as much as there is room for
+ * before as much as there is room for. With no CLI there, answer what no program does without
  */
-void last_add(struct last *l, enum ipc_type type, struct bb_span data);
+void last_add(struct last *l, struct porter *p, enum ipc_type type, struct bb_span data);
 /** last_say() - All of it again, to the CLI that has just come, which then gets what comes next */
 void last_say(const struct last *l, struct porter *p);
 

@@ -133,6 +133,48 @@ static void what_is_answered_is_left_out(void **state)
 	}
 }
 
+/* With its last octet; a question that every program can do without is not */
+static void some_are_answered(void **state)
+{
+	static const struct {
+		const char *in, *answer;
+	} rows[] = {
+		{ "\033[c", "\033[?62;22c" },
+		{ "\033[0c", "\033[?62;22c" },
+		{ "\033[5n", "\033[0n" },
+		{ "\033[6n", "\033[1;1R" },
+		{ "\033[?u\033[c", "\033[?62;22c" },
+		{ "\033[3\033[6n", "\033[1;1R" },
+		{ "\033[1c", "" },
+		{ "\033[>c", "" },
+		{ "\033[=c", "" },
+		{ "\033[00c", "" },
+		{ "\033[?6n", "" },
+		{ "\033[7n", "" },
+		{ "\033[6;n", "" },
+		{ "\033[6$n", "" },
+		{ "\033[>q", "" },
+		{ "\033[?u", "" },
+		{ "\033]11;?\007", "" },
+		{ "\033]0;\033[6", "" },
+		{ "\033]0;[6n", "" },
+		{ "[6n", "" },
+		{ "\033c", "" },
+		{ "\033[6\nn", "" },
+		{ "\033[6nx", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		uint8_t token[TERM_TOKEN_MAX];
+		struct term t = { 0 };
+
+		for (const char *c = rows[i].in; *c; c++)
+			(void)!term_add(&t, (uint8_t)*c, token);
+		assert_string_equal(term_answer_str[t.ask], rows[i].answer);
+	}
+}
+
 /* As terminals read it: eight-bit controls are no characters, nor is what is not UTF-8 */
 static void octets_that_are_no_characters(void **state)
 {
@@ -226,6 +268,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_draws_is_kept),
 		cmocka_unit_test(what_is_answered_is_left_out),
+		cmocka_unit_test(some_are_answered),
 		cmocka_unit_test(octets_that_are_no_characters),
 		cmocka_unit_test(broken_sequences),
 		cmocka_unit_test(too_long),

@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -575,6 +578,76 @@ static void the_next_terminal_is_asked_nothing(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+/* One STDIN frame of exactly @text */
+static void guest_hears(int stream, const char *text)
+{
+	uint8_t frame[64];
+	size_t n = EXEC_HEADER_BYTES + strlen(text);
+
+	assert_true(n <= sizeof(frame));
+	assert_int_equal(bb_read_full(stream, frame, n), 0);
+	assert_int_equal(bb_get_be32(frame), strlen(text));
+	assert_int_equal(frame[4], EXEC_TYPE_STDIN);
+	assert_memory_equal(frame + EXEC_HEADER_BYTES, text, strlen(text));
+}
+
+/* Once, twice or more: porter has seen then that its CLI is gone */
+static void ask_until_answered(int stream)
+{
+	uint8_t frame[EXEC_HEADER_BYTES + 4];
+
+	do
+		guest_says(stream, EXEC_TYPE_STDOUT, "\033[5n", 4);
+	while (poll(&(struct pollfd){ .fd = stream, .events = POLLIN }, 1, 100) == 0);
+	guest_says(stream, EXEC_TYPE_STDOUT, "\033[6n", 4);
+	do
+		assert_int_equal(bb_read_full(stream, frame, sizeof(frame)), 0);
+	while (frame[3] == 4);
+	assert_int_equal(frame[3], 6);
+	assert_int_equal(bb_read_full(stream, frame, 2), 0);
+}
+
+/* With nobody there; who asks without reading the answers costs no memory */
+static void questions_have_an_answer_while_nobody_is_there(void **state)
+{
+	static const char asks[] = "\033[?u\033[c\033]11;?\007\033[>q\033[6n\033[5n",
+			  again[] = "\033[6n";
+	static char flood[30000];
+	struct role r;
+	int stream, unread;
+	size_t got = 0;
+	ssize_t n;
+
+	(void)state;
+	begin_as(&r, &with_terminal, &stream);
+	guest_says(stream, EXEC_TYPE_STDOUT, again, sizeof(again) - 1);
+	hears(&r, again); /* that one answers */
+	(void)close(r.peers[IPC_ROLE_CLI]);
+	for (size_t i = 0; i < sizeof(flood); i += 3)
+		memcpy(flood + i, "\033[c", 3);
+	r.peers[IPC_ROLE_CLI] = -1;
+	ask_until_answered(stream);
+	guest_says(stream, EXEC_TYPE_STDOUT, "\033[6", 3);
+	guest_says(stream, EXEC_TYPE_STDOUT, "n", 1);
+	guest_hears(stream, "\033[1;1R");
+	guest_says(stream, EXEC_TYPE_STDOUT, asks, sizeof(asks) - 1);
+	guest_hears(stream, "\033[?62;22c");
+	guest_hears(stream, "\033[1;1R");
+	guest_hears(stream, "\033[0n");
+	for (int i = 0; i < 40; i++)
+		guest_says(stream, EXEC_TYPE_STDOUT, flood, sizeof(flood));
+	do {
+		(void)usleep(10000); /* until porter has read all of it */
+		assert_int_equal(ioctl(stream, SIOCOUTQ, &unread), 0);
+	} while (unread);
+	(void)usleep(100000);
+	while ((n = recv(stream, flood, sizeof(flood), MSG_DONTWAIT)) > 0)
+		got += (size_t)n;
+	assert_true(got > 4096 && got < 1u << 20); /* what the socket holds, and a little */
+	(void)close(stream);
+	assert_int_equal(role_end(&r), 0);
+}
+
 /* Without a line's end the oldest octets may be the rest of a sequence: it begins behind that */
 static void what_is_said_again_begins_whole(void **state)
 {
@@ -664,6 +737,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_session_outlives_its_cli),
 		cmocka_unit_test(who_comes_after_the_end_hears_of_it),
 		cmocka_unit_test(the_next_terminal_is_asked_nothing),
+		cmocka_unit_test(questions_have_an_answer_while_nobody_is_there),
 		cmocka_unit_test(what_is_said_again_begins_whole),
 		cmocka_unit_test(others_end_with_it),
 		cmocka_unit_test(filter_is_in_place),
