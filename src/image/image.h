@@ -131,6 +131,15 @@ json_t *image_env(const struct image *image);
 BB_MUST_USE int image_remove(const char *name, struct bb_err *err);
 
 /**
+ * image_drop_installed() - Remove what was installed for one recipe and is too old for another
+ *
+ * Builds leave it for an hour (data/images/base.sh) and remove it themselves, if there is another.
+ *
+ * Return: octets that were removed
+ */
+uint64_t image_drop_installed(void);
+
+/**
  * image_initrd_memfd() - Initramfs for one start: modules, /init and @extra
  *
  * Return: owned sealed memfd or -errno with @err

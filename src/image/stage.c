@@ -346,7 +346,7 @@ int stage_with(struct stage *b, int (*fill)(struct stage *b, void *arg, struct b
 	if (r == 0)
 		r = paths_join(b->store, ".stage", b->dir, err);
 	if (r == 0)
-		r = paths_join(b->store, ".downloads", b->downloads, err);
+		r = paths_join(b->store, IMAGE_DOWNLOADS, b->downloads, err);
 	if (r < 0)
 		return r;
 	interrupted = 0;

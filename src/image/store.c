@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define DIGEST_MIN 12 /* of a digest, as image_list() callers show it */
 
@@ -238,6 +239,41 @@ int image_list(void (*fn)(const struct image *image, const struct bb_err *broken
 	if (r == 0)
 		r = list_dir(store, names, false, fn, arg, err);
 	return r < 0 ? r : list_dir(store, names, true, fn, arg, err);
+}
+
+/* Some minutes more than base.sh says: a build that has just chosen it keeps it */
+#define INSTALLED_MAX_S (65 * 60)
+
+static int is_installed(const struct dirent *e)
+{
+	return strncmp(e->d_name, "installed-", strlen("installed-")) == 0;
+}
+
+uint64_t image_drop_installed(void)
+{
+	char store[PATHS_MAX], dir[PATHS_MAX];
+	struct bb_err ignored = { 0 };
+	bb_auto_close int fd = -1;
+	struct dirent **list = NULL;
+	uint64_t bytes = 0;
+	int n;
+
+	if (image_store_dir(store, &ignored) < 0 ||
+	    paths_join(store, IMAGE_DOWNLOADS, dir, &ignored) < 0)
+		return 0;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	n = fd < 0 ? -1 : scandir(dir, &list, is_installed, NULL);
+	for (int i = 0; i < n; i++) {
+		struct stat st;
+
+		if (fstatat(fd, list[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_mtime < time(NULL) - INSTALLED_MAX_S &&
+		    unlinkat(fd, list[i]->d_name, 0) == 0)
+			bytes += (uint64_t)st.st_size;
+		free(list[i]);
+	}
+	free(list);
+	return bytes;
 }
 
 /* The files of an image stand in its one directory */

@@ -7,6 +7,9 @@
 #define IMAGE_NUM_FILES 4
 extern const char *const image_files[IMAGE_NUM_FILES];
 
+/* In the store: what builds have fetched */
+#define IMAGE_DOWNLOADS ".downloads"
+
 /** image_store_dir() - <cache>/images. Return: 0 or -errno with @err */
 BB_MUST_USE int image_store_dir(char ret[static PATHS_MAX], struct bb_err *err);
 /** image_name_is_ok() - May it be a file name in by-name? */

@@ -2,6 +2,7 @@
 """What needs no machine: completion, and images that are removed."""
 import os
 import subprocess
+import time
 
 import product as products
 
@@ -75,3 +76,22 @@ def test_info(product):
         lines = r.out.decode().splitlines()
         assert r.code == 0 and "bottle above" in lines and not want - set(lines), (want - set(lines), r)
     assert lines[0] == "agent of-above (%s/.bot-bottle/agents/of-above.md)" % product.home, lines
+
+
+def test_what_builds_had_kept_goes(product, workdir):
+    """What was installed for one recipe and is too old for another: gone with cleanup and image rm; no image for image ls."""
+    cache = workdir + "/keptcache"
+    downloads = cache + "/bot-bottle/images/.downloads"
+    env = {"XDG_CACHE_HOME": cache}
+    for command, code in (("cleanup --yes", 0), ("image rm nothing", 1)):
+        os.makedirs(downloads, exist_ok=True)
+        for name, hours in (("installed-00-base", 0), ("installed-00-dev", 2), ("kernel.deb", 2)):
+            with open(downloads + "/" + name, "wb") as f:
+                f.truncate(3 << 20)
+            os.utime(f.name, (time.time() - hours * 3600,) * 2)
+        subprocess.run(["chown", "-R", "%d:%d" % (product.uid, product.uid), cache], check=True)
+        assert b"installed" not in product.run("image", "ls", env=env).out
+        r = product.run(*command.split(), env=env)
+        assert r.code == code and b"3 MiB" in r.err, r
+        assert sorted(os.listdir(downloads)) == ["installed-00-base", "kernel.deb"]
+        assert b"MiB" not in product.run(*command.split(), env=env).err

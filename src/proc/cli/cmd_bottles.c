@@ -4,6 +4,7 @@
 #include "ipc/sock.h"
 #include "proc/cli/commands.h"
 #include "proc/cli/copyfiles.h"
+#include "proc/cli/images.h"
 #include "proc/cli/launch.h"
 #include "proc/cli/session.h"
 #include <errno.h>
@@ -160,6 +161,7 @@ int cmd_cleanup(const struct cli_args *args)
 
 	if (days < 0)
 		return cli_error(CLI_USAGE, "--older-than takes a number of days");
+	images_drop_old();
 	if (paths_get(&paths, &err) < 0 || state_list_get(&paths, &list, &err) < 0)
 		return failed(&err);
 	limit = limit_of(days);

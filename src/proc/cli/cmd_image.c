@@ -159,12 +159,22 @@ static void on_image(const struct image *image, const struct bb_err *broken, voi
 		     image->kernel_release, image->origin[0] ? image->origin : "recipe");
 }
 
+void images_drop_old(void)
+{
+	uint64_t bytes = image_drop_installed();
+
+	if (bytes)
+		(void)fprintf(stderr, "%llu MiB of what image build had kept are removed\n",
+			      (unsigned long long)(bytes >> 20));
+}
+
 static int image_rm_cmd(const struct cli_args *args)
 {
 	int code = CLI_OK;
 
 	if (args->n_operands < 2)
 		return cli_error(CLI_USAGE, "image rm: which?");
+	images_drop_old();
 	for (size_t i = 1; i < args->n_operands; i++) {
 		struct bb_err err = { 0 };
 

@@ -7,7 +7,7 @@
  * DOC: images - images that are named by a file are made when a bottle starts
  *
  * Layer:     proc/cli
- * Used by:   launch.c
+ * Used by:   launch.c, cmd_bottles.c
  */
 
 /**
@@ -17,4 +17,7 @@
  * Return: 0 or -errno with @err
  */
 BB_MUST_USE int images_prepare(char **image, struct bb_err *err);
+
+/** images_drop_old() - Remove what builds left for others and none will use; says how much */
+void images_drop_old(void);
 #endif

@@ -8,6 +8,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define MANIFEST(version, size)                                                                    \
@@ -221,6 +222,41 @@ static void without_a_name(void **state)
 	assert_null(strstr(err.msg, "image build"));
 }
 
+static void in_downloads(const char *name, bool old, char path[static 256])
+{
+	const time_t then = time(NULL) - (old ? 66 : 60) * 60;
+	const struct timespec times[2] = { { .tv_sec = then }, { .tv_sec = then } };
+
+	(void)snprintf(path, 256, "%s/.downloads/%s", store, name);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Of what lies in .downloads only that, and only when it is old */
+static void old_installed_ones_go(void **state)
+{
+	static const char *const names[] = { "installed-00-base", "installed-00-dev", "linux.deb",
+					     "installed-01-dir" };
+	char path[256];
+
+	(void)state;
+	assert_int_equal(image_drop_installed(), 0); /* nothing was ever built */
+	(void)snprintf(path, sizeof(path), "%s/.downloads", store);
+	make_dir(path);
+	(void)snprintf(path, sizeof(path), "%s/.downloads/%s", store, names[3]);
+	make_dir(path);
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), ".downloads/%s", names[i]);
+		if (i < 3)
+			put(path, "octets");
+		in_downloads(names[i], i > 0, path);
+	}
+	assert_int_equal(image_drop_installed(), strlen("octets"));
+	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/.downloads/%s", store, names[i]);
+		assert_int_equal(access(path, F_OK), i == 1 ? -1 : 0);
+	}
+}
+
 static void disks(void **state)
 {
 	bb_auto_close int dir = open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
@@ -254,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists_damaged_ones_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_installed_ones_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(disks, setup, teardown),
 	};
 
