@@ -40,6 +40,12 @@ bool image_name_is_ok(const char *name)
 	return true;
 }
 
+/* What to say after `bot-bottle image`, before its name */
+static const char *way_to_make(const char *name)
+{
+	return image_is_recipe(name) ? "build " : "import ARCHIVE --name ";
+}
+
 /* Sizes as recorded: a file that was cut short or lost is found before a boot is tried */
 static int check_files(const char *dir, const json_t *files, struct image *ret, struct bb_err *err)
 {
@@ -57,9 +63,10 @@ static int check_files(const char *dir, const json_t *files, struct image *ret, 
 					  image_files[i], strerror(errno));
 		if (!json_is_integer(size) || json_integer_value(size) != st.st_size)
 			return bb_err_set(err, -EBADMSG,
-					  "image %s: %s is damaged; rebuild it: bot-bottle image "
-					  "build %s",
-					  ret->name, image_files[i], ret->name);
+					  "image %s: %s is damaged; make it anew: bot-bottle "
+					  "image %s%s",
+					  ret->name, image_files[i], way_to_make(ret->name),
+					  ret->name);
 		ret->bytes += (uint64_t)st.st_size;
 	}
 	return 0;
@@ -104,9 +111,9 @@ static int read_manifest(const char *dir, struct image *ret, struct bb_err *err)
 		return bb_err_set(err, -EBADMSG, "image %s: manifest.json: %s", ret->name, je.text);
 	if (version != 1)
 		return bb_err_set(err, -EBADMSG,
-				  "image %s: made by another version; rebuild it: "
-				  "bot-bottle image build %s",
-				  ret->name, ret->name);
+				  "image %s: made by another version; make it anew: "
+				  "bot-bottle image %s%s",
+				  ret->name, way_to_make(ret->name), ret->name);
 	(void)snprintf(ret->digest, sizeof(ret->digest), "%s", digest);
 	(void)snprintf(ret->kernel_release, sizeof(ret->kernel_release), "%s", release);
 	(void)snprintf(ret->built, sizeof(ret->built), "%s", built);
@@ -146,9 +153,9 @@ int image_open(const char *name, struct image *ret, struct bb_err *err)
 					  name);
 		if (strlen(name) != 64)
 			return bb_err_set(err, -ENOENT,
-					  "image '%s' is not there; build it: bot-bottle image "
-					  "build %s",
-					  name, name);
+					  "image '%s' is not there (bot-bottle image ls lists "
+					  "them); to make it: bot-bottle image %s%s",
+					  name, way_to_make(name), name);
 	}
 	r = read_manifest(dir, &image, err);
 	if (r == 0)
@@ -318,7 +325,8 @@ int image_remove(const char *name, struct bb_err *err)
 	char store[PATHS_MAX], names[PATHS_MAX], link[PATHS_MAX], dir[PATH_MAX], real[PATH_MAX];
 	int r = image_name_is_ok(name)
 			? image_store_dir(store, err)
-			: bb_err_set(err, -ENOENT, "image '%.80s' is not there", name);
+			: bb_err_set(err, -ENOENT,
+				     "image '%.80s' is not there; see: bot-bottle image ls", name);
 
 	if (r == 0)
 		r = paths_join(store, "by-name", names, err);
@@ -329,7 +337,8 @@ int image_remove(const char *name, struct bb_err *err)
 	if (!realpath(link, dir) && find_nameless(store, names, name, dir) == 0)
 		return remove_files(dir, err);
 	if (!realpath(link, dir) || !realpath(store, real))
-		return bb_err_set(err, -ENOENT, "image '%s' is not there", name);
+		return bb_err_set(err, -ENOENT, "image '%s' is not there; see: bot-bottle image ls",
+				  name);
 	if (strncmp(dir, real, strlen(real)) != 0 || dir[strlen(real)] != '/')
 		return bb_err_set(err, -EINVAL, "image '%s' leads out of %s", name, store);
 	if (unlink(link) < 0)

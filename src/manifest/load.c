@@ -103,7 +103,8 @@ bool manifest_has_repo_bottles(const struct manifest_dirs *dirs)
 int manifest_no_such(const struct manifest_dirs *dirs, const char *kind, const char *name,
 		     struct bb_err *err)
 {
-	json_auto_t *names = manifest_names(dirs, kind);
+	bool bottle = strcmp(kind, "bottles") == 0;
+	json_auto_t *names = manifest_names(dirs, kind), *bottles = NULL;
 	struct bb_near near = BB_NEAR(name);
 	char list[160] = "";
 	json_t *n;
@@ -119,11 +120,22 @@ int manifest_no_such(const struct manifest_dirs *dirs, const char *kind, const c
 	if (near.best)
 		return bb_err_set(err, -ENOENT,
 				  "no %s in %.60s/%s/%.40s.md (did you mean '%.40s'?)",
-				  strcmp(kind, "bottles") == 0 ? "bottle" : "agent", dirs->home,
-				  kind, name, near.best);
+				  bottle ? "bottle" : "agent", dirs->home, kind, name, near.best);
+	bottles = manifest_names(dirs, "bottles");
+	json_array_foreach(bottles, i, n)
+	{
+		if (!bottle && strcmp(json_string_value(n), name) == 0)
+			return bb_err_set(err, -ENOENT,
+					  "no agent in %.80s/%s/%.40s.md; for the bottle of that "
+					  "name: --bottle %.40s",
+					  dirs->home, kind, name, name);
+	}
 	return bb_err_set(err, -ENOENT, "no %s in %.80s/%s/%.40s.md%s%s",
-			  strcmp(kind, "bottles") == 0 ? "bottle" : "agent", dirs->home, kind, name,
-			  *list ? "; there are: " : "", list);
+			  bottle ? "bottle" : "agent", dirs->home, kind, name,
+			  *list    ? "; there are: "
+			  : bottle ? "; a first one: bot-bottle init"
+				   : "; without an agent: bot-bottle start --bottle NAME",
+			  list);
 }
 
 /* State of one folding: names on the way down, for cycles */

@@ -162,6 +162,9 @@ BB_MUST_USE int state_list_get(const struct paths *paths, struct state_list *ret
 void state_list_release(struct state_list *list);
 #define state_list_auto BB_CLEANUP(state_list_release)
 
+/* "there is no …" */
+#define STATE_NO_BOTTLE "bottle yet; a first one: bot-bottle run -- CMD, or bot-bottle start"
+
 /**
  * state_find() - The bottle a user means
  * @id:		an identity, an unambiguous beginning of one, or NULL for the newest

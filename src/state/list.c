@@ -138,11 +138,14 @@ int state_find(const struct paths *paths, const char *id, bool live,
 				bb_near_try(&near, list.entries[i].identity);
 		}
 		return bb_err_set(err, -ENOENT, "%.80s: no such %sbottle%s%s%s", id,
-				  live ? "running " : "", near.best ? " (did you mean " : "",
+				  live ? "running " : "",
+				  near.best ? " (did you mean " : "; see: bot-bottle list",
 				  near.best ? near.best : "", near.best ? "?)" : "");
 	}
 	if (!found)
-		return bb_err_set(err, -ENOENT, "there is no %sbottle", live ? "running " : "");
+		return bb_err_set(err, -ENOENT, "there is no %s",
+				  live && list.n ? "running bottle; see: bot-bottle list"
+						 : STATE_NO_BOTTLE);
 	memcpy(ret, found->identity, sizeof(found->identity));
 	return 0;
 }

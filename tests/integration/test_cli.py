@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What needs no machine: completion, and images that are removed."""
+"""What needs no machine: completion, images that are removed, and what a new user is told."""
 import os
+import shutil
 import subprocess
 import time
+
+import pytest
 
 import product as products
 
@@ -95,3 +98,47 @@ def test_what_builds_had_kept_goes(product, workdir):
         assert r.code == code and b"3 MiB" in r.err, r
         assert sorted(os.listdir(downloads)) == ["installed-00-base", "kernel.deb"]
         assert b"MiB" not in product.run(*command.split(), env=env).err
+
+
+NEW = (  # what a new user tries first, its exit code, and the way out that is named
+    ("list", 0, "bot-bottle run -- CMD"), ("image ls", 0, "bot-bottle image build base"), ("commit ls", 0, "bot-bottle commit ID"),
+    ("cleanup", 0, "nothing to remove: of 0 ended"), ("attach", 1, "bot-bottle start"),
+    ("audit", 1, "bot-bottle run -- CMD"), ("stop", 1, "bot-bottle run -- CMD"), ("exec x -- ls", 1, "bot-bottle list"),
+    ("run -- true", 1, "bot-bottle image build base"), ("run --image mine -- true", 1, "image import ARCHIVE --name mine"),
+    ("image rm base", 1, "bot-bottle image ls"), ("image build nothing", 1, "base, claude, codex, dev"),
+    ("run --bottle nothing -- true", 1, "bot-bottle init"), ("start nothing", 1, "bot-bottle start --bottle NAME"),
+    ("start", 1, "ANTHROPIC_API_KEY"), ("edit", 2, "bot-bottle init"), ("run --alow-host x -- true", 2, "did you mean --allow-host?"),
+    ("lsit", 2, "did you mean list?"), ("help lsit", 2, "did you mean list?"), ("run", 2, "usage: bot-bottle run"),
+    ("run --backend vm -- true", 2, "smolmachines, docker"), ("commit x --json", 2, "--json goes with ls"), ("scan", 2, "usage:"))
+
+
+@pytest.fixture
+def newcomer(product, workdir):
+    home = workdir + "/newcomer"
+    yield products.Product(product.exe, home, product.netns, product.uid, home + "/.cache")
+    shutil.rmtree(home)
+
+
+def test_first_steps(newcomer):
+    """Each says what to do, on stderr, and leaves stdout alone."""
+    for command, code, text in NEW:
+        r = newcomer.run(*command.split())
+        assert r.code == code and text in r.err.decode() and r.out == b"", (command, text, r)
+        assert r.err.startswith(b"bot-bottle: "), (command, r)
+    newcomer.write("bottles/docs.md", "---\negress: {routes: [{host: a.test}]}\n---\n")
+    for command, text in (("start docs", "--bottle docs"), ("run --bottle dosc -- true", "did you mean 'docs'?"),
+                          ("check x", "there are: docs")):
+        r = newcomer.run(*command.split())
+        assert r.code == 1 and text in r.err.decode(), (command, r)
+    newcomer.write("bottles/docs.md", "---\negress: {routs: []}\n---\n")
+    r = newcomer.run("run", "--bottle", "docs", "--", "true")
+    assert r.code == 1 and b"docs.md:2:10: egress: unknown key 'routs' (did you mean 'routes'?)" in r.err, r
+    os.makedirs(newcomer.home + "/.local/state/bot-bottle/old-aaaaa", 0o700)
+    os.chmod(newcomer.home + "/.local/state/bot-bottle", 0o700)
+    newcomer.write("config.yaml", "")
+    r = newcomer.run("cleanup")
+    assert r.code == 0 and b"of 1 ended bottles none is 30 days old (--older-than DAYS)" in r.err, r
+    r = newcomer.run("cleanup", "--older-than", "0")
+    assert r.code == 1 and r.out == b"old-aaaaa\n" and b"--yes" in r.err, r
+    r = newcomer.run("cleanup", "--older-than", "0", "--yes")
+    assert r.code == 0 and newcomer.list() == [], r

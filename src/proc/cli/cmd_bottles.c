@@ -156,7 +156,7 @@ int cmd_cleanup(const struct cli_args *args)
 	struct bb_err err = { 0 };
 	struct paths paths;
 	uint64_t limit;
-	size_t n = 0, kept = 0;
+	size_t n = 0, kept = 0, ended = 0;
 	int code = CLI_OK;
 
 	if (days < 0)
@@ -166,13 +166,18 @@ int cmd_cleanup(const struct cli_args *args)
 		return failed(&err);
 	limit = limit_of(days);
 	for (size_t i = 0; i < list.n; i++) {
+		ended += !list.entries[i].pid;
 		if (list.entries[i].pid || list.entries[i].created_ms > limit)
 			continue;
 		(void)printf("%s\n", list.entries[i].identity);
 		kept += has_disk(&paths, list.entries[i].identity);
 		n++;
 	}
-	if (n && !cli_has(args, OPT_YES) && !may_remove(n, kept))
+	if (n == 0)
+		return cli_error(CLI_OK,
+				 "nothing to remove: of %zu ended bottles none is %ld days old%s",
+				 ended, days, ended && !older ? " (--older-than DAYS)" : "");
+	if (!cli_has(args, OPT_YES) && !may_remove(n, kept))
 		return CLI_FAILED;
 	for (size_t i = 0; i < list.n; i++) {
 		struct bb_err one = { 0 };

@@ -168,6 +168,9 @@ static int list(const struct cli_args *args)
 			(void)printf("%-32s of %-32s image %.40s\n", name, of ? of : "?",
 				     image ? image : "?");
 	}
+	if (!cli_has(args, OPT_JSON) && json_array_size(names) == 0)
+		(void)cli_error(0,
+				"there is no commit yet; a first one: bot-bottle commit ID NAME");
 	if (cli_has(args, OPT_JSON)) {
 		(void)json_dumpf(all, stdout, JSON_INDENT(1));
 		(void)putchar('\n');
@@ -203,6 +206,8 @@ int cmd_commit(const struct cli_args *args)
 
 	if (first && strcmp(first, "ls") == 0)
 		return list(args);
+	if (cli_has(args, OPT_JSON))
+		return cli_error(CLI_USAGE, "commit: --json goes with ls");
 	if (first && strcmp(first, "rm") == 0)
 		return remove_them(args);
 	if (args->n_operands > 2)

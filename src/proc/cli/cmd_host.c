@@ -214,8 +214,7 @@ int cmd_help(const struct cli_args *args)
 	}
 	cmd = cli_find(args->operands[0], &near);
 	if (!cmd)
-		return cli_error(CLI_USAGE, "there is no command '%.40s'%s%s%s", args->operands[0],
-				 near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+		return cli_no_command(args->operands[0], near);
 	cli_print_command_help(cmd, stdout);
 	return CLI_OK;
 }

@@ -146,9 +146,10 @@ static void age_of(const char *built, char *ret, size_t size)
 static void on_image(const struct image *image, const struct bb_err *broken, void *arg)
 {
 	bool nameless = strlen(image->name) == 64; /* rebuilt; image rm takes its digest */
+	size_t *n = arg;
 	char age[64];
 
-	(void)arg;
+	(*n)++;
 	if (broken) {
 		(void)printf("%-17s %s\n", image->name, broken->msg);
 		return;
@@ -189,6 +190,7 @@ static int image_rm_cmd(const struct cli_args *args)
 int cmd_image(const struct cli_args *args)
 {
 	struct bb_err err = { 0 };
+	size_t n = 0;
 
 	if (strcmp(args->operands[0], "build") == 0)
 		return image_build_cmd(args);
@@ -199,7 +201,10 @@ int cmd_image(const struct cli_args *args)
 	if (strcmp(args->operands[0], "ls") != 0)
 		return cli_error(CLI_USAGE, "image: ls, build, import or rm, not '%.40s'",
 				 args->operands[0]);
-	if (image_list(on_image, NULL, &err) < 0)
+	if (image_list(on_image, &n, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
+	if (n == 0)
+		(void)cli_error(0,
+				"there is no image yet; a first one: bot-bottle image build base");
 	return CLI_OK;
 }

@@ -159,6 +159,8 @@ int cmd_list(const struct cli_args *args)
 		(void)putchar('\n');
 		return CLI_OK;
 	}
+	if (!list.n)
+		(void)cli_error(0, "there is no " STATE_NO_BOTTLE);
 	if (list.n)
 		(void)printf("%-32s %-8s %-12s %-5s %-8s %7s %6s  %s\n", "IDENTITY", "STATUS",
 			     "BACKEND", "ACCEL", "UP", "MEMORY", "DENIED", "LABEL");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run, start, resume: a bottle with one command in it */
+#include "image/image.h"
 #include "proc/cli/commands.h"
 #include "proc/cli/copyin.h"
 #include "proc/cli/launch.h"
@@ -59,10 +60,15 @@ static int run_plan(const struct cli_args *args, struct plan *p, char *const *ar
 	char identity[STATE_IDENTITY_MAX];
 	struct bb_err err = { 0 };
 	copyin_auto struct copyin in = { 0 };
+	struct image image;
 	int control, code;
 
 	if (!preflight_backend(p->backend))
 		return CLI_FAILED;
+	/* before anything is asked; an engine of the legacy backend has images of its own */
+	if (!p->backend->legacy && !image_is_path(p->image) &&
+	    image_open(p->image, &image, &err) < 0)
+		return cli_error(CLI_FAILED, "%s", err.msg);
 	if (cli_has(args, OPT_CWD) && copyin_plan(args, p, &in, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
 	if (!plan_confirm(p, cli_has(args, OPT_YES), unattended))

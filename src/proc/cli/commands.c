@@ -70,12 +70,11 @@ const struct cli_cmd cli_cmds[] = {
 	{ "list", "", "bottles, running and ended",
 	  "Lists all bottles, newest first: status, backend, accelerator, time since the start, "
 	  "memory\n"
-	  "that its processes have, refusals in its audit, label. Status: up, "
-	  "detached\n"
-	  "(up, and nobody is attached to what start runs in it), kept (ended, and resume can go "
-	  "on "
-	  "with\n"
-	  "it), ended.",
+	  "that its processes have, refusals in its audit (those of the guest's own start-up "
+	  "probe\n"
+	  "apart), label. Status: up, detached (up, and nobody is attached to what start runs in "
+	  "it),\n"
+	  "kept (ended, and resume can go on with it), ended.",
 	  OPTS(OPT_JSON), 0, 0, -1, cmd_list },
 	{ "stop", "[ID…]", "end running bottles",
 	  "Ends the bottles named, or the newest one. Its machine is killed, not shut down.",
@@ -136,7 +135,10 @@ const struct cli_cmd cli_cmds[] = {
 	  "answers.",
 	  NO_OPTS, 0, 0, -1, cmd_doctor },
 	{ "cleanup", "", "remove what ended bottles left",
-	  "Lists and, when you agree, removes state and audit of ended bottles. Never a live one, "
+	  "Lists and, when you agree, removes state and audit of bottles that ended and are 30 "
+	  "days old\n"
+	  "(--older-than), and what image builds had kept for others and is too old. Never a live "
+	  "one, "
 	  "and\n"
 	  "none that may have a container left with an engine that does not answer: the one it "
 	  "was\n"
@@ -196,7 +198,8 @@ const struct cli_cmd cli_cmds[] = {
 	  "and\n"
 	  "every error as file:line:column. With --url: would NAME let this request out "
 	  "(--method,\n"
-	  "--header), and by which rule? Exit code 3 when not.",
+	  "--header), and by which rule? Exit code 3 when not. --json prints the same as "
+	  "JSON.",
 	  OPTS(OPT_URL, OPT_METHOD, OPT_HEADER, OPT_JSON), 0, -1, -1, cmd_check },
 	{ "init", "[NAME]", "write a first bottle, from an example",
 	  "Copies the example NAME (claude, codex, dev, api; claude without NAME) to\n"
@@ -235,7 +238,8 @@ const struct cli_cmd cli_cmds[] = {
 	  "Exit code 1 when one is not.",
 	  OPTS(OPT_BACKEND, OPT_IMAGE, OPT_ONLY, OPT_JSON), 0, 0, -1, cmd_redteam },
 	{ "logs", "[ID]", "what the guest's agent said",
-	  "Prints the guest's log, its console, or what the host processes said.",
+	  "Prints the guest's log, its console, or what the host processes said; of the newest "
+	  "bottle without ID.",
 	  OPTS(OPT_CONSOLE, OPT_HOST_LOG), 0, 1, -1, cmd_logs },
 	{ "completion", "bash | zsh | fish", "what a shell offers for the next word",
 	  "Prints a script for the shell, as in: source <(bot-bottle completion bash)", NO_OPTS, 1,

@@ -50,9 +50,7 @@ int main(int argc, char **argv)
 	}
 	cmd = cli_find(argv[1], &near);
 	if (!cmd)
-		return cli_error(
-			CLI_USAGE, "there is no command '%.40s'%s%s%s; see: bot-bottle --help",
-			argv[1], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+		return cli_no_command(argv[1], near);
 	if (cli_parse(cmd, argc - 2, argv + 2, &args, &err) < 0)
 		return cli_error(CLI_USAGE, "%s", err.msg);
 	if (cli_has(&args, OPT_HELP)) {

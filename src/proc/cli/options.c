@@ -16,6 +16,12 @@ int cli_error(int code, const char *fmt, ...)
 	return code;
 }
 
+int cli_no_command(const char *name, const char *near)
+{
+	return cli_error(CLI_USAGE, "there is no command '%.40s'%s%s%s; see: bot-bottle --help",
+			 name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
 bool cli_confirm(const char *question)
 {
 	char answer[16] = "";

@@ -125,6 +125,9 @@ void cli_print_command_help(const struct cli_cmd *cmd, FILE *to);
 /** cli_print_man() - The manual page, troff */
 void cli_print_man(FILE *to);
 
+/** cli_no_command() - Say that @name is none, and which was meant. Return: CLI_USAGE */
+int cli_no_command(const char *name, const char *near);
+
 /** cli_error() - "bot-bottle: …" on stderr. Return: @code */
 BB_PRINTF(2, 3) int cli_error(int code, const char *fmt, ...);
 

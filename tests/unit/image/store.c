@@ -115,7 +115,10 @@ static void names(void **state)
 	assert_int_equal(image_open(text, &image, &err), -EINVAL);
 	err = (struct bb_err){ 0 };
 	assert_int_equal(image_open("other", &image, &err), -ENOENT);
-	assert_non_null(strstr(err.msg, "bot-bottle image build other"));
+	assert_non_null(strstr(err.msg, "bot-bottle image import ARCHIVE --name other"));
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_open("dev", &image, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "bot-bottle image build dev"));
 }
 
 /* Found before a boot is tried, and the message says what to do */
