@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What needs no machine: completion, images that are removed, and what a new user is told."""
+import json
 import os
 import shutil
 import subprocess
@@ -102,7 +103,7 @@ def test_what_builds_had_kept_goes(product, workdir):
 
 NEW = (  # what a new user tries first, its exit code, and the way out that is named
     ("list", 0, "bot-bottle run -- CMD"), ("image ls", 0, "bot-bottle image build base"), ("commit ls", 0, "bot-bottle commit ID"),
-    ("cleanup", 0, "nothing to remove: of 0 ended"), ("attach", 1, "bot-bottle start"),
+    ("check", 0, "bot-bottle init"), ("cleanup", 0, "nothing to remove: of 0 ended"), ("attach", 1, "bot-bottle start"),
     ("audit", 1, "bot-bottle run -- CMD"), ("stop", 1, "bot-bottle run -- CMD"), ("exec x -- ls", 1, "bot-bottle list"),
     ("run -- true", 1, "bot-bottle image build base"), ("run --image mine -- true", 1, "image import ARCHIVE --name mine"),
     ("image rm base", 1, "bot-bottle image ls"), ("image build nothing", 1, "base, claude, codex, dev"),
@@ -142,3 +143,44 @@ def test_first_steps(newcomer):
     assert r.code == 1 and r.out == b"old-aaaaa\n" and b"--yes" in r.err, r
     r = newcomer.run("cleanup", "--older-than", "0", "--yes")
     assert r.code == 0 and newcomer.list() == [], r
+
+
+def test_json_is_json(newcomer):
+    """With --json stdout is JSON or empty, whatever else is wrong; its shapes are those of docs/json.md."""
+    def got(*args, code=0):
+        r = newcomer.run(*args, "--json")
+        assert r.code == code, r
+        return json.loads(r.out) if r.out else None
+    assert got("list") == [] and got("commit", "ls") == [] and got("check") == []
+    for command in ("diff", "audit", "audit verify", "redteam"):
+        assert got(*command.split(), code=1) is None
+    [none] = got("check", "nothing", code=1)
+    assert none["name"] == "nothing" and not none["ok"] and none["routes"] == none["tcp"] == []
+    assert len(none["errors"]) == 1 and "bot-bottle init" in none["errors"][0]
+    newcomer.write("bottles/bad.md", "---\negress: {routs: []}\nresources: {memory: lots}\n---\n")
+    newcomer.write("bottles/docs.md", "---\negress: {routes: [{host: '*.a.test', port: 443}], tcp: [{cidr: 192.0.2.0/24, port: 5432}]}\n---\n")
+    newcomer.write("agents/fixer.md", "---\nname: fixer\ndescription: fixes\nbottle: docs\n---\nFix it.\n")
+    newcomer.write("agents/lone.md", "---\nname: lone\ndescription: alone\n---\nFix it.\n")
+    bad, docs, fixer, lone = got("check", code=1)
+    assert [len(x["errors"]) for x in (bad, docs, fixer, lone)] == [2, 0, 0, 0]
+    assert [x["ok"] for x in (bad, docs, fixer, lone)] == [False, True, True, True]
+    file = newcomer.home + "/.bot-bottle/bottles/docs.md:2"
+    [route], [tcp] = docs["routes"], docs["tcp"]
+    assert route["host"] == "*.a.test" and route["ports"] == [443] and route["source"].startswith(file), docs
+    assert tcp["to"] == "192.0.2.0/24" and tcp["port"] == 5432 and tcp["source"].startswith(file) and docs["not_built"] == [], docs
+    for name, code, verdict in (("docs", 0, "allow"), ("fixer", 0, "allow"), ("docs", 3, "deny")):
+        url = "https://x.a.test/" if code == 0 else "https://x.b.test/"
+        v = got("check", name, "--url", url, code=code)
+        assert v["verdict"] == verdict and v["steps"] and v["reason"] == ("route" if code == 0 else "not_listed"), v
+    for name in ("bad", "lone", "nothing"):
+        [x] = got("check", name, "--url", "https://x.a.test/", code=1)
+        assert x["name"] == name and not x["ok"] and x["errors"], x
+    newcomer.write("config.yaml", "backnd: x\n")
+    config = got("check", "docs", code=1)[0]
+    assert config["name"] == "config.yaml" and "did you mean 'backend'?" in config["errors"][0], config
+    secret = newcomer.write("secret\xff\n.txt", "github_pat_" + "aB3dE5fG7hJ9kL1mN3pQ5r_" + "aB3dE5fG7hJ" * 5 + "k9Lm")
+    r = newcomer.run("scan", "--json", secret, "/nothing")
+    assert r.code == 1 and b"/nothing" in r.err, r
+    assert r.out.count(b"\n") >= 1, r
+    for line in r.out.splitlines():
+        assert set(json.loads(line)) == {"file", "line", "column", "offset", "length", "rule", "view"}, line

@@ -9,11 +9,16 @@
 #include <errno.h>
 #include <stdio.h>
 
+/**
+ * struct check - What is looked at, and how it is said
+ * @errors:	with --json: what was wrong with the one in hand; else NULL, and it is printed
+ */
 struct check {
 	struct paths paths;
 	char *cwd;
 	struct manifest_dirs dirs;
 	struct diag diag;
+	json_t *errors;
 };
 
 static int check_init(struct check *c, struct bb_err *err)
@@ -29,7 +34,20 @@ static int check_init(struct check *c, struct bb_err *err)
 static void check_release(struct check *c)
 {
 	diag_release(&c->diag);
+	json_decref(c->errors);
 	free(c->cwd);
+}
+
+static void keep_lines(json_t *to, struct bb_span text)
+{
+	while (text.len) {
+		const uint8_t *end = memchr(text.p, '\n', text.len);
+		size_t n = end ? (size_t)(end - text.p) : text.len;
+
+		(void)json_array_append_new(to, json_stringn((const char *)text.p, n));
+		text.p += n + !!end;
+		text.len -= n + !!end;
+	}
 }
 
 /* Errors so far to stdout, where scripts look for them. Return: were there any? */
@@ -37,10 +55,65 @@ static bool show_errors(struct check *c)
 {
 	bool any = c->diag.n > 0;
 
-	(void)fwrite(c->diag.text.p, 1, c->diag.text.len, stdout);
+	if (c->errors)
+		keep_lines(c->errors, bb_buf_span(&c->diag.text));
+	else
+		(void)fwrite(c->diag.text.p, 1, c->diag.text.len, stdout);
 	diag_release(&c->diag);
 	diag_init(&c->diag);
 	return any;
+}
+
+/* All that was wrong. Return: were there any? */
+static bool show_all(struct check *c, const struct bb_err *err)
+{
+	bool any = show_errors(c);
+
+	if (!any && err->code && c->errors)
+		keep_lines(c->errors, BB_SPAN_STR(err->msg));
+	else if (!any && err->code)
+		(void)cli_error(0, "%s", err->msg);
+	return any || err->code;
+}
+
+/* Its name, or its addresses */
+static const char *tcp_to(const struct policy_tcp *t, char buf[static IP_ADDR_TEXT_MAX + 4])
+{
+	char addr[IP_ADDR_TEXT_MAX];
+
+	if (t->host[0])
+		return t->host;
+	ip_addr_format(&t->cidr.addr, addr);
+	(void)snprintf(buf, IP_ADDR_TEXT_MAX + 4, "%s/%u", addr, t->cidr.bits);
+	return buf;
+}
+
+/* Appends what print_policy() and print_not_built() say, for a script. @b: NULL, it has errors */
+static void add_result(json_t *all, const char *name, const struct bottle *b, json_t *errors)
+{
+	json_t *routes = json_array(), *tcp = json_array();
+	char host[POLICY_NAME_MAX + 2], to[IP_ADDR_TEXT_MAX + 4];
+
+	for (size_t i = 0; b && i < b->n_routes; i++) {
+		const struct policy_route *r = &b->routes[i].route;
+		json_t *ports = json_array();
+
+		for (size_t j = 0; j < r->n_ports; j++)
+			(void)json_array_append_new(ports, json_integer(r->ports[j]));
+		(void)snprintf(host, sizeof(host), "%s%s", r->wildcard ? "*." : "", r->host);
+		(void)json_array_append_new(routes,
+					    json_pack("{s:s, s:o, s:s}", "host", host, "ports",
+						      ports, "source", b->routes[i].source));
+	}
+	for (size_t i = 0; b && i < b->n_tcp; i++)
+		(void)json_array_append_new(
+			tcp, json_pack("{s:s, s:i, s:s}", "to", tcp_to(&b->tcp[i].rule, to), "port",
+				       b->tcp[i].rule.port, "source", b->tcp[i].source));
+	(void)json_array_append_new(all, json_pack("{s:s, s:b, s:o, s:o, s:o, s:O*}", "name", name,
+						   "ok", json_array_size(errors) == 0, "errors",
+						   json_copy(errors), "routes", routes, "tcp", tcp,
+						   "not_built", b ? b->not_built : NULL));
+	(void)json_array_clear(errors);
 }
 
 static void print_policy(const struct bottle *b)
@@ -55,16 +128,10 @@ static void print_policy(const struct bottle *b)
 		(void)printf("  (%s)\n", b->routes[i].source);
 	}
 	for (size_t i = 0; i < b->n_tcp; i++) {
-		const struct policy_tcp *t = &b->tcp[i].rule;
-		char addr[IP_ADDR_TEXT_MAX];
+		char to[IP_ADDR_TEXT_MAX + 4];
 
-		ip_addr_format(&t->cidr.addr, addr);
-		if (t->host[0])
-			(void)printf("  tcp %s port %u  (%s)\n", t->host, t->port,
-				     b->tcp[i].source);
-		else
-			(void)printf("  tcp %s/%u port %u  (%s)\n", addr, t->cidr.bits, t->port,
-				     b->tcp[i].source);
+		(void)printf("  tcp %s port %u  (%s)\n", tcp_to(&b->tcp[i].rule, to),
+			     b->tcp[i].rule.port, b->tcp[i].source);
 	}
 	if (!b->n_routes && !b->n_tcp)
 		(void)puts("  nothing may leave");
@@ -107,8 +174,10 @@ static int check_one(struct check *c, const char *name, struct bottle *ret)
 	int r = manifest_bottle(&c->dirs, name, ret, &c->diag, &err);
 
 	if (r == -ENOENT && manifest_agent(&c->dirs, name, &agent, &c->diag, &err2) == 0) {
-		(void)printf("agent %s (%s)%s\n", name, agent.file,
-			     agent.shadowed ? "; the one in this directory is passed over" : "");
+		if (!c->errors)
+			(void)printf("agent %s (%s)%s\n", name, agent.file,
+				     agent.shadowed ? "; the one in this directory is passed over"
+						    : "");
 		err = (struct bb_err){ 0 };
 		template = "claude"; /* start's, where the bottle names none */
 		r = agent.bottle ? manifest_bottle(&c->dirs, agent.bottle, ret, &c->diag, &err) : 1;
@@ -116,12 +185,11 @@ static int check_one(struct check *c, const char *name, struct bottle *ret)
 	}
 	if (r == 0)
 		r = add_provider(name, template, ret, &err);
-	if (!show_errors(c) && err.code)
-		(void)cli_error(0, "%s", err.msg);
+	(void)show_all(c, &err);
 	return r == 0 ? 0 : r > 0 ? 1 : -1;
 }
 
-static int check_names(struct check *c, const json_t *names)
+static int check_names(struct check *c, const json_t *names, json_t *results)
 {
 	int code = CLI_OK;
 	json_t *name;
@@ -129,66 +197,112 @@ static int check_names(struct check *c, const json_t *names)
 
 	json_array_foreach(names, i, name)
 	{
+		const char *text = json_string_value(name);
 		struct bottle b;
-		int r = check_one(c, json_string_value(name), &b);
+		int r = check_one(c, text, &b);
 
-		if (r < 0) {
-			code = CLI_FAILED;
+		code = r < 0 ? CLI_FAILED : code;
+		if (c->errors) {
+			add_result(results, text, r == 0 ? &b : NULL, c->errors);
 		} else if (r == 0) {
-			(void)printf("%s: ok\n", json_string_value(name));
+			(void)printf("%s: ok\n", text);
 			print_policy(&b);
 			print_not_built(&b);
-			bottle_release(&b);
 		}
+		if (r == 0)
+			bottle_release(&b);
 	}
 	return code;
 }
 
+static void print_results(const json_t *results)
+{
+	(void)json_dumpf(results, stdout, JSON_INDENT(1));
+	(void)putchar('\n');
+}
+
 static int check_url(struct check *c, const struct cli_args *args)
 {
+	struct bb_err err = { 0 };
 	struct bottle b;
-	int code;
+	int code, r;
 
 	if (args->n_operands != 1)
 		return cli_error(CLI_USAGE, "check --url needs one NAME");
-	if (check_one(c, args->operands[0], &b) != 0)
+	r = check_one(c, args->operands[0], &b);
+	if (r > 0) {
+		(void)bb_err_set(&err, -EINVAL, "agent %.60s names no bottle: nothing may leave",
+				 args->operands[0]);
+		(void)show_all(c, &err);
+	}
+	if (r != 0) {
+		json_auto_t *results = json_array();
+
+		if (c->errors) {
+			add_result(results, args->operands[0], NULL, c->errors);
+			print_results(results);
+		}
 		return CLI_FAILED;
+	}
 	code = explain_url(&b, args);
 	bottle_release(&b);
 	return code;
 }
 
+static int check_config(struct check *c, json_t *results)
+{
+	struct config config;
+	struct bb_err err = { 0 };
+
+	if (manifest_config(&c->dirs, &config, &c->diag, &err) == 0) {
+		config_release(&config);
+		return CLI_OK;
+	}
+	(void)show_all(c, &err);
+	if (c->errors)
+		add_result(results, "config.yaml", NULL, c->errors);
+	return CLI_FAILED;
+}
+
+/* Those given, else all */
+static json_t *names_of(const struct check *c, const struct cli_args *args)
+{
+	json_t *names = args->n_operands ? json_array() : manifest_names(&c->dirs, "bottles");
+	json_auto_t *agents = NULL;
+
+	for (size_t i = 0; i < args->n_operands; i++)
+		(void)json_array_append_new(names, json_string(args->operands[i]));
+	if (args->n_operands)
+		return names;
+	agents = manifest_names(&c->dirs, "agents");
+	(void)json_array_extend(names, agents);
+	if (json_array_size(names) == 0 && !c->errors)
+		(void)cli_error(0, "there is no bottle in %s; a first one: bot-bottle init",
+				c->paths.config);
+	return names;
+}
+
 int cmd_check(const struct cli_args *args)
 {
-	json_auto_t *names = NULL, *agents = NULL;
-	struct config config;
-	struct check c;
+	json_auto_t *names = NULL, *results = json_array();
+	struct check c = { 0 };
 	struct bb_err err = { 0 };
-	int code = CLI_OK;
+	int code;
 
 	if (check_init(&c, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
+	c.errors = cli_has(args, OPT_JSON) ? json_array() : NULL;
 	if (cli_has(args, OPT_URL)) {
 		code = check_url(&c, args);
 		check_release(&c);
 		return code;
 	}
-	if (manifest_config(&c.dirs, &config, &c.diag, &err) < 0) {
-		if (!show_errors(&c))
-			(void)cli_error(0, "%s", err.msg);
+	code = check_config(&c, results);
+	names = names_of(&c, args);
+	if (check_names(&c, names, results) != CLI_OK)
 		code = CLI_FAILED;
-	} else {
-		config_release(&config);
-	}
-	names = args->n_operands ? json_array() : manifest_names(&c.dirs, "bottles");
-	for (size_t i = 0; i < args->n_operands; i++)
-		(void)json_array_append_new(names, json_string(args->operands[i]));
-	if (!args->n_operands) {
-		agents = manifest_names(&c.dirs, "agents");
-		(void)json_array_extend(names, agents);
-	}
-	if (check_names(&c, names) != CLI_OK)
-		code = CLI_FAILED;
+	if (c.errors)
+		print_results(results);
 	check_release(&c);
 	return code;
 }
@@ -209,7 +323,7 @@ int cmd_info(const struct cli_args *args)
 {
 	struct bb_err err = { 0 };
 	struct bottle b;
-	struct check c;
+	struct check c = { 0 };
 	const char *key;
 	char text[256];
 	json_t *value;
