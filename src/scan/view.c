@@ -493,7 +493,6 @@ static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
 
 	if (fast_is(FAST_BASE64, c)) {
 		if (v->on) {
-			v->folded = false;
 			*out = c;
 			return 1;
 		}
@@ -505,10 +504,8 @@ static size_t runs_octet(struct view_runs *v, uint8_t c, uint8_t *out)
 		memcpy(out, v->start, v->n);
 		return v->n;
 	}
-	/* a line break inside a run, and what the next line is indented by */
-	v->folded |= c == '\n' || c == '\r';
-	if (v->on && v->folded && (c == '\n' || c == '\r' || c == ' ' || c == '\t'))
-		return 0;
+	if (v->on && (c == '\n' || c == '\r'))
+		return 0; /* a line break inside a run */
 	if (v->on) {
 		*out = ' ';
 		n = 1;
@@ -544,7 +541,6 @@ size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_
 		if (v->on) {
 			memcpy(out + n, in + i, span);
 			n += span;
-			v->folded &= span == 0;
 		}
 		i += span;
 		if (i < len)

@@ -68,14 +68,12 @@ bool view_may_fold(uint8_t lead, uint8_t second);
 /**
  * struct view_runs - Start with zeroes
  * @on:		Inside a run that is passed on
- * @folded:	Behind a line break in it
  */
 struct view_runs {
 	uint8_t start[VIEW_WORDS_MAX];
 	size_t n;
 	bool telling;
 	bool on;
-	bool folded;
 };
 
 /**

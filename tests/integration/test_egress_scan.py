@@ -545,7 +545,6 @@ UNSAID = {"gzip": gzip.compress, "zlib": zlib.compress, "zip": zipped, "tar.gz":
           "gzip, flags without a meaning": gzipped_with(0xe0),
           "gzip, all flags": gzipped_with(0xff, b"\3\0abcname\0comment\0\0\0"),
           "zlib in base64 in JSON": lambda b: b'{"data": "%s"}' % base64.b64encode(zlib.compress(b)),
-          "gzip in base64 in YAML": lambda b: b"data: |\n  " + base64.encodebytes(gzip.compress(b)).strip().replace(b"\n", b"\r\n \t "),
           "gzip in a zip": lambda b: zipped(gzip.compress(b)),
           "behind noise": lambda b: os.urandom(5000) + b"PK\3\4\x1f\x8b\x08" + gzip.compress(b),
           "in a form": lambda b: b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.gz"\r\n\r\n'
