@@ -14,20 +14,24 @@ void audit_file_name(unsigned int n, char out[static AUDIT_NAME_MAX])
 		(void)snprintf(out, AUDIT_NAME_MAX, "audit.jsonl");
 }
 
-/* A regular file, never through a link, never waiting for a pipe's other end */
-static int open_file(int dir, unsigned int n, struct bb_err *err)
+int audit_file_open(int dir, const char *name, struct bb_err *err)
 {
-	char name[AUDIT_NAME_MAX];
-	bb_auto_close int fd = -1;
+	bb_auto_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
-	audit_file_name(n, name);
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return bb_err_set(err, -errno, "%s: %s", name, strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return bb_err_set(err, -EINVAL, "%s: not a regular file", name);
 	return BB_TAKE_FD(fd);
+}
+
+static int open_file(int dir, unsigned int n, struct bb_err *err)
+{
+	char name[AUDIT_NAME_MAX];
+
+	audit_file_name(n, name);
+	return audit_file_open(dir, name, err);
 }
 
 bool audit_file_is_numbered(int dir, unsigned int n)

@@ -24,6 +24,14 @@
 void audit_file_name(unsigned int n, char out[static AUDIT_NAME_MAX]);
 
 /**
+ * audit_file_open() - Open a file of a bottle for reading: a regular one, never through a link,
+ *		       never waiting for a pipe's other end
+ *
+ * Return: owned fd or -errno with @err
+ */
+BB_MUST_USE int audit_file_open(int state_dir, const char *name, struct bb_err *err);
+
+/**
  * audit_file_after() - Open the file behind the @n-th for reading, also while bottled moves them
  * @n:		0 = open the first; becomes the number of what is open
  * @ret_last:	it is audit.jsonl

@@ -9,20 +9,6 @@
 #define AUDIT_NAME "the audit"
 #define CHUNK      65536
 
-/* A regular file, never through a link, never waiting for a pipe's other end */
-static int open_log(int state_fd, const char *name, struct bb_err *err)
-{
-	bb_auto_close int fd =
-		openat(state_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0)
-		return bb_err_set(err, -errno, "%s: %s", name, strerror(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return bb_err_set(err, -EINVAL, "%s: not a regular file", name);
-	return BB_TAKE_FD(fd);
-}
-
 int audit_open(int state_fd, struct audit_reader *ret, struct bb_err *err)
 {
 	bb_auto_close int dir = fcntl(state_fd, F_DUPFD_CLOEXEC, 3);
@@ -278,7 +264,7 @@ int audit_print_line(const json_t *record, FILE *out)
 
 int audit_print_log(int state_fd, const char *name, FILE *out, struct bb_err *err)
 {
-	bb_auto_close int fd = open_log(state_fd, name, err);
+	bb_auto_close int fd = audit_file_open(state_fd, name, err);
 	uint8_t chunk[CHUNK];
 	ssize_t n;
 
