@@ -173,18 +173,13 @@ static void print_fixed(const struct plan *p, const struct policy *old, const js
 
 static bool confirm(const struct cli_args *args, const struct change *c)
 {
-	char reply[16] = "";
-
 	if (!c->widens || cli_has(args, OPT_YES))
 		return true;
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-		(void)cli_error(0, "reload: this lets more out, and there is no terminal to ask "
-				   "on: give --yes");
-		return false;
-	}
-	(void)fflush(stdout);
-	(void)fputs("This lets more out. Reload? [y/N] ", stderr);
-	return fgets(reply, sizeof(reply), stdin) && (reply[0] == 'y' || reply[0] == 'Y');
+	if (cli_can_ask())
+		return cli_ask("This lets more out. Reload?");
+	(void)cli_error(
+		0, "reload: this lets more out, and there is no terminal to ask on: give --yes");
+	return false;
 }
 
 static int current_policy(int control, struct policy *ret, struct bb_err *err)

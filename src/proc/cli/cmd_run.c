@@ -121,8 +121,8 @@ int cmd_start(const struct cli_args *args)
 				 "start --headless: --prompt TEXT says what is to be done");
 	if (!provide && prompt)
 		return cli_error(CLI_USAGE, "start: --prompt is for a provider, not for a command");
-	if (!has_agent && provide && !headless && !cli_has(args, OPT_BOTTLE) &&
-	    isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && pick_agent(&picked, &err) < 0)
+	if (!has_agent && provide && !headless && !cli_has(args, OPT_BOTTLE) && cli_can_ask() &&
+	    pick_agent(&picked, &err) < 0)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);
 	if (plan_for_agent(args, has_agent ? args->operands[0] : picked, provide, &p, &err) < 0)
 		return cli_error(err.code == -EINVAL ? CLI_USAGE : CLI_FAILED, "%s", err.msg);

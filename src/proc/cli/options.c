@@ -22,16 +22,26 @@ int cli_no_command(const char *name, const char *near)
 			 name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
-bool cli_confirm(const char *question)
+bool cli_can_ask(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+bool cli_ask(const char *question)
 {
 	char answer[16] = "";
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-		(void)cli_error(0, "no terminal to ask on: give --yes");
-		return false;
-	}
+	(void)fflush(stdout);
 	(void)fprintf(stderr, "%s [y/N] ", question);
 	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+bool cli_confirm(const char *question)
+{
+	if (cli_can_ask())
+		return cli_ask(question);
+	(void)cli_error(0, "no terminal to ask on: give --yes");
+	return false;
 }
 
 static bool cmd_has_opt(const struct cli_cmd *cmd, enum cli_opt_id id)

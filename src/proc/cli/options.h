@@ -131,6 +131,10 @@ int cli_no_command(const char *name, const char *near);
 /** cli_error() - "bot-bottle: …" on stderr. Return: @code */
 BB_PRINTF(2, 3) int cli_error(int code, const char *fmt, ...);
 
+/** cli_can_ask() - Is there a terminal to ask on, and to be answered from? */
+bool cli_can_ask(void);
+/** cli_ask() - Ask there. Return: whether it was "y" */
+bool cli_ask(const char *question);
 /** cli_confirm() - Ask on the terminal. Return: whether it was "y"; false without a terminal */
 bool cli_confirm(const char *question);
 

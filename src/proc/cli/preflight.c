@@ -132,18 +132,12 @@ void plan_print(const struct plan *p)
 
 bool plan_confirm(const struct plan *p, bool yes, bool unattended)
 {
-	char answer[16] = "";
-
 	plan_print(p);
 	if (yes)
 		return true;
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-		if (!unattended)
-			(void)cli_error(0, "no terminal to ask on: give --yes or --headless");
-		return unattended;
-	}
-	(void)fputs("Start? [y/N] ", stderr);
-	if (!fgets(answer, sizeof(answer), stdin))
-		return false;
-	return answer[0] == 'y' || answer[0] == 'Y';
+	if (cli_can_ask())
+		return cli_ask("Start?");
+	if (!unattended)
+		(void)cli_error(0, "no terminal to ask on: give --yes or --headless");
+	return unattended;
 }
