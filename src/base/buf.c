@@ -78,16 +78,22 @@ int bb_buf_add(struct bb_buf *b, const void *p, size_t len)
 
 int bb_buf_addf(struct bb_buf *b, const char *fmt, ...)
 {
+	/* most often enough, so that once will do */
+	size_t room = b->alloc > b->len ? b->alloc - b->len : 0;
 	va_list ap;
 	int n, r;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room ? (char *)b->p + b->len : NULL, room, fmt, ap);
 	va_end(ap);
 	BB_BUG_ON(n < 0);
 	r = buf_reserve(b, (size_t)n);
 	if (r < 0)
 		return r;
+	if ((size_t)n < room) {
+		b->len += (size_t)n;
+		return 0;
+	}
 	va_start(ap, fmt);
 	(void)vsnprintf((char *)b->p + b->len, (size_t)n + 1, fmt, ap);
 	va_end(ap);

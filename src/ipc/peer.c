@@ -123,7 +123,7 @@ static bool peer_deliver(struct ipc_peer *p, struct ipc_msg *msg)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct ipc_peer *p = arg;
-	uint8_t buf[IPC_MSG_MAX];
+	BB_UNINIT uint8_t buf[IPC_MSG_MAX];
 
 	(void)what;
 	for (unsigned int i = 0; i < READ_BATCH; i++) {
@@ -235,7 +235,7 @@ static int peer_enqueue(struct ipc_peer *p, struct bb_span dgram, int fd)
 
 int ipc_peer_send(struct ipc_peer *p, const struct ipc_msg *msg)
 {
-	uint8_t buf[IPC_MSG_MAX];
+	BB_UNINIT uint8_t buf[IPC_MSG_MAX];
 	struct bb_err err = { 0 };
 	struct bb_span dgram = { buf, 0 };
 	int r;

@@ -38,8 +38,13 @@ int audit_chain_begin(struct audit_chain *c, const char *identity)
 
 static void to_hex(const uint8_t *p, size_t n, char *out)
 {
-	for (size_t i = 0; i < n; i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", p[i]);
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*out++ = digits[p[i] >> 4];
+		*out++ = digits[p[i] & 15];
+	}
+	*out = 0;
 }
 
 static bool from_hex(const uint8_t *p, size_t n, uint8_t *out)
@@ -64,6 +69,7 @@ int audit_chain_add(struct audit_chain *c, struct bb_buf *line)
 {
 	bool feed = line->len && line->p[line->len - 1] == '\n';
 	size_t len = line->len - feed;
+	static const char room[AUDIT_CHAIN_SUFFIX];
 	char hex[2 * AUDIT_CHAIN_BYTES + 1];
 	uint8_t next[AUDIT_CHAIN_BYTES];
 	int r;
@@ -74,7 +80,7 @@ int audit_chain_add(struct audit_chain *c, struct bb_buf *line)
 	if (r < 0)
 		return r;
 	to_hex(next, sizeof(next), hex);
-	r = bb_buf_addf(line, "%*s", AUDIT_CHAIN_SUFFIX, ""); /* room, or nothing is changed */
+	r = bb_buf_add(line, room, sizeof(room)); /* or nothing is changed */
 	if (r < 0)
 		return r;
 	(void)snprintf((char *)line->p + len - 1, AUDIT_CHAIN_SUFFIX + 1, MEMBER "%s\"}", hex);

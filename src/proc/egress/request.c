@@ -146,8 +146,8 @@ bool step_head(struct conn *c)
 	if (stream_out_full(&c->guest) || audit_is_behind(c))
 		return false; /* who pipelines has to read, and wait for the audit */
 	any = stream_fill(&c->guest, HTTP1_HEAD_MAX + 2);
-	exchange_watch_idle(c);
 	if (in->len == 0) {
+		exchange_watch_idle(c); /* before a request goes out it is asked for anyway */
 		if (c->guest.eof && c->guest.out.len == 0) {
 			stream_shutdown(&c->guest);
 			c->state = CONN_DEAD;

@@ -310,7 +310,7 @@ bool response_pump(struct conn *c)
 		end_content(c);
 		return true;
 	}
-	any = stream_fill(&c->up, STREAM_CHUNK);
+	any = c->up.in.len == 0 && stream_fill(&c->up, STREAM_CHUNK);
 	if (c->up.in.len) {
 		if (rq->body_in == HTTP1_BODY_CHUNKED)
 			deliver_chunked(c);
