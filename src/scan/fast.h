@@ -81,7 +81,8 @@ const uint8_t *fast_rows(enum fast_class set);
  * @set:	FAST_BASE64, FAST_HEX or FAST_BASE32
  * @out:	@len + 32 octets, of which @ret_n count
  *
- * Return: characters used, whole groups, all of the set; 0 where there are too few, or it cannot
+ * Return: characters used, all of the set: whole groups, or all up to one that is not of the set; 0
+ * where there are too few, or it cannot
  */
 size_t fast_decode(enum fast_class set, const uint8_t *in, size_t len, uint8_t *out, size_t *ret_n);
 #endif

@@ -211,8 +211,11 @@ AVX512 static size_t decode_avx512(enum fast_class set, const uint8_t *in, size_
 		uint64_t foreign = _mm512_movepi8_mask(_mm512_or_si512(c, v));
 
 		used = foreign ? (size_t)__builtin_ctzll(foreign) : 64;
-		octets = (used >> code->group) * code->octets;
-		used = used >> code->group << code->group;
+		if (used >= left || used == 64)
+			used = used >> code->group << code->group;
+		else /* they end here: of the last group, whole octets */
+			v = _mm512_maskz_mov_epi8(~(~0ull << used), v);
+		octets = used * code->octets >> code->group;
 		_mm512_mask_storeu_epi8(out + n, ~(~0ull << octets),
 					_mm512_permutexvar_epi8(order, join(set, v)));
 		n += octets;

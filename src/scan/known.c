@@ -9,7 +9,20 @@
 
 #define AVX512 __attribute__((target("avx512f,avx512dq,avx512vbmi")))
 #define LANES  8
+/* Of 128 octets, in steps of QUAD_STRIDE: as many as have all of theirs there */
+#define QUADS 14
 #endif
+
+/*
+ * Of few secrets, a bit for each four octets of a spelling tells enough: most text has none of
+ * them. Of any twelve characters in the text, one of each nine positions begins four of them.
+ */
+#define QUAD        4
+#define QUAD_STRIDE (KNOWN_WINDOW - QUAD + 1)
+#define QUAD_BITS   17 /* of 2 to the power of that, one in thirty may be set */
+#define QUAD_TEXT   4096
+#define QUAD_BYTES  ((size_t)1 << QUAD_BITS >> 3)
+#define QUAD_MIX    0x9e3779b1u
 
 #define BLOOM_WORDS     (1u << 14) /* at most: 128 KiB */
 #define BLOOM_LEAST     (1u << 9)
@@ -28,6 +41,7 @@ struct spelling {
 struct known_db {
 	uint64_t *bloom; /* two bits of one word for each gram */
 	size_t n_bloom;  /* words: a power of two, as few as will do */
+	uint32_t *quads; /* NULL: too many for that */
 	uint32_t *slots; /* where in @text a gram stands, + 1; 0 = free; probed linearly */
 	size_t n_slots;  /* a power of two */
 	struct spelling *spellings;
@@ -72,6 +86,21 @@ static bool bloom_has(const struct known_db *db, uint64_t h)
 	uint64_t bits = bloom_bits(h);
 
 	return (db->bloom[(h >> 12) & (db->n_bloom - 1)] & bits) == bits;
+}
+
+static uint32_t quad_at(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v * QUAD_MIX >> (32 - QUAD_BITS);
+}
+
+static bool quads_have(const struct known_db *db, const uint8_t *p)
+{
+	uint32_t h = quad_at(p);
+
+	return db->quads[h / 32] >> h % 32 & 1;
 }
 
 /* The spelling that the octet at @at belongs to: they stand in order */
@@ -189,6 +218,25 @@ static int allocate(struct known_db *db, const struct known_secret *secrets, siz
 	return 0;
 }
 
+static int add_quads(struct known_db *db, struct bb_err *err)
+{
+	if (db->text_len > QUAD_TEXT)
+		return 0;
+	db->quads = locked(QUAD_BYTES);
+	if (!db->quads)
+		return bb_err_set(err, -ENOMEM, "secrets: no memory");
+	for (size_t i = 0; i < db->n_spellings; i++) {
+		const struct spelling *one = &db->spellings[i];
+
+		for (uint32_t at = 0; at + QUAD <= one->len; at++) {
+			uint32_t h = quad_at(db->text + one->at + at);
+
+			db->quads[h / 32] |= 1u << h % 32;
+		}
+	}
+	return 0;
+}
+
 int known_db_new(const struct known_secret *secrets, size_t n, struct known_db **ret,
 		 struct bb_err *err)
 {
@@ -204,6 +252,8 @@ int known_db_new(const struct known_secret *secrets, size_t n, struct known_db *
 		shape_all(secrets[i].value, on_shape, &c);
 		r = c.r;
 	}
+	if (r == 0)
+		r = add_quads(db, err);
 	if (r < 0) {
 		known_db_free(db);
 		return r;
@@ -232,6 +282,8 @@ void known_db_free(struct known_db *db)
 	}
 	free(db->spellings);
 	free(db->bloom);
+	if (db->quads)
+		(void)munmap(db->quads, QUAD_BYTES);
 	free(db);
 }
 
@@ -254,9 +306,9 @@ static bool extend(const struct known_db *db, const struct spelling *s, uint32_t
 
 /* Candidates at one position. @base: where the new block begins in @text */
 static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, size_t at,
-		    uint64_t h, size_t base, known_hit_fn *hit, void *arg)
+		    size_t base, known_hit_fn *hit, void *arg)
 {
-	uint64_t gram = load_gram(text + at);
+	uint64_t gram = load_gram(text + at), h = mix(gram);
 	size_t i = (size_t)(h >> 20) & (db->n_slots - 1), from, to;
 
 	for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
@@ -276,6 +328,27 @@ static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, 
 			return true;
 	}
 	return false;
+}
+
+/* As look_at(), where four octets of a spelling stand: those with four before them, and with four
+ * behind them, are in all of the windows that these are in */
+static bool look_around(const struct known_db *db, const uint8_t *text, size_t len, size_t at,
+			size_t base, known_hit_fn *hit, void *arg)
+{
+	if (at >= QUAD && bloom_has(db, mix(load_gram(text + at - QUAD))) &&
+	    look_at(db, text, len, at - QUAD, base, hit, arg))
+		return true;
+	return at + KNOWN_GRAM <= len && bloom_has(db, mix(load_gram(text + at))) &&
+	       look_at(db, text, len, at, base, hit, arg);
+}
+
+/* First place from @at on, in steps, that four octets of a spelling may stand at; or one that fewer
+ * than four stand at */
+static size_t seek_quad_plain(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
+{
+	while (at + QUAD <= len && !quads_have(db, text + at))
+		at += QUAD_STRIDE;
+	return at;
 }
 
 /* First place from @at on, in steps, that may begin a gram of the table; or one behind @last */
@@ -323,6 +396,46 @@ AVX512 static size_t seek_avx512(const struct known_db *db, const uint8_t *text,
 	return seek_plain(db, text, at, last);
 }
 
+/* A bit for each of the quads in 128 octets that is in the table; @places: where they stand */
+AVX512 static unsigned int quads_have_128(const struct known_db *db, const uint8_t *text,
+					  __m512i places)
+{
+	__m512i h = _mm512_permutex2var_epi8(_mm512_loadu_si512(text), places,
+					     _mm512_loadu_si512(text + sizeof(h)));
+	__m512i words, bits;
+
+	h = _mm512_srli_epi32(_mm512_mullo_epi32(h, _mm512_set1_epi32((int)QUAD_MIX)),
+			      32 - QUAD_BITS);
+	words = _mm512_i32gather_epi32(_mm512_srli_epi32(h, 5), db->quads, sizeof(*db->quads));
+	bits = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(h, _mm512_set1_epi32(31)));
+	return _mm512_test_epi32_mask(words, bits) & ((1u << QUADS) - 1);
+}
+
+AVX512 static size_t seek_quad_avx512(const struct known_db *db, const uint8_t *text, size_t at,
+				      size_t len)
+{
+	uint8_t place[sizeof(__m512i)];
+	unsigned int found;
+	__m512i places;
+
+	for (size_t i = 0; i < sizeof(place); i++)
+		place[i] = (uint8_t)(i / QUAD * QUAD_STRIDE + i % QUAD);
+	places = _mm512_loadu_si512(place);
+	for (; at + 2 * sizeof(__m512i) <= len; at += QUADS * QUAD_STRIDE) {
+		found = quads_have_128(db, text + at, places);
+		if (found)
+			return at + QUAD_STRIDE * (size_t)__builtin_ctz(found);
+	}
+	return seek_quad_plain(db, text, at, len);
+}
+
+static size_t seek_quad(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
+{
+	if (at + 2 * sizeof(__m512i) <= len && fast_level() >= FAST_LEVEL_AVX512)
+		return seek_quad_avx512(db, text, at, len);
+	return seek_quad_plain(db, text, at, len);
+}
+
 static size_t seek(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
 {
 	size_t last = len - KNOWN_GRAM;
@@ -332,6 +445,11 @@ static size_t seek(const struct known_db *db, const uint8_t *text, size_t at, si
 	return seek_plain(db, text, at, last);
 }
 #else
+static size_t seek_quad(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
+{
+	return seek_quad_plain(db, text, at, len);
+}
+
 static size_t seek(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
 {
 	return seek_plain(db, text, at, len - KNOWN_GRAM);
@@ -349,6 +467,8 @@ bool known_feed(const struct known_db *db, struct known_stream *s, uint8_t *bloc
 {
 	uint8_t *text = block - s->n_history;
 	size_t all = s->n_history + len, base = s->n_history, at;
+	size_t stride = db->quads ? QUAD_STRIDE : KNOWN_STRIDE;
+	size_t least = db->quads ? QUAD : KNOWN_GRAM;
 	uint64_t first = s->total - s->n_history; /* number of text[0] */
 	bool found = false;
 
@@ -357,12 +477,12 @@ bool known_feed(const struct known_db *db, struct known_stream *s, uint8_t *bloc
 	memcpy(text, s->history, s->n_history);
 	/* A window that ends in the new block may begin eleven characters before it */
 	at = base > KNOWN_WINDOW ? base - KNOWN_WINDOW : 0;
-	at += (KNOWN_STRIDE - (first + at) % KNOWN_STRIDE) % KNOWN_STRIDE;
-	for (; at + KNOWN_GRAM <= all && !found; at += KNOWN_STRIDE) {
-		at = seek(db, text, at, all);
-		if (at + KNOWN_GRAM <= all)
-			found = look_at(db, text, all, at, mix(load_gram(text + at)), base, hit,
-					arg);
+	at += (stride - (first + at) % stride) % stride;
+	for (; at + least <= all && !found; at += stride) {
+		at = db->quads ? seek_quad(db, text, at, all) : seek(db, text, at, all);
+		if (at + least <= all)
+			found = db->quads ? look_around(db, text, all, at, base, hit, arg)
+					  : look_at(db, text, all, at, base, hit, arg);
 	}
 	s->total += len;
 	remember(s, text, all);

@@ -14,7 +14,8 @@
  *
  * How: the table has every run of eight characters of every spelling. Of any twelve characters in
  * the text, one of each five positions begins eight of them; so looking at every fifth position
- * finds each candidate, which is then compared to both sides.
+ * finds each candidate, which is then compared to both sides. Where there are few spellings (those
+ * of one secret), runs of four at every ninth position say first where that is worth while.
  *
  * Layer:     scan
  * Trust:     what is searched is hostile; the table holds secrets: locked, not dumped, never stored

@@ -26,9 +26,11 @@ size_t opaque_feed(struct opaque *o, struct bb_span in, bool end)
 			o->more = 0;
 			i += text;
 		} else if (most >= FAST_ODD_STEP) {
-			o->odd = (uint16_t)(o->odd + fast_odd(in.p + i, &o->more));
-			o->n += FAST_ODD_STEP;
-			i += FAST_ODD_STEP;
+			for (; most >= FAST_ODD_STEP; most -= FAST_ODD_STEP) {
+				o->odd = (uint16_t)(o->odd + fast_odd(in.p + i, &o->more));
+				o->n += FAST_ODD_STEP;
+				i += FAST_ODD_STEP;
+			}
 		} else {
 			o->odd = (uint16_t)(o->odd + fast_is_odd(in.p[i++], &o->more));
 			o->n++;

@@ -7,13 +7,16 @@
 #include <assert.h>
 #include <errno.h>
 
-#define BLOCK       3584
-#define N_SOURCES   (1 + VIEW_NUM_CODINGS)
-#define PENDING_MAX 32
+#define BLOCK        16384
+#define BLOCK_VENDOR 3584 /* where vendors' tokens are looked for, too */
+#define N_SOURCES    (1 + VIEW_NUM_CODINGS)
+#define PENDING_MAX  32
 /* Of a block, the most that any view makes */
-#define PIECE_MAX VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(BLOCK)))
+#define VIEWED_MAX(len) VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(len)))
+#define PIECE_MAX       VIEWED_MAX(BLOCK)
+#define PIECE_VENDOR    VIEWED_MAX(BLOCK_VENDOR)
 /* What a rule has matched in a piece is still in the history when the piece has been added */
-static_assert(VIEW_OUT_MAX(PIECE_MAX) < VENDOR_HISTORY_MAX, "BLOCK is too large");
+static_assert(VIEW_OUT_MAX(PIECE_VENDOR) < VENDOR_HISTORY_MAX, "BLOCK_VENDOR is too large");
 
 const char *const scan_view_str[] = {
 	[SCAN_RAW] = "raw", [SCAN_PLAIN] = "plain",   [SCAN_BASE64] = "base64",
@@ -283,7 +286,7 @@ static bool vendor_ready(struct reading *r)
 	return r->history && (r->vendor || vendor_stream_open(r->owner->vendors, &r->vendor) == 0);
 }
 
-/* @in: at most PIECE_MAX octets of this view */
+/* @in: at most VIEW_OUT_MAX(PIECE_VENDOR) octets of this view */
 static void read_vendor(struct reading *r, struct bb_span in)
 {
 	if (!vendor_ready(r) || vendor_stream_feed(r->vendor, in, on_vendor, r) < 0) {
@@ -410,7 +413,7 @@ static void read_view(struct scan_stream *s, enum by by, enum scan_view view, st
 static void read_coded(struct scan_stream *s, size_t i, struct bb_span in)
 {
 	struct reading *r = &s->readings[SCAN_BASE64 + i];
-	BB_UNINIT uint8_t text[VIEW_OUT_MAX(PIECE_MAX)];
+	BB_UNINIT uint8_t text[VIEW_OUT_MAX(PIECE_VENDOR)];
 	size_t n;
 
 	if (in.len == 0 || s->stop || s->error)
@@ -566,13 +569,15 @@ static bool is_over(const struct scan_stream *s)
 enum scan_result scan_feed(struct scan_stream *s, struct bb_span in, bool end, scan_fn *fn,
 			   void *arg)
 {
+	const size_t block = s->want_vendors ? BLOCK_VENDOR : BLOCK;
+
 	s->fn = fn;
 	s->arg = arg;
 	s->hold = false;
 	if (s->depth == 0)
 		s->own_budget.in += in.len;
-	for (size_t at = 0; at < in.len && !is_over(s); at += BLOCK) {
-		size_t n = in.len - at < BLOCK ? in.len - at : BLOCK;
+	for (size_t at = 0; at < in.len && !is_over(s); at += block) {
+		size_t n = in.len - at < block ? in.len - at : block;
 
 		s->hold = false; /* only what is open after the last block matters */
 		read_block(s, in.p + at, n);

@@ -136,12 +136,10 @@ bool view_may_fold(uint8_t lead, uint8_t second)
 	return lead >= 0xc2 && lead < 0xf5 && seconds[lead - 0xc2] >> (second & 63) & 1;
 }
 
-int view_fold(uint32_t code)
+static int fold(uint32_t code)
 {
 	size_t low = 0, high = BB_ARRAY_LEN(ones);
 
-	if (code < 0x80)
-		return 0;
 	if (code >= 0xe0020 && code <= 0xe007e)
 		return (int)(code - 0xe0000); /* tags spell ASCII invisibly */
 	if (is_invisible(code))
@@ -163,4 +161,18 @@ int view_fold(uint32_t code)
 			high = mid;
 	}
 	return 0;
+}
+
+/* Of those that take two octets, which noise is full of; filled once, constant from then on */
+static int8_t folded[0x800];
+
+__attribute__((constructor)) static void fill_folded(void)
+{
+	for (uint32_t code = 0x80; code < BB_ARRAY_LEN(folded); code++)
+		folded[code] = (int8_t)fold(code);
+}
+
+int view_fold(uint32_t code)
+{
+	return code < BB_ARRAY_LEN(folded) ? folded[code] : fold(code);
 }

@@ -186,15 +186,14 @@ static void decoding(void **state)
 			} while (fast_is(set, in[i]) == (i == bad));
 		}
 		used = fast_decode(set, in, len, out, &n);
-		assert_true(used <= bad && used % groups[set] == 0);
+		assert_true(used <= bad);
+		assert_true(used % groups[set] == 0 || (used == bad && bad < len));
 		any |= used > 0;
-		for (size_t i = 0; i < used; i += groups[set]) {
-			uint64_t bits = 0;
-
-			for (size_t k = 0; k < groups[set]; k++)
-				bits = bits << widths[set] | value_of(set, in[i + k]);
-			for (size_t k = groups[set] * widths[set] / 8; k-- > 0;)
-				want[wanted++] = (uint8_t)(bits >> 8 * k);
+		for (size_t i = 0, n_bits = 0, bits = 0; i < used; i++) {
+			bits = bits << widths[set] | value_of(set, in[i]);
+			n_bits += widths[set];
+			if (n_bits >= 8)
+				want[wanted++] = (uint8_t)(bits >> (n_bits -= 8));
 		}
 		assert_int_equal(n, wanted);
 		assert_memory_equal(out, want, n);
