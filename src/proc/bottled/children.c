@@ -567,9 +567,12 @@ int children_start_vmm(struct bottle *b, struct bb_err *err)
 	r = vmm_spawn(b, &cmd, err);
 	vmm_command_release(&cmd);
 	close_machine_fds(b);
-	if (r == 0 && bb_write_full(b->qmp_fd, VMM_QMP_START, strlen(VMM_QMP_START)) < 0)
-		r = bb_err_set(err, -EPIPE, "the machine monitor does not listen");
-	return r;
+	if (r < 0)
+		return r;
+	r = bb_write_full(b->qmp_fd, VMM_QMP_START, strlen(VMM_QMP_START));
+	if (r == -EPIPE || r == -ECONNRESET)
+		return 0; /* it is gone already: its exit tells more, and comes at once */
+	return r < 0 ? bb_err_set(err, r, "the machine's monitor: %s", strerror(-r)) : 0;
 }
 
 static void child_kill(struct child *c)
