@@ -50,6 +50,7 @@ asan:
 check-long: all
 	@scripts/deps build run test long
 	@tests/long/debian13.py
+	@tests/long/apparmor.py $(BUILD)
 	@tests/long/chromium.py $(BUILD)
 	@tests/long/reliability.py $(BUILD)
 	@tests/long/soak.py $(BUILD)

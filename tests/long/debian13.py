@@ -8,6 +8,7 @@ role's list of system calls and try each role under it), the AppArmor profile as
 bottles under its QEMU. Mounts are in a namespace that ends with the test. Prints meson's lines and "debian13: N passed,
 N failed"; exit 1 when one failed or none ran. BB_DEBIAN13: a directory that is used and kept, so that a second run is
 fast."""
+import contextlib
 import filecmp
 import os
 import re
@@ -82,7 +83,9 @@ STEPS = (
 )
 
 
-def main():
+@contextlib.contextmanager
+def root_file_system():
+    """The directory of one that has this tree in /bb."""
     if os.geteuid() != 0:
         die("needs root: it makes a root file system and changes into it")
     kept = os.environ.get("BB_DEBIAN13")
@@ -90,18 +93,32 @@ def main():
     root = os.path.abspath(kept) if kept else tempfile.mkdtemp(prefix="bb-debian13-", dir="/var/tmp")
     os.makedirs(root, exist_ok=True)
     os.chmod(root, 0o755)
-    passed = failed = 0
     try:
         if not os.path.exists(root + "/etc/debian_version"):
             make(root)
         copy_tree(root)
-        for name, script in STEPS:
-            good = inside(root, "set -e; cd /bb; " + script).returncode == 0
-            print("debian13: %s: %s" % (name, "ok" if good else "failed"), flush=True)
-            passed, failed = passed + good, failed + (not good)
-            if name in ("packages", "build") and not good:
-                break
-        else:
+        yield root
+    finally:
+        if not kept:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def run_steps(root, steps):
+    """Up to the first one without which the others mean nothing. Return: passed, failed"""
+    passed = failed = 0
+    for name, script in steps:
+        good = inside(root, "set -e; cd /bb; " + script).returncode == 0
+        print("debian13: %s: %s" % (name, "ok" if good else "failed"), flush=True)
+        passed, failed = passed + good, failed + (not good)
+        if name in ("packages", "build") and not good:
+            break
+    return passed, failed
+
+
+def main():
+    with root_file_system() as root:
+        passed, failed = run_steps(root, STEPS)
+        if passed + failed == len(STEPS):
             tests = inside(root, "cd /bb && meson test -C build --suite unit --print-errorlogs", stdout=subprocess.PIPE)
             text = tests.stdout.decode(errors="replace")
             counts = {k: int(n) for k, n in re.findall(r"^(Ok|Fail|Timeout): *(\d+)", text, re.M)}
@@ -109,10 +126,8 @@ def main():
             passed += counts.get("Ok", 0)
             failed += counts.get("Fail", 0) + counts.get("Timeout", 0) + (not counts.get("Ok"))
         print("debian13: %d passed, %d failed" % (passed, failed))
-    finally:
-        if not kept:
-            shutil.rmtree(root, ignore_errors=True)
     sys.exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
