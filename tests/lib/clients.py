@@ -104,8 +104,9 @@ class Clients:
     def _undici(self):
         """From the npm registry, around the guard."""
         if not os.path.exists(self.dir + "/node_modules/undici"):
-            subprocess.run(["npm", "install", "--prefix", self.dir, "--no-audit", "--no-fund", "--silent", UNDICI], check=True,
-                           timeout=120)
+            # a cache of its own: two at once in one do not agree
+            subprocess.run(["npm", "install", "--prefix", self.dir, "--cache", self.dir + "/npm", "--fetch-retries", "5",
+                            "--no-audit", "--no-fund", "--loglevel", "error", UNDICI], check=True, timeout=120)
         self.env["NODE_PATH"] = self.dir + "/node_modules"
         return UNDICI_FETCH
 

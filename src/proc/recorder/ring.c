@@ -6,20 +6,21 @@
 
 #define HALF (RING_MAX / 2)
 
-static int ring_err(struct bb_err *err)
+static int ring_err(const struct ring *ring, struct bb_err *err)
 {
-	return bb_err_set(err, -errno, "log file: %s", strerror(errno));
+	return bb_err_set(err, -errno, "%s: %s", ring->name, strerror(errno));
 }
 
-static int write_at(int fd, const uint8_t *p, size_t len, size_t off, struct bb_err *err)
+static int write_at(const struct ring *ring, const uint8_t *p, size_t len, size_t off,
+		    struct bb_err *err)
 {
 	while (len) {
-		ssize_t n = pwrite(fd, p, len, (off_t)off);
+		ssize_t n = pwrite(ring->fd, p, len, (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return ring_err(err);
+			return ring_err(ring, err);
 		p += n;
 		off += (size_t)n;
 		len -= (size_t)n;
@@ -37,16 +38,16 @@ static int halve(struct ring *ring, struct bb_err *err)
 	int r;
 
 	if (!half)
-		return bb_err_set(err, -ENOMEM, "log file: out of memory");
+		return bb_err_set(err, -ENOMEM, "%s: out of memory", ring->name);
 	n = pread(ring->fd, half, HALF, (off_t)off);
 	if (n < 0)
-		return ring_err(err);
+		return ring_err(ring, err);
 	newline = memchr(half, '\n', (size_t)n);
 	from = newline ? newline + 1 : half;
 	keep = (size_t)(half + n - from);
-	r = write_at(ring->fd, from, keep, 0, err);
+	r = write_at(ring, from, keep, 0, err);
 	if (r == 0 && ftruncate(ring->fd, (off_t)keep) < 0)
-		r = ring_err(err);
+		r = ring_err(ring, err);
 	if (r == 0)
 		ring->len = keep;
 	return r;
@@ -62,7 +63,7 @@ int ring_open(int dirfd, const char *name, struct ring *ring, struct bb_err *err
 		return bb_err_set(err, -errno, "%s: %s", name, strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return bb_err_set(err, -EINVAL, "%s: not a regular file", name);
-	*ring = (struct ring){ .fd = BB_TAKE_FD(fd), .len = (size_t)st.st_size };
+	*ring = (struct ring){ .name = name, .fd = BB_TAKE_FD(fd), .len = (size_t)st.st_size };
 	return 0;
 }
 
@@ -81,7 +82,7 @@ int ring_add(struct ring *ring, struct bb_span text, struct bb_err *err)
 	if (ring->len + text.len > RING_MAX)
 		r = halve(ring, err);
 	if (r == 0)
-		r = write_at(ring->fd, text.p, text.len, ring->len, err);
+		r = write_at(ring, text.p, text.len, ring->len, err);
 	if (r == 0)
 		ring->len += text.len;
 	return r;

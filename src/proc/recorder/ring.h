@@ -15,11 +15,13 @@
 #define RING_MAX (1u << 20)
 
 struct ring {
+	const char *name; /* of a string that lasts: errors begin with it */
 	int fd;
 	size_t len;
 };
 
-/** ring_open() - Open or create @name below @dirfd, going on after what is in it */
+/** ring_open() - Open or create @name (kept, not copied) below @dirfd, going on after what is in it
+ */
 BB_MUST_USE int ring_open(int dirfd, const char *name, struct ring *ring, struct bb_err *err);
 void ring_release(struct ring *ring);
 
