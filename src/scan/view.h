@@ -12,8 +12,7 @@
  * readable.
  *
  * Decoded views: runs of base64, hexadecimal or base32, of sixteen characters or more, undone once;
- * line breaks inside a run, and what the next line is indented by, are passed over. A line feed
- * stands between two runs.
+ * line breaks inside a run are passed over. A line feed stands between two runs.
  *
  * All are transducers with a few octets of state: any cutting of the input gives the same output,
  * and what goes in comes out at once, but for the octets that may be the beginning of an escape.
@@ -78,8 +77,8 @@ struct view_runs {
 
 /**
  * view_runs_feed() - Leave only runs of VIEW_RUN_MIN or more characters that a coding may use, a
- * space behind each; line breaks inside a run, and the white space behind them, are left out, and
- * so are runs of small letters alone of fewer than VIEW_WORDS_MAX
+ * space behind each; line breaks inside a run are left out, and so are runs of small letters alone
+ * of fewer than VIEW_WORDS_MAX
  * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
  */
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out);
