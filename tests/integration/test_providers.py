@@ -226,8 +226,8 @@ def test_forwarded_login(product, api, login):
     while not [b for b in product.list() if b["status"] == "up" and b.get("bottles") == ["forward"]]:
         assert p.poll() is None, p.communicate()
         time.sleep(0.2)
-    left = [1]
-    while left[-1] and len(left) < 20:  # it is at the preflight's end, or has the bottle up
+    left, end = [1], time.time() + 30
+    while left[-1] and time.time() < end:  # it is at the preflight's end, or has the bottle up
         time.sleep(0.2)
         left.append(products.in_memory(p.pid, token.encode()))
     out, err = p.communicate(timeout=280)
