@@ -12,6 +12,7 @@ import time
 import pytest
 
 import product as products
+from conftest import BACKENDS
 
 LLM = os.path.join(products.ROOT, "tests/lib/llm.py")
 PROVIDERS = {
@@ -84,17 +85,20 @@ class Session:
             variable = "MY_VENDOR_KEY"
             product.write("bottles/with-claude.md", BOTTLE.replace("template: %s", "template: claude, auth_token: MY_VENDOR_KEY"))
         before, captured = len(api.requests(p["path"])), len(internet.capture())
-        self.r = product.run("start", name, "--headless", "--prompt", WORK, timeout=280, env={variable: self.token})
+        try:
+            self.r = product.run("start", name, "--headless", "--prompt", WORK, timeout=280, env={variable: self.token})
+        finally:
+            product.write("bottles/with-%s.md" % name, BOTTLE % name)
         assert self.r.code == 0, self.r
         self.seen = api.requests(p["path"])[before:]
         self.captured = internet.capture()[captured:]
         self.audit = product.audit(product.list()[0]["identity"])
-        product.write("bottles/with-%s.md" % name, BOTTLE % name)
 
 
-@pytest.fixture(scope="module")
-def session(product, api, internet, agent):
-    return Session(product, api, internet, agent)
+@pytest.fixture(scope="module", params=BACKENDS)
+def session(request, api, internet, agent):
+    user = request.getfixturevalue({"smolmachines": "product", "docker": "dproduct"}[request.param])
+    return Session(user, api, internet, agent)
 
 
 def test_answer_arrives(session):
