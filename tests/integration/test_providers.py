@@ -13,6 +13,7 @@ import pytest
 
 import product as products
 from conftest import BACKENDS
+from test_attach import Terminal
 
 LLM = os.path.join(products.ROOT, "tests/lib/llm.py")
 PROVIDERS = {
@@ -182,6 +183,30 @@ def test_check_knows_its_route(product, agent):
         assert r.code == 0 and PROVIDERS[agent]["variable"].encode() in r.out, r
     r = product.run("check", "with-" + agent, "--url", "http://%s/" % host)
     assert r.code == 3, r
+
+
+def test_on_a_terminal(dproduct, api, agent):
+    """As a person uses it: the program comes up without a question of its own, takes a prompt, and shows the answer. In a
+    container, because what they draw again and again takes minutes on an emulated processor."""
+    p = PROVIDERS[agent]
+    dproduct.env[p["variable"]] = p["token"]
+    t = Terminal(dproduct, "start", "--bottle", "with-" + agent, "--yes", rows=40, cols=120)
+    try:
+        t.expect({"claude": "\u276f", "codex": "\u203a"}[agent].encode(), 120)  # where it is typed
+        end = time.time() + 8
+        while time.time() < end:  # it moves in first
+            t.read(1)
+        t.type(b"what colour is a teapot")
+        t.expect(b"teapot", 60)
+        t.type(b"\r")
+        t.expect(b"ECHO", 60)
+        asked = [x for x in api.requests(p["path"]) if "what colour is a teapot" in x["body"]]
+        assert asked and p["token"] in json.dumps(asked[0]["headers"]), asked
+        t.type(b"\r~.")
+        t.ended()
+    finally:
+        del dproduct.env[p["variable"]]
+        t.end()
 
 
 def jwt(claims):
