@@ -173,7 +173,7 @@ def test_docker_images(dproduct, dockerd):
     r = dproduct.run("run", "--image", tag, "--", "echo", "by its engine's name")
     assert r.out == b"by its engine's name\n", r
     r = dproduct.run("run", "--image", "no-such-image", "--", "true")
-    assert r.code == 1 and b"neither ours" in r.err and b"image build" in r.err, r
+    assert r.code == 1 and b"neither ours" in r.err and b"image import" in r.err and b"nor the engine" in r.err, r
 
 
 def test_docker_is_missing(dproduct, workdir):
