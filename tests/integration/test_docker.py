@@ -167,7 +167,7 @@ def test_docker_run_leaves_nothing(dproduct, dbottle, dockerd):
     assert set(dockerd.containers()) == before  # at once: nobody has to wait for it
 
 
-def test_docker_images(dproduct, dockerd):
+def test_docker_images(dproduct, dockerd, dbottle):  # whose start has given the engine the image base
     tag = [l for l in dockerd.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
            if l.startswith("bot-bottle/base:")][0]
     r = dproduct.run("run", "--image", tag, "--", "echo", "by its engine's name")
