@@ -255,7 +255,7 @@ def test_forwarded_login(product, api, login):
     while not [b for b in product.list() if b["status"] == "up" and b.get("bottles") == ["forward"]]:
         assert p.poll() is None, p.communicate()
         time.sleep(0.2)
-    left, end = [1], time.time() + 30
+    left, end = [1], time.time() + 100
     while left[-1] and time.time() < end:  # it is at the preflight's end, or has the bottle up
         time.sleep(0.2)
         left.append(products.in_memory(p.pid, token.encode()))
