@@ -16,9 +16,10 @@
  * Trust:     hostile input
  * Ownership: unpack_clear() releases what is open
  * Limits:    UNPACK_OPEN_IN_ALL open at a time in the process, UNPACK_SLOTS in a stream, struct
- * unpack_budget for all of a tree of streams; some 44 KiB for each that is open, up to 8 MiB and a
- * little for each of the UNPACK_ZSTD_OPEN frames (a frame with a larger window is not read), and
- *            UNPACK_ZSTD_MEMORY for all frames of the process; output of UNPACK_FREE octets and
+ *            unpack_budget for all of a tree of streams; some 44 KiB for each that is open, up to
+ *            8 MiB and a little for each of the UNPACK_ZSTD_OPEN frames (a frame with a larger
+ *            window is not read), and UNPACK_ZSTD_MEMORY for all frames of the process; output of
+ *            UNPACK_FREE octets and
  *            UNPACK_RATIO for each octet of input
  * Source:    RFC 1952 section 2.3, RFC 1950 section 2.2, PKWARE APPNOTE 4.3.7, RFC 8878
  *            section 3.1.1
