@@ -18,8 +18,9 @@ void mask_add(struct mask *m, struct bb_span text)
 	struct mask_text t = { .text = text, .reach = 0 };
 	size_t run = 0;
 
-	if (text.len == 0 || m->n == MASK_MAX)
+	if (text.len == 0)
 		return;
+	BB_BUG_ON(m->n == MASK_MAX); /* it would pass unmasked */
 	for (size_t i = 0; i < text.len; i++) {
 		run = is_alnum(text.p[i]) ? run + 1 : 0;
 		t.reach += run ? 1 : ESCAPED_MAX;
