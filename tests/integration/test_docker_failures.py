@@ -378,10 +378,16 @@ hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 held = []
 def hold(port, n):
+    until = time.monotonic() + 10
     for _ in range(n):
         s = socket.socket(socket.AF_UNIX); s.settimeout(2)
-        try: s.connect("/bottle/%d" % port)
-        except OSError: return
+        while True:
+            try: s.connect("/bottle/%d" % port)
+            except BlockingIOError: # those before it are not taken yet
+                if time.monotonic() > until: return
+                time.sleep(0.01)
+            except OSError: return
+            else: break
         held.append(s)
 for port in (6003, 6002, 5001, 5000):
     hold(port, 3000)
