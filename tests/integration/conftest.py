@@ -185,4 +185,4 @@ class Evidence:
 
     def control(self):
         r = self.bottle.sh("curl -sS -m 20 https://allowed.test/hello")
-        assert r.code == 0 and r.out == b"hello from the world\n", r
+        assert r.code == 0 and r.out == b"hello from the world\n", (r, self.bottle.audit()[-6:])
