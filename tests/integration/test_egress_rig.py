@@ -510,21 +510,24 @@ def test_not_http_in_a_tunnel(w, octets):
     assert w.rig.dials == []
 
 
-def test_silence_in_a_tunnel_is_closed(w):
-    s = w.rig.connect()
-    s.sendall(b"CONNECT a.test:443 HTTP/1.1\r\n\r\n")
-    assert head(s).startswith(b"HTTP/1.1 200 ")
+def test_silence_ends(w):
+    """After the 200, in a TLS handshake and in a head: each has a minute, and all three wait here at once."""
+    silent, tls, slow = w.rig.connect(), w.rig.connect(), w.rig.connect()
+    for s in silent, tls:
+        s.sendall(b"CONNECT a.test:443 HTTP/1.1\r\n\r\n")
+        assert head(s).startswith(b"HTTP/1.1 200 ")
+    tls.sendall(b"\x16\x03\x01")
+    slow.sendall(b"GET http://a.test/ HT")
     start = time.monotonic()
-    assert everything(s) == b""
-    assert 8 < time.monotonic() - start < 20
-    w.rig.wait_record(kind="verdict", reason="not_http")
-
-
-def test_slow_head_is_408(w):
-    s = w.rig.connect()
-    s.sendall(b"GET http://a.test/ HT")
-    got = everything(s)
+    for s in silent, tls, slow:
+        s.settimeout(90)
+    assert everything(silent) == b"" and everything(tls) == b""
+    got = everything(slow)
     assert got.startswith(b"HTTP/1.1 408 ") and json.loads(got.split(b"\r\n\r\n", 1)[1])["reason"] == "timeout"
+    assert 55 < time.monotonic() - start < 80
+    w.rig.wait_record(kind="verdict", reason="not_http")
+    w.rig.wait_record(kind="verdict", reason="guest_tls", text="handshake timed out")
+    assert w.rig.dials == []
 
 
 H = b"Host: raw.test\r\n"

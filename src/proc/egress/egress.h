@@ -38,13 +38,14 @@
 #define EGRESS_CONNS_MAX    4096
 #define EGRESS_CONN_BUCKETS 1024
 
-/* Milliseconds */
-#define EGRESS_FIRST_OCTET_MS  10000  /* after the 200: who says nothing speaks no HTTP */
-#define EGRESS_HEAD_MS         10000  /* first to last octet of a request head */
+/* Milliseconds. What waits for the guest is long: translated, on a busy host, it may take 15 s to
+ * make its part of a TLS handshake, and a connection that is held costs only its own bottle */
+#define EGRESS_FIRST_OCTET_MS  60000  /* after the 200: who says nothing speaks no HTTP */
+#define EGRESS_HEAD_MS         60000  /* first to last octet of a request head */
 #define EGRESS_KEEP_ALIVE_MS   120000 /* between requests */
 #define EGRESS_BODY_MS         60000  /* between two pieces of a body that is collected */
-#define EGRESS_LEAF_MS         10000
-#define EGRESS_HANDSHAKE_MS    10000
+#define EGRESS_LEAF_MS         30000
+#define EGRESS_HANDSHAKE_MS    60000
 #define EGRESS_ACK_MS          30000
 #define EGRESS_DIAL_MS         60000
 #define EGRESS_UPSTREAM_TLS_MS 30000
