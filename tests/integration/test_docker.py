@@ -44,6 +44,21 @@ def test_it_is_a_container(dbottle, dockerd):
     assert r.out == b"no\nno\nno\nstill here\n", r
 
 
+def test_docker_list_counts_the_container(dbottle, dockerd):
+    """The memory of what runs in it, also of what has lost its parent there; and a plain word where that is not known."""
+    before = dbottle.status()
+    assert before["container_pid"] == dockerd.pid_of(dbottle.identity) and "resident_all" not in before, before
+    r = dbottle.sh("(setsid python3 -c 'b = bytearray(b\"x\" * (200 << 20)); print(len(b), flush=True); "
+                   "import time; time.sleep(1000)' >/tmp/has &); until [ -s /tmp/has ]; do sleep 0.1; done", timeout=60)
+    assert r.code == 0, r
+    after = dbottle.status()
+    assert 200 << 20 <= after["resident_bytes"] - before["resident_bytes"] < 300 << 20, (before, after)
+    assert dbottle.sh("pkill -f [b]ytearray; rm /tmp/has").code == 0
+    asked = {"BOT_BOTTLE_ENGINE": "/nonexistent", "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    line = [l for l in dbottle.product.run("list", env=asked).out.decode().splitlines() if l.startswith(dbottle.identity)][0].split()
+    assert int(line[5][:-1]) < (before["resident_bytes"] >> 20) + 50, line  # that of the start is asked, whatever the environment says
+
+
 def test_docker_limits_hold_inside(dbottle, dockerd):
     """Asked inside, and of the kernel's own files of the container's control group."""
     host = json.loads(dockerd.docker("inspect", dbottle.identity).stdout)[0]["HostConfig"]

@@ -197,6 +197,10 @@ def test_engine_stands_still_under_a_bottle(own):
     os.kill(own.engine.proc.pid, signal.SIGSTOP)
     try:
         assert b.exec("echo", "alive").out == b"alive\n" and b.status()["status"] == "up"
+        # whose processes the container's are only the engine could say
+        assert b.status()["resident_all"] is False and b.status()["resident_bytes"] > 4 << 20 and "container_pid" not in b.status()
+        line = [l for l in own.run("list").out.decode().splitlines() if l.startswith(b.identity)][0].split()
+        assert line[5].startswith(">") and line[5].endswith("M"), line
         stop = own.popen("stop", b.identity)
         end = time.time() + 3
         while products.alive(inside) and time.time() < end:

@@ -117,7 +117,7 @@ def test_podman_of_a_plain_user(product, workdir, internet):
         b = p.bottle(*tiny)
         inside = int(e.podman("inspect", "--format", "{{.State.Pid}}", b.identity).stdout)
         assert os.stat("/proc/%d" % inside).st_uid != 0  # nor on the host
-
+        assert b.status()["container_pid"] == inside and "resident_all" not in b.status(), b.status()
 
         def get(host):
             return b.exec("sh", "-c", "p=${http_proxy#http://}; printf 'GET http://%s/hello HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' | "

@@ -16,6 +16,7 @@
 #define INFO_MAX    (1u << 20)
 #define TAG_MAX     160
 #define ASK_SECONDS 30
+#define PID_SECONDS 2
 #define REMOVE_MS   10000
 
 /* Asked once: for the remarks before a start, and for the start */
@@ -382,6 +383,36 @@ static int docker_forget(const json_t *note, const char *identity, struct bb_err
 			  where_differs(note, engine) ? "; today's is another" : "");
 }
 
+/* An engine that has said nothing is not waited for again, for each of its bottles */
+static pid_t docker_main_pid(const json_t *note, const char *identity)
+{
+	static json_t *silent;
+	char engine[PATHS_MAX], said[SAID_MAX], *end;
+	const struct call c = {
+		.argv = (char *[]){ engine, (char[]){ "container" }, (char[]){ "inspect" },
+				    (char[]){ "--format={{.State.Pid}}" },
+				    (char *)(uintptr_t)identity, NULL },
+		.where = note,
+		.seconds = PID_SECONDS,
+		.quiet = true,
+		.said = said,
+		.max = sizeof(said),
+	};
+	struct bb_err ignored = { 0 };
+	long pid;
+	int r;
+
+	if (program_of(note, engine, sizeof(engine), &ignored) <= 0 || json_equal(silent, note))
+		return -EHOSTDOWN;
+	r = call(&c, &ignored);
+	if (r == -ETIMEDOUT && !silent)
+		silent = json_incref((json_t *)(uintptr_t)note);
+	if (r != 0)
+		return r < 0 ? r : -ENOENT;
+	pid = strtol(said, &end, 10);
+	return *end || pid < 2 || pid > INT32_MAX ? -ENOENT : (pid_t)pid;
+}
+
 const struct backend backend_docker = {
 	.name = "docker",
 	.legacy = true,
@@ -390,5 +421,6 @@ const struct backend backend_docker = {
 	.remarks = docker_remarks,
 	.note = docker_note,
 	.forget = docker_forget,
+	.main_pid = docker_main_pid,
 	.connect = supervisor_connect,
 };

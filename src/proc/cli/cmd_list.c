@@ -4,6 +4,7 @@
 #include "base/printable.h"
 #include "proc/cli/commands.h"
 #include "proc/cli/launch.h"
+#include "proc/cli/resident.h"
 #include "state/audit_read.h"
 #include <stdio.h>
 
@@ -20,30 +21,6 @@ static json_t *live_status(const struct paths *paths, const struct state_entry *
 		return NULL;
 	fd = backend->connect(dir, &err);
 	return fd < 0 ? NULL : launch_status(fd);
-}
-
-/* Resident memory of the bottle's processes; what they share counts for each */
-static uint64_t resident_bytes(const json_t *status)
-{
-	uint64_t pages = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
-	json_t *pid;
-	const char *role;
-
-	json_object_foreach((json_t *)(uintptr_t)json_object_get(status, "pids"), role, pid)
-	{
-		unsigned long long resident;
-		char path[48];
-		FILE *f;
-
-		(void)snprintf(path, sizeof(path), "/proc/%lld/statm",
-			       (long long)json_integer_value(pid));
-		f = fopen(path, "re");
-		if (f && fscanf(f, "%*u %llu", &resident) == 1)
-			pages += resident;
-		if (f)
-			(void)fclose(f);
-	}
-	return pages * page;
 }
 
 /* up, kept (ended, and `resume` can go on with it), ended; and what its directory says */
@@ -82,8 +59,7 @@ static json_t *entry_json(const struct paths *paths, const struct state_entry *e
 	}
 	if (out && status) {
 		(void)json_object_update(out, status);
-		(void)json_object_set_new(out, "resident_bytes",
-					  json_integer((json_int_t)resident_bytes(status)));
+		resident_add(backend, json_object_get(e->meta, "engine"), e->identity, out);
 	}
 	json_decref(status);
 	return out;
@@ -125,13 +101,14 @@ static void print_entry(const json_t *e)
 	const char *backend = json_string_value(json_object_get(e, "backend"));
 	const char *accel = json_string_value(json_object_get(e, "accel"));
 	const json_t *session = json_object_get(e, "session");
+	bool all = !json_is_false(json_object_get(e, "resident_all"));
 	bool away = session && json_is_false(json_object_get(session, "attached"));
 	char up[32] = "-", memory[32] = "-";
 
 	if (started)
 		age((bb_wall_ms() - (uint64_t)json_integer_value(started)) / 1000, up);
 	if (resident)
-		(void)snprintf(memory, sizeof(memory), "%lldM",
+		(void)snprintf(memory, sizeof(memory), "%s%lldM", all ? "" : ">",
 			       (long long)json_integer_value(resident) >> 20);
 	(void)printf("%-32s %-8s %-12s %-5s %-8s %7s %6lld  ",
 		     json_string_value(json_object_get(e, "identity")),

@@ -70,9 +70,10 @@ const struct cli_cmd cli_cmds[] = {
 	{ "list", "", "bottles, running and ended",
 	  "Lists all bottles, newest first: status, backend, accelerator, time since the start, "
 	  "memory\n"
-	  "that its processes have, refusals in its audit (those of the guest's own start-up "
-	  "probe\n"
-	  "apart), label. Status: up, detached (up, and nobody is attached to what start runs in "
+	  "that its processes have (>: without a container's, of which its engine says nothing), "
+	  "refusals\n"
+	  "in its audit (those of the guest's own start-up probe apart), label. Status: up, "
+	  "detached (up, and nobody is attached to what start runs in "
 	  "it),\n"
 	  "kept (ended, and resume can go on with it), ended.",
 	  OPTS(OPT_JSON), 0, 0, -1, cmd_list },
