@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from crash import Crash, product_for
+from conftest import both
+from crash import Crash, product_for, product_on_docker
 
 POINTS = 6
 SEED = int(os.environ.get("BB_CRASH_SEED") or time.time_ns() % 1000000)
@@ -18,9 +19,17 @@ def alone(exe, workdir):
     return product_for(exe, workdir)
 
 
+@pytest.fixture(scope="module")
+def alone_on_docker(exe, workdir):
+    p = product_on_docker(exe, workdir)
+    yield p
+    p.engine.close()
+
+
+@both
 @pytest.mark.timeout(900)
-def test_random_kill_points(alone):
-    crash = Crash(alone, SEED)
+def test_random_kill_points(request, backend):
+    crash = Crash(request.getfixturevalue("alone_on_docker" if backend == "docker" else "alone"), SEED)
     print("seed", SEED)
     for i in range(POINTS):
         print(crash.point(i))
