@@ -262,6 +262,17 @@ def test_gate_without_time(small):
     assert p.returncode == 0 and out == b"hello from the world\n", (out, err)
 
 
+def test_machine_without_time(small):
+    """The same the other way: a command waits for a machine that has no time to take it."""
+    vmm = small.status()["pids"]["vmm"]
+    os.kill(vmm, signal.SIGSTOP)
+    p = small.product.popen("exec", small.identity, "--", "echo", "late")
+    time.sleep(7)
+    os.kill(vmm, signal.SIGCONT)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 0 and out == b"late\n", (out, err)
+
+
 @pytest.mark.skipif(bool(products.ACCEL), reason="boot_seconds are others there")
 def test_guard_that_is_late(product, workdir):
     """boot_seconds is also how long the guard processes may take: keyd begins 17 seconds late."""
