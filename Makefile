@@ -53,6 +53,7 @@ check-long: all
 	@tests/long/apparmor.py $(BUILD)
 	@tests/long/chromium.py $(BUILD)
 	@tests/long/reliability.py $(BUILD)
+	@tests/long/slow_reader.py $(BUILD)
 	@tests/long/soak.py $(BUILD)
 	@tests/long/crash.py $(BUILD)
 	@tests/long/dev.py $(BUILD)

@@ -203,6 +203,20 @@ def test_https_upload(w):
     assert p.stdout.decode() == "%s %d" % (hashlib.sha256(data).hexdigest(), len(data))
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_the_last_octets_wait_for_a_slow_reader(w, version):
+    """Behind its answer a connection that is not kept is closed: not before the guest has read it."""
+    data = os.urandom(48 << 10)
+    w.nginx.put("slow", data)
+    s = w.rig.connect(room=4096)
+    s.sendall(b"GET http://a.test/slow HTTP/%s\r\nHost: a.test\r\nConnection: close\r\n\r\n" % version.encode())
+    assert w.rig.wait_record(kind="end")["in"] > len(data)  # all is there, and most of it with the guard
+    time.sleep(6)  # longer than a guest has that only does not close
+    got = b"".join(iter(lambda: s.recv(65536), b""))
+    assert got.split(b"\r\n\r\n", 1)[1] == data
+    s.close()
+
+
 def test_memory_is_bounded_with_a_slow_reader(w):
     w.nginx.put("big", b"z" * (100 << 20))
     before = w.rig.memory_kib()

@@ -114,6 +114,8 @@ static bool run_step(struct conn *c, bool *send)
 		progress = stream_flush(&c->guest);
 		progress |= stream_flush(&c->up);
 	}
+	if (c->rest_ms && c->guest.out.len == 0)
+		conn_rest(c, c->rest_ms);
 	if (c->guest.error || c->guest.write_error)
 		conn_abort(c, REASON_CLOSED, "guest closed");
 	moved = steps[c->state](c);
@@ -168,10 +170,19 @@ void conn_deadline(struct conn *c, uint64_t ms)
 {
 	uint64_t now = bb_now_ms();
 
+	c->rest_ms = 0;
 	c->deadline_ms = now + ms;
 	/* A later deadline is noticed when the timer fires: most never come to it */
 	if (c->timer_ms == 0 || c->deadline_ms < c->timer_ms)
 		arm_timer(c, now);
+}
+
+void conn_rest(struct conn *c, uint64_t ms)
+{
+	bool taken = c->guest.out.len == 0;
+
+	conn_deadline(c, taken ? ms : EGRESS_IDLE_MS);
+	c->rest_ms = taken ? 0 : ms;
 }
 
 static void timed_out(struct conn *c)
@@ -323,7 +334,7 @@ void conn_next(struct conn *c)
 	c->scan = (struct http1_scan){ 0 };
 	c->head_begun = false;
 	c->state = CONN_HEAD;
-	conn_deadline(c, EGRESS_KEEP_ALIVE_MS);
+	conn_rest(c, EGRESS_KEEP_ALIVE_MS);
 }
 
 void conn_abort(struct conn *c, enum policy_reason reason, const char *text)

@@ -248,6 +248,8 @@ struct conn {
 	struct event *again;
 	uint64_t deadline_ms;
 	uint64_t timer_ms; /* when @timer fires */
+	uint64_t rest_ms;  /* what the state may last once @guest.out is empty; 0 = it lasts already
+			    */
 	struct stream guest;
 	struct http1_scan scan;
 	bool head_begun;
@@ -256,7 +258,8 @@ struct conn {
 	bool opened;
 	bool inside;
 	struct mux *mux;
-	bool spoke; /* a request head was parsed inside the tunnel */
+	unsigned int unread; /* of it: times in a row that answers were unsent, and nothing else */
+	bool spoke;          /* a request head was parsed inside the tunnel */
 	struct authority name;
 	struct leaf_wait wait;
 	SSL_CTX *leaf;
@@ -299,6 +302,9 @@ void conn_run(struct conn *c);
 struct conn *conn_find(struct egress *eg, uint64_t id);
 /** conn_deadline() - The current state may last @ms from now */
 void conn_deadline(struct conn *c, uint64_t ms);
+/** conn_rest() - An answer is written: the state may last @ms from when the guest has taken it. As
+ * long as it takes, it may be as slow as during the exchange */
+void conn_rest(struct conn *c, uint64_t ms);
 /** conn_call_id() - New id for a question to a peer; conn_find(eg, id >> CONN_CALL_BITS) finds us
  */
 uint64_t conn_call_id(struct conn *c);

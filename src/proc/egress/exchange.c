@@ -284,7 +284,7 @@ static void exchange_end(struct conn *c)
 	}
 	upstream_keep(c);
 	c->state = CONN_LINGER;
-	conn_deadline(c, EGRESS_LINGER_MS);
+	conn_rest(c, EGRESS_LINGER_MS);
 }
 
 bool step_exchange(struct conn *c)

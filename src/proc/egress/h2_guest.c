@@ -132,8 +132,16 @@ void h2_goaway(struct conn *c)
 void h2_timeout(struct conn *c)
 {
 	struct mux *m = c->mux;
+	bool over = false;
 
-	if (mux_is_used(m) && !m->in_section) {
+	/* An answer that the guest has not taken yet may take as long as an exchange */
+	if (mux_is_used(m))
+		c->unread = 0;
+	else if (mux_has_unsent(m) && c->unread < EGRESS_IDLE_MS / EGRESS_KEEP_ALIVE_MS)
+		c->unread++;
+	else
+		over = true;
+	if (!over && !m->in_section) {
 		conn_deadline(c, EGRESS_KEEP_ALIVE_MS);
 		return;
 	}

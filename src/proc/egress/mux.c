@@ -698,6 +698,18 @@ bool mux_is_used(const struct mux *m)
 	return false;
 }
 
+bool mux_has_unsent(const struct mux *m)
+{
+	const struct mux_stream *s;
+
+	LIST_FOREACH(s, &m->streams, link)
+	{
+		if (s->content.len)
+			return true;
+	}
+	return m->io->out.len > 0;
+}
+
 bool mux_is_over(const struct mux *m)
 {
 	return m->failed || (m->io->eof && m->io->in.len == 0) ||

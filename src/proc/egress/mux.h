@@ -155,6 +155,8 @@ bool mux_run(struct mux *m);
 void mux_fail(struct mux *m);
 /** mux_is_used() - A conn has a stream of it? */
 bool mux_is_used(const struct mux *m);
+/** mux_has_unsent() - Of what its conns have written, something is not on its way to the peer? */
+bool mux_has_unsent(const struct mux *m);
 /** mux_is_over() - Nothing to read or send any more */
 bool mux_is_over(const struct mux *m);
 

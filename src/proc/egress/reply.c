@@ -176,7 +176,7 @@ void reply_error(struct conn *c, unsigned int status, enum policy_reason reason,
 		return;
 	}
 	c->state = CONN_LINGER;
-	conn_deadline(c, EGRESS_LINGER_MS);
+	conn_rest(c, EGRESS_LINGER_MS);
 }
 
 bool step_linger(struct conn *c)

@@ -138,7 +138,7 @@ static void close_both(struct conn *c, uint16_t code, enum policy_reason reason,
 	if (c->state == CONN_DEAD)
 		return;
 	c->state = CONN_LINGER;
-	conn_deadline(c, EGRESS_LINGER_MS);
+	conn_rest(c, EGRESS_LINGER_MS);
 }
 
 void websocket_leave(struct conn *c, enum policy_reason reason, const char *text)
@@ -321,7 +321,7 @@ static bool is_over(struct conn *c)
 		stream_close(&c->up);
 		if (c->state != CONN_DEAD)
 			c->state = CONN_LINGER;
-		conn_deadline(c, EGRESS_LINGER_MS);
+		conn_rest(c, EGRESS_LINGER_MS);
 		return true;
 	}
 	if (!guest_gone && !up_gone)
