@@ -6,7 +6,9 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 #if defined(__x86_64__)
-#include <emmintrin.h>
+#include <immintrin.h>
+
+#define AVX512 __attribute__((target("avx512f,avx512bw")))
 #endif
 
 #define PIECE     4096
@@ -376,6 +378,32 @@ static unsigned int last_of_16(const uint8_t *p)
 	any = _mm_or_si128(any, _mm_and_si128(is(before, 0x2f), is(c, 0xfd)));
 	return (unsigned int)_mm_movemask_epi8(any);
 }
+
+/* A bit for each octet that is @c */
+AVX512 static uint64_t are(__m512i v, uint8_t c)
+{
+	return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8((char)c));
+}
+
+/* are_last() of 64 pairs: a bit for each */
+AVX512 static uint64_t last_of_64(const uint8_t *p)
+{
+	__m512i before = _mm512_loadu_si512(p - 1), c = _mm512_loadu_si512(p);
+	uint64_t zlib = are(c, 0x01) | are(c, 0x5e) | are(c, 0x9c) | are(c, 0xda);
+
+	return (are(before, 0x78) & zlib) | (are(before, 0x8b) & are(c, DEFLATED)) |
+	       (are(before, 3) & are(c, 4)) | (are(before, 0x2f) & are(c, 0xfd));
+}
+
+/* From @i on, as long as 64 are there: the first pair, or where fewer are */
+AVX512 static size_t seek_last(struct bb_span in, size_t i)
+{
+	uint64_t bits = 0;
+
+	while (i + 64 <= in.len && !(bits = last_of_64(in.p + i)))
+		i += 64;
+	return bits ? i + (size_t)__builtin_ctzll(bits) : i;
+}
 #else
 static unsigned int last_of_16(const uint8_t *p)
 {
@@ -393,6 +421,10 @@ static size_t next_last(const uint8_t *tail, struct bb_span in, size_t i)
 	if (i == 0 && in.len && are_last(tail[2], in.p[0]))
 		return 0;
 	i += i == 0;
+#if defined(__x86_64__)
+	if (i + 64 <= in.len && __builtin_cpu_supports("avx512bw"))
+		i = seek_last(in, i);
+#endif
 	for (; i + 16 <= in.len; i += 16) {
 		unsigned int bits = last_of_16(in.p + i);
 
@@ -441,7 +473,8 @@ static enum unpack_result feed(const struct sink *k, struct bb_span in)
 		       : r;
 }
 
-void unpack_pass(struct unpack *u, struct bb_span in)
+/* The last three octets, of however many calls */
+static void keep_tail(struct unpack *u, struct bb_span in)
 {
 	for (size_t i = in.len > 3 ? in.len - 3 : 0; i < in.len; i++) {
 		memmove(u->tail, u->tail + 1, 2);
@@ -455,7 +488,7 @@ enum unpack_result unpack_feed(struct unpack *u, struct bb_span in, bool end, un
 	const struct sink k = { u, sink, arg };
 	enum unpack_result r = feed(&k, in);
 
-	unpack_pass(u, in);
+	keep_tail(u, in);
 	for (unsigned int i = 0; i < UNPACK_SLOTS && r == UNPACK_OK && end; i++) {
 		if (u->slots[i] && !end_slot(&k, i))
 			r = UNPACK_STOPPED;

@@ -73,9 +73,6 @@ BB_MUST_USE enum unpack_result unpack_feed(struct unpack *u, struct bb_span in, 
 					   unpack_sink *sink, void *arg);
 /** unpack_is_idle() - Nothing is open */
 bool unpack_is_idle(const struct unpack *u);
-/** unpack_pass() - As unpack_feed() while nothing is open, of octets that are printable ASCII or
- * white space, and no '^': with none of them anything begins */
-void unpack_pass(struct unpack *u, struct bb_span in);
 /** unpack_clear() - As just begun; the sink is not told */
 void unpack_clear(struct unpack *u);
 #endif

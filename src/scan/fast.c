@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/fast.h"
+#include "scan/view.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -105,7 +106,7 @@ static bool may_begin(uint8_t c, uint8_t next)
 	case '\\':
 		return is_escaped(next);
 	default:
-		return (next & 0xc0) == 0x80;
+		return (next & 0xc0) == 0x80 && view_may_fold(c, next);
 	}
 }
 
@@ -423,15 +424,33 @@ AVX2 static size_t special_avx2(const uint8_t *in, size_t len)
 		m = _mm256_or_si256(m, is_before(c, '&', and, low, row));
 		m = _mm256_or_si256(m, is_before(c, '\\', backslash, low, row));
 		bits = (unsigned int)_mm256_movemask_epi8(_mm256_or_si256(m, is_32(c, 0)));
-		if (bits)
-			return i + (size_t)__builtin_ctz(bits);
+		for (; bits; bits &= bits - 1) {
+			size_t at = i + (size_t)__builtin_ctz(bits);
+
+			if (in[at] < 0x80 || view_may_fold(in[at], in[at + 1]))
+				return at;
+		}
 	}
 	return i + special_sse2(in + i, len - i);
 }
 
+/* Of these places the first two octets of a character that may fold stand at (inline for the reason
+ * of odd_of()) */
+#define INLINE inline __attribute__((always_inline))
+static INLINE uint64_t fold_at(const uint8_t *in, uint64_t places)
+{
+	for (; places; places &= places - 1) {
+		size_t at = (size_t)__builtin_ctzll(places);
+
+		if (view_may_fold(in[at], in[at + 1]))
+			break;
+	}
+	return places;
+}
+
 /* A bit for each of 64 octets that begins something with the one behind it; those by a table of
  * what is ASCII */
-AVX512 static uint64_t special_64(__m512i c, __m512i next)
+AVX512 static INLINE uint64_t special_64(const uint8_t *in, __m512i c, __m512i next)
 {
 	const __m512i lead = _mm512_permutex2var_epi8(_mm512_loadu_si512(leads), c,
 						      _mm512_loadu_si512(leads + 64));
@@ -441,7 +460,7 @@ AVX512 static uint64_t special_64(__m512i c, __m512i next)
 	uint64_t found = _mm512_test_epi8_mask(lead, follow) & ascii;
 
 	if (wide)
-		found |= between(c, 0xc2, 0xf4) & between(next, 0x80, 0xbf);
+		found |= fold_at(in, between(c, 0xc2, 0xf4) & between(next, 0x80, 0xbf));
 	return found | _mm512_testn_epi8_mask(c, c);
 }
 
@@ -452,14 +471,15 @@ AVX512 static size_t special_avx512(const uint8_t *in, size_t len)
 	size_t i = 0;
 
 	for (; i + 65 <= len; i += 64) {
-		found = special_64(_mm512_loadu_si512(in + i), _mm512_loadu_si512(in + i + 1));
+		found = special_64(in + i, _mm512_loadu_si512(in + i),
+				   _mm512_loadu_si512(in + i + 1));
 		if (found)
 			return i + (size_t)__builtin_ctzll(found);
 	}
 	if (i == len)
 		return i;
 	rest = ~0ull >> (64 - (len - i)) >> 1; /* what has one behind it */
-	found = special_64(_mm512_maskz_loadu_epi8(rest, in + i),
+	found = special_64(in + i, _mm512_maskz_loadu_epi8(rest, in + i),
 			   _mm512_maskz_loadu_epi8(rest, in + i + 1)) &
 		rest;
 	if (found)

@@ -31,8 +31,9 @@ size_t fast_project_plain(const uint8_t *in, size_t len, uint8_t *out);
 /**
  * fast_special() - First octet that may begin an escape, or @len
  *
- * NUL; '%', '&', '=' or '\\' with what may stand behind it there, or a NUL; 0xc2 to 0xf4 before
- * 0x80 to 0xbf. Of the last octet nobody knows what stands behind it: it counts.
+ * NUL; '%', '&', '=' or '\\' with what may stand behind it there, or a NUL; the first two octets of
+ * a character that may fold (view.h). Of the last octet nobody knows what stands behind it: it
+ * counts.
  */
 size_t fast_special(const uint8_t *in, size_t len);
 size_t fast_special_plain(const uint8_t *in, size_t len);

@@ -330,6 +330,13 @@ static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, 
 	return false;
 }
 
+/* May eight octets of a spelling begin four before @at, or there? */
+static bool may_be_around(const struct known_db *db, const uint8_t *text, size_t len, size_t at)
+{
+	return (at >= QUAD && bloom_has(db, mix(load_gram(text + at - QUAD)))) ||
+	       (at + KNOWN_GRAM <= len && bloom_has(db, mix(load_gram(text + at))));
+}
+
 /* As look_at(), where four octets of a spelling stand: those with four before them, and with four
  * behind them, are in all of the windows that these are in */
 static bool look_around(const struct known_db *db, const uint8_t *text, size_t len, size_t at,
@@ -342,11 +349,11 @@ static bool look_around(const struct known_db *db, const uint8_t *text, size_t l
 	       look_at(db, text, len, at, base, hit, arg);
 }
 
-/* First place from @at on, in steps, that four octets of a spelling may stand at; or one that fewer
- * than four stand at */
+/* First place from @at on, in steps, that four octets of a spelling may stand at, in eight of one;
+ * or one that fewer than four stand at */
 static size_t seek_quad_plain(const struct known_db *db, const uint8_t *text, size_t at, size_t len)
 {
-	while (at + QUAD <= len && !quads_have(db, text + at))
+	while (at + QUAD <= len && !(quads_have(db, text + at) && may_be_around(db, text, len, at)))
 		at += QUAD_STRIDE;
 	return at;
 }
@@ -423,8 +430,12 @@ AVX512 static size_t seek_quad_avx512(const struct known_db *db, const uint8_t *
 	places = _mm512_loadu_si512(place);
 	for (; at + 2 * sizeof(__m512i) <= len; at += QUADS * QUAD_STRIDE) {
 		found = quads_have_128(db, text + at, places);
-		if (found)
-			return at + QUAD_STRIDE * (size_t)__builtin_ctz(found);
+		for (; found; found &= found - 1) {
+			size_t here = at + QUAD_STRIDE * (size_t)__builtin_ctz(found);
+
+			if (may_be_around(db, text, len, here))
+				return here;
+		}
 	}
 	return seek_quad_plain(db, text, at, len);
 }

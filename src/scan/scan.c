@@ -368,11 +368,6 @@ static void unpack(struct scan_stream *s, size_t source, struct bb_span in, bool
 
 	if (s->depth >= SCAN_DEPTH || s->stop || s->error || s->too_much)
 		return;
-	if (unpack_is_idle(u) && fast_span(FAST_TEXT, in.p, in.len) == in.len &&
-	    (in.len == 0 || !memchr(in.p, '^', in.len))) {
-		unpack_pass(u, in);
-		return;
-	}
 	r = unpack_feed(u, in, end, on_unpacked, &to);
 	s->error |= r == UNPACK_MEMORY;
 	s->too_much |= r == UNPACK_TOO_MUCH;

@@ -60,8 +60,14 @@ int view_escape(const uint8_t *p, size_t len, uint8_t *ret);
 /** view_fold() - The ASCII character that a code point looks like; 0 = itself, -1 = nothing */
 int view_fold(uint32_t code);
 
+/* By the first octet of their UTF-8, from 0xc2 on: a bit for each second octet of what may fold */
+extern uint64_t view_seconds[0xf5 - 0xc2];
+
 /** view_may_fold() - Is there a character of UTF-8 that begins so and folds to another? */
-bool view_may_fold(uint8_t lead, uint8_t second);
+static inline bool view_may_fold(uint8_t lead, uint8_t second)
+{
+	return lead >= 0xc2 && lead < 0xf5 && view_seconds[lead - 0xc2] >> (second & 63) & 1;
+}
 
 #define VIEW_RUN_MIN 16
 /**

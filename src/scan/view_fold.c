@@ -99,8 +99,8 @@ static bool is_invisible(uint32_t code)
 
 /* ---- which characters are worth a look ---- */
 
-/* By the first octet of their UTF-8, from 0xc2 on: a bit for each second octet */
-static uint64_t seconds[0xf5 - 0xc2];
+/* Filled once, constant from then on */
+uint64_t view_seconds[0xf5 - 0xc2];
 
 /* Spelled with more octets than it needs, too: view.c reads that, as some readers do */
 static void mark(uint32_t code)
@@ -108,7 +108,7 @@ static void mark(uint32_t code)
 	for (unsigned int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3; more <= 3; more++) {
 		uint32_t lead = code >> 6 * more | (more == 1 ? 0xc0 : more == 2 ? 0xe0 : 0xf0);
 
-		seconds[lead - 0xc2] |= 1ull << (code >> 6 * (more - 1) & 63);
+		view_seconds[lead - 0xc2] |= 1ull << (code >> 6 * (more - 1) & 63);
 	}
 }
 
@@ -129,11 +129,6 @@ __attribute__((constructor)) static void fill_seconds(void)
 		mark(ones[i].code);
 	for (uint32_t code = math.first; code <= math.last; code++)
 		mark(code);
-}
-
-bool view_may_fold(uint8_t lead, uint8_t second)
-{
-	return lead >= 0xc2 && lead < 0xf5 && seconds[lead - 0xc2] >> (second & 63) & 1;
 }
 
 static int fold(uint32_t code)

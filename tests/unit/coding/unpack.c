@@ -132,6 +132,31 @@ static void each_kind(void **state)
 				    "eighth\nninth\n");
 }
 
+/* Wherever it begins, among octets that all but begin something, and with few or many behind it */
+static void at_every_place(void **state)
+{
+	static const char all_but[] = "x\x03x\x8b/x8(\x03x\x08/", behind[200];
+
+	(void)state;
+	for (size_t place = 0; place < 200; place++) {
+		for (unsigned int kind = 0; kind < 4; kind++) {
+			n = 0;
+			while (n < place)
+				put(all_but + n % (sizeof(all_but) - 1), 1);
+			if (kind == 0)
+				put_deflated("this", 31, 6);
+			else if (kind == 1)
+				put_deflated("this", 15, 1 + (int)(place % 9));
+			else if (kind == 2)
+				put_zip_entry("this", 8, 8);
+			else
+				put_zstd("this");
+			put(behind, place * 7 % sizeof(behind));
+			assert_non_null(strstr(unpack_in(n)->all, "this\n"));
+		}
+	}
+}
+
 /* What only looks like a beginning hides nothing that begins inside it */
 static void false_beginnings(void **state)
 {
@@ -217,7 +242,9 @@ static void text_passes(void **state)
 	(void)state;
 	n = 0;
 	put_deflated("behind text", 31, 6);
-	unpack_pass(&u, (struct bb_span){ (const uint8_t *)"text", 4 });
+	assert_int_equal(unpack_feed(&u, (struct bb_span){ (const uint8_t *)"text", 4 }, false,
+				     swallow, &out),
+			 UNPACK_OK);
 	assert_int_equal(unpack_feed(&u, (struct bb_span){ buf, n }, true, swallow, &out),
 			 UNPACK_OK);
 	assert_int_equal(out, 11);
@@ -226,9 +253,9 @@ static void text_passes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_kind),   cmocka_unit_test(false_beginnings),
-		cmocka_unit_test(cut_short),   cmocka_unit_test(bounds),
-		cmocka_unit_test(text_passes),
+		cmocka_unit_test(each_kind),        cmocka_unit_test(at_every_place),
+		cmocka_unit_test(false_beginnings), cmocka_unit_test(cut_short),
+		cmocka_unit_test(bounds),           cmocka_unit_test(text_passes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

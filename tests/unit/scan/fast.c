@@ -115,7 +115,7 @@ static bool begins(unsigned int c, unsigned int next)
 	case '\\':
 		return strchr("nrtbfave/\"'\\uxU01234567", (int)next) != NULL;
 	default:
-		return c >= 0xc2 && c <= 0xf4 && next >= 0x80 && next <= 0xbf;
+		return next >= 0x80 && next <= 0xbf && view_may_fold((uint8_t)c, (uint8_t)next);
 	}
 }
 
