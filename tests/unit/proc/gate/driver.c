@@ -17,7 +17,6 @@
 #define RX_AT        0x100000u
 #define TX_AT        0x400000u
 #define WAIT_MS      5000
-#define OUR_ALLOC    (256u << 10)
 #define DESC_WRITE   2u
 
 static void put16(uint8_t *p, uint16_t v)
@@ -272,16 +271,13 @@ struct vsock_header driver_header(const struct driver_conn *c, enum vsock_op op,
 				      .type = VSOCK_TYPE_STREAM,
 				      .op = (uint16_t)op,
 				      .len = len,
-				      .buf_alloc = OUR_ALLOC,
+				      .buf_alloc = sizeof(c->in),
 				      .fwd_cnt = c->rx };
 }
 
 /* What came for @c changes its state; data goes to its inbox */
-static void take(struct driver *d, struct driver_conn *c, const struct vsock_header *h,
-		 const uint8_t *payload)
+static void take(struct driver_conn *c, const struct vsock_header *h, const uint8_t *payload)
 {
-	struct vsock_header answer;
-
 	if (h->dst_port != c->guest_port || h->src_port != c->host_port)
 		return;
 	c->peer_alloc = h->buf_alloc;
@@ -291,14 +287,11 @@ static void take(struct driver *d, struct driver_conn *c, const struct vsock_hea
 	if (h->op != VSOCK_OP_RW)
 		return;
 	if (h->len > sizeof(c->in) - c->have) {
-		c->reset = true; /* nobody reads */
+		c->reset = true; /* past the credit */
 		return;
 	}
 	memcpy(c->in + c->have, payload, h->len);
 	c->have += h->len;
-	c->rx += h->len;
-	answer = driver_header(c, VSOCK_OP_CREDIT_UPDATE, 0);
-	(void)!driver_send(d, &answer, NULL);
 }
 
 bool driver_connect(struct driver *d, struct driver_conn *c, uint32_t guest_port,
@@ -312,7 +305,7 @@ bool driver_connect(struct driver *d, struct driver_conn *c, uint32_t guest_port
 	if (!driver_send(d, &h, NULL))
 		return false;
 	while (driver_recv(d, &h, payload, WAIT_MS)) {
-		take(d, c, &h, payload);
+		take(c, &h, payload);
 		if (h.dst_port == guest_port && h.op == VSOCK_OP_RESPONSE)
 			return true;
 		if (c->reset)
@@ -335,7 +328,7 @@ bool driver_write(struct driver *d, struct driver_conn *c, const void *data, siz
 		if (n == 0) {
 			if (!driver_recv(d, &h, payload, WAIT_MS))
 				return false;
-			take(d, c, &h, payload);
+			take(c, &h, payload);
 			continue;
 		}
 		h = driver_header(c, VSOCK_OP_RW, (uint32_t)n);
@@ -345,7 +338,7 @@ bool driver_write(struct driver *d, struct driver_conn *c, const void *data, siz
 		p += n;
 		len -= n;
 		while (driver_recv(d, &h, payload, 0))
-			take(d, c, &h, payload);
+			take(c, &h, payload);
 	}
 	return !c->reset;
 }
@@ -357,10 +350,15 @@ size_t driver_read(struct driver *d, struct driver_conn *c, uint8_t *out)
 	size_t n;
 
 	while (!c->have && !c->eof && !c->reset && driver_recv(d, &h, payload, WAIT_MS))
-		take(d, c, &h, payload);
+		take(c, &h, payload);
 	n = c->have < DRIVER_RX_BYTES ? c->have : DRIVER_RX_BYTES;
 	memcpy(out, c->in, n);
 	memmove(c->in, c->in + n, c->have - n);
 	c->have -= n;
+	c->rx += (uint32_t)n;
+	if (n > 0) {
+		h = driver_header(c, VSOCK_OP_CREDIT_UPDATE, 0);
+		(void)!driver_send(d, &h, NULL);
+	}
 	return n;
 }
