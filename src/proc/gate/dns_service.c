@@ -79,6 +79,7 @@ static bool may_answer(void *arg)
 		gate_stop(g, "no memory");
 		return false;
 	}
+	pace_work(g, 1);
 	g->dns_over++;
 	if (!event_pending(g->dns_over_said, EV_TIMEOUT, NULL))
 		say_over(g);

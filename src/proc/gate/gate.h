@@ -4,6 +4,7 @@
 #include "ipc/peer.h"
 #include "ipc/reload.h"
 #include "policy/flow.h"
+#include "proc/gate/bucket.h"
 #include "proc/gate/vsock_conn.h"
 #include <sys/queue.h>
 
@@ -14,8 +15,9 @@
  * Trust:     every stream is the guest's; peers are our own processes
  * Limits:    GATE_FLOWS_MAX flows, GATE_HALF_OPEN_MAX of them undecided, idle for GATE_IDLE_MS at
  *            most; GATE_DNS_PER_S queries a second, GATE_FORWARD_PER_S of them looked up;
- * GATE_LINES_PER_S log lines a second; nothing is taken from a guest while GATE_RECORDS_HIGH octets
- * of records wait for recorder
+ *            GATE_LINES_PER_S log lines a second; nothing is taken from a guest while
+ *            GATE_RECORDS_HIGH octets of records wait for recorder, nor while it has used up its
+ *            share of GATE_WORK_PER_S
  *
  * gate opens nothing: a service gets one end of a socketpair made here, an upstream connection
  * comes as a descriptor from dialer.
@@ -38,18 +40,27 @@
 #define GATE_FLOW_BUCKETS  1024
 #define GATE_RECORDS_HIGH  (256u << 10) /* octets that recorder has not taken */
 
+/*
+ * What costs a guest nothing and gate something, in units of work: a kick, a packet that carries
+ * (next to) nothing, an answer to it (vsock_conn.h), a stream, a record. A guest that has used up
+ * its share of them waits (pace.c). The whole share is a twentieth of a core, with recorder's part:
+ * some 2,000 refused connects a second. Unbounded it was 140,000, a core, and three times the p99
+ * of another bottle's requests; at 5,000 that could still be seen (bench/neighbours.c), at 2,700
+ * not. What people do stays below: it takes 2,000 connections a second, for long, or 100,000
+ * packets of a few octets, to wait. Octets that pass in larger pieces are no work, at any rate.
+ */
+#define GATE_WORK_PER_S  100000
+#define GATE_WORK_BURST  20000 /* 800 streams at once, or 400 refused ones */
+#define GATE_WORK_SLICE  500   /* what one that waited gets at once: 5 ms */
+#define GATE_WORK_STREAM 20
+#define GATE_WORK_SOCKET 20 /* a container's, besides */
+#define GATE_WORK_RECORD 20
+#define GATE_WORK_OCTETS 64 /* of the guest's log, a unit: they are read one by one */
+
 struct flow;
 struct dns_pending;
 struct dns_service;
 LIST_HEAD(flow_list, flow);
-
-/** struct bucket - Tokens per second, with a burst */
-struct bucket {
-	uint32_t per_second;
-	uint32_t burst;
-	uint64_t tokens_m; /* thousandths */
-	uint64_t last_ms;
-};
 
 struct gate {
 	struct event_base *base;
@@ -72,17 +83,24 @@ struct gate {
 	struct event *dns_over_said; /* a second after a record of some */
 	struct bucket forward_rate;
 	struct bucket line_rate;
-	bool held; /* recorder is behind: see record.c */
+	struct bucket work;  /* see pace.c */
+	struct event *paced; /* pending: nothing is taken from the guest until then */
+	bool held;           /* recorder is behind: see record.c */
 	bool said_hello;
 	bool said_probe;
 	bool failed;
 };
 
-/** bucket_take() - One token. Return: false when there is none */
-bool bucket_take(struct bucket *b, uint64_t now_ms);
-
 /** gate_stop() - Leave the loop with an error: the bottle ends */
 void gate_stop(struct gate *g, const char *why);
+
+/* pace.c: what a guest makes gate do */
+/** pace_init() - Return: false without memory */
+BB_MUST_USE bool pace_init(struct gate *g);
+/** pace_work() - So much was done for the guest: past its share it waits */
+void pace_work(struct gate *g, uint32_t work);
+/** pace_on_work() - The same, for struct vsock_user */
+void pace_on_work(uint32_t work, void *gate);
 
 /* record.c: what goes to recorder */
 void record_init(struct gate *g);
@@ -104,8 +122,10 @@ void gate_on_limit(uint32_t port, void *gate);
 struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS]);
 /** listen_want() - A stream to the guest's agent, for @porter (taken) */
 void listen_want(struct listen *l, int porter);
-/** listen_hold() - Take nothing from the guest, or go on */
-void listen_hold(struct listen *l, bool on);
+/** enum listen_why - Why nothing is taken from the guest: by record.c, by pace.c */
+enum listen_why { LISTEN_HELD = 1, LISTEN_PACED = 2 };
+/** listen_hold() - Take nothing from the guest while there is a reason not to */
+void listen_hold(struct listen *l, enum listen_why why, bool on);
 
 /* flow.c: vsock port 6003 */
 bool flow_accept(struct gate *g, struct stream *s);

@@ -46,6 +46,8 @@ static void on_line(struct guest_log *l, struct bb_span line)
 		say_probe(g, says.ok, line);
 	else if (bucket_take(&g->line_rate, bb_now_ms()))
 		gate_log_line(g, line);
+	else
+		pace_work(g, 1);
 }
 
 static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t len, void *arg)
@@ -66,6 +68,7 @@ static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t 
 			}
 		}
 	}
+	pace_work(l->gate, (uint32_t)(len / GATE_WORK_OCTETS));
 	stream_consumed(s, len);
 }
 

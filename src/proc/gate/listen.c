@@ -43,6 +43,7 @@ struct listen {
 	struct waiting waiting[WAITING_MAX];
 	int wanted[WANTED_MAX];
 	size_t n_wanted;
+	unsigned int held; /* enum listen_why */
 };
 
 static void waiting_drop(struct waiting *w)
@@ -119,6 +120,7 @@ static void take(struct listener *port, int fd)
 	struct listen *l = port->owner;
 	struct stream *s;
 
+	pace_work(l->gate, GATE_WORK_SOCKET);
 	if (port->port == GATE_PORT_EXEC) {
 		wait_for_use(l, fd);
 		return;
@@ -174,6 +176,8 @@ struct listen *listen_new(struct gate *g, const int fds[LISTEN_NUM_PORTS])
 	if (!l)
 		return NULL;
 	l->gate = g;
+	l->streams.on_work = pace_on_work;
+	l->streams.arg = g;
 	for (size_t i = 0; i < WAITING_MAX; i++)
 		l->waiting[i] = (struct waiting){ .owner = l, .fd = -1 };
 	for (size_t i = 0; i < LISTEN_NUM_PORTS; i++) {
@@ -199,9 +203,14 @@ void listen_want(struct listen *l, int porter)
 	match(l);
 }
 
-void listen_hold(struct listen *l, bool on)
+void listen_hold(struct listen *l, enum listen_why why, bool on)
 {
-	stream_unix_hold(&l->streams, on);
-	for (size_t i = 0; i < LISTEN_NUM_PORTS && !on; i++)
+	bool was = l->held;
+
+	l->held = on ? l->held | why : l->held & ~(unsigned int)why;
+	if (was == (bool)l->held)
+		return;
+	stream_unix_hold(&l->streams, l->held);
+	for (size_t i = 0; i < LISTEN_NUM_PORTS && !l->held; i++)
 		(void)event_add(l->ports[i].event, NULL);
 }

@@ -14,20 +14,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
-bool bucket_take(struct bucket *b, uint64_t now_ms)
-{
-	uint64_t full = (uint64_t)b->burst * 1000;
-
-	b->tokens_m += (now_ms - b->last_ms) * b->per_second;
-	b->last_ms = now_ms;
-	if (b->tokens_m > full)
-		b->tokens_m = full;
-	if (b->tokens_m < 1000)
-		return false;
-	b->tokens_m -= 1000;
-	return true;
-}
-
 void gate_stop(struct gate *g, const char *why)
 {
 	bb_log("%s", why);
@@ -39,6 +25,7 @@ bool gate_on_accept(struct stream *s, uint32_t port, void *arg)
 {
 	struct gate *g = arg;
 
+	pace_work(g, GATE_WORK_STREAM);
 	switch (port) {
 	case GATE_PORT_FLOW:
 		return flow_accept(g, s);
@@ -145,6 +132,8 @@ static int init_peers(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	g->recorder = peer_of(g, boot, IPC_ROLE_RECORDER);
 	if (!g->bottled || !g->egress || !g->dialer || !g->recorder)
 		return bb_err_set(err, -EINVAL, "a peer was not given");
+	if (!pace_init(g))
+		return bb_err_set(err, -ENOMEM, "no memory");
 	record_init(g);
 	return 0;
 }
@@ -166,6 +155,7 @@ static int init_device(struct gate *g, struct ipc_boot *boot, struct bb_err *err
 {
 	static const struct vsock_user user = { .accept = gate_on_accept,
 						.on_limit = gate_on_limit,
+						.on_work = pace_on_work,
 						.on_dead = on_device_dead };
 	const struct timeval second = { .tv_sec = 1 };
 
@@ -192,14 +182,11 @@ static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	if (!g->filter || getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return bb_err_set(err, -ENOMEM, "no memory or random numbers");
 	dns_filter_init(g->filter, &g->policy, key);
-	g->dns_rate = (struct bucket){ GATE_DNS_PER_S, GATE_DNS_BURST, GATE_DNS_BURST * 1000ull,
-				       bb_now_ms() };
-	g->forward_rate = (struct bucket){ GATE_FORWARD_PER_S, GATE_FORWARD_BURST,
-					   GATE_FORWARD_BURST * 1000ull, bb_now_ms() };
+	bucket_init(&g->dns_rate, GATE_DNS_PER_S, GATE_DNS_BURST, bb_now_ms());
+	bucket_init(&g->forward_rate, GATE_FORWARD_PER_S, GATE_FORWARD_BURST, bb_now_ms());
+	bucket_init(&g->line_rate, GATE_LINES_PER_S, GATE_LINES_PER_S, bb_now_ms());
 	LIST_INIT(&g->pending);
 	TAILQ_INIT(&g->dns_waiting);
-	g->line_rate = (struct bucket){ GATE_LINES_PER_S, GATE_LINES_PER_S,
-					GATE_LINES_PER_S * 1000ull, bb_now_ms() };
 	r = init_peers(g, boot, err);
 	return r == 0 ? init_device(g, boot, err) : r;
 }

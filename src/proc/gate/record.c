@@ -13,7 +13,7 @@ static void hold(struct gate *g, bool on)
 	if (g->vsock)
 		vsock_hold(g->vsock, on);
 	if (g->listen)
-		listen_hold(g->listen, on);
+		listen_hold(g->listen, LISTEN_HELD, on);
 	if (!on)
 		dns_service_go_on(g);
 }
@@ -50,6 +50,7 @@ void gate_record(struct gate *g, uint64_t flow, bool ack, struct ipc_record *r)
 	r->seq = flow;
 	msg.u.record = *r;
 	send_on(g, &msg);
+	pace_work(g, GATE_WORK_RECORD);
 }
 
 void gate_log_line(struct gate *g, struct bb_span line)

@@ -4,9 +4,18 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define READ_BYTES  65536u
 #define IDLE_LOOK_S 60
+#define READ_WORK   4u
+
+/*
+ * Octets that were sent one by one cost the kernel a microsecond each, some 280 of them fill a
+ * socket, and a reader does not see what it reads: so the time that a read of few takes is work too
+ */
+#define READ_WORK_NS 128    /* a unit */
+#define READ_NS_MAX  512000 /* longer: it had to wait for a processor */
 
 struct unix_stream {
 	struct stream stream; /* first */
@@ -162,24 +171,45 @@ static void deliver(struct unix_stream *u, size_t n)
 	u->in_call = false;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void say_work(const struct unix_stream *u, uint32_t n)
+{
+	if (u->set && u->set->on_work)
+		u->set->on_work(n, u->set->arg);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct unix_stream *u = arg;
 	size_t room = STREAM_WINDOW_MIN - u->unconsumed;
+	uint64_t took;
 	ssize_t n;
 
 	(void)what;
 	if (!u->stream.handler || room == 0 || u->eof || (u->set && u->set->held)) {
 		(void)event_del(u->rd);
+		say_work(u, 2 * READ_WORK); /* stopped, and started again */
 		return;
 	}
+	took = now_ns();
 	n = read(fd, in_hand, room < READ_BYTES ? room : READ_BYTES);
+	took = now_ns() - took;
+	took = took < READ_NS_MAX ? took : READ_NS_MAX;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
 		gone(u, false);
 		return;
 	}
+	if (n < (ssize_t)STREAM_WORTH)
+		say_work(u, READ_WORK + (uint32_t)(took / READ_WORK_NS));
 	deliver(u, (size_t)n);
 	if (u->freed)
 		destroy(u);

@@ -17,10 +17,16 @@
 
 struct unix_stream;
 
-/** struct stream_unix_set - Streams of one guest; zeroes at first */
+/**
+ * struct stream_unix_set - Streams of one guest; zeroes at first
+ * @on_work:	So much work was done for the guest: for reads that bring less than STREAM_WORTH
+ *		octets, or come while they are held. Or NULL
+ */
 struct stream_unix_set {
 	unsigned int live;
 	bool held;
+	void (*on_work)(uint32_t n, void *arg);
+	void *arg;
 	LIST_HEAD(, unix_stream) streams;
 };
 

@@ -24,6 +24,7 @@
 #define STREAM_WINDOW_MIN (64u << 10)
 #define STREAM_WINDOW_MAX (1u << 20)
 #define STREAM_OUT_MAX    (128u << 10)
+#define STREAM_WORTH      1024u /* octets at a time that are no work (pace.c) */
 
 struct stream;
 

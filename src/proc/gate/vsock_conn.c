@@ -98,6 +98,9 @@ struct vsock {
 	size_t max_conns;
 	size_t windows;
 	bool held;
+	bool paused;
+	bool worth;    /* a packet of this turn was worth it */
+	uint32_t work; /* of this turn */
 	uint32_t seed;
 	uint32_t next_port;
 	uint64_t now_ms;
@@ -234,6 +237,7 @@ static void refuse(struct vsock *vs, uint32_t guest_port, uint32_t host_port, ui
 		return;
 	vs->refusals[at] = (struct refusal){ guest_port, host_port, type };
 	vs->n_refusals++;
+	vs->work++;
 	wake(vs);
 }
 
@@ -634,6 +638,10 @@ static void on_packet(const struct vsock_header *h, enum vsock_result r,
 	struct vsock *vs = arg;
 	struct conn *c;
 
+	if (h->op == VSOCK_OP_RW && h->len >= STREAM_WORTH)
+		vs->worth = true;
+	else
+		vs->work++;
 	if (h->src_cid != VSOCK_CID_GUEST)
 		return; /* no such sender: nobody to answer */
 	if (h->dst_cid != VSOCK_CID_HOST || h->type != VSOCK_TYPE_STREAM) {
@@ -783,7 +791,7 @@ static bool may_take(void *arg)
 	struct vsock *vs = arg;
 
 	/* one packet may need two: its own, and one for the connection it hits */
-	return !vs->held && vs->n_refusals + 2 <= VSOCK_RST_MAX;
+	return !vs->held && !vs->paused && vs->n_refusals + 2 <= VSOCK_RST_MAX;
 }
 
 void vsock_hold(struct vsock *vs, bool on)
@@ -793,16 +801,33 @@ void vsock_hold(struct vsock *vs, bool on)
 		vu_device_resume(vs->dev);
 }
 
+void vsock_pause(struct vsock *vs, bool on)
+{
+	vs->paused = on;
+	vu_device_pause(vs->dev, on);
+}
+
+static void say_work(struct vsock *vs)
+{
+	uint32_t n = vs->work + (vs->worth ? 0 : VSOCK_KICK);
+
+	vs->work = 0;
+	vs->worth = false;
+	vs->user->on_work(n, vs->arg);
+}
+
 static void on_batch(void *arg)
 {
 	struct vsock *vs = arg;
 
 	vs->now_ms = bb_now_ms();
+	say_work(vs);
 	wake(vs);
 }
 
 static void on_room(void *arg)
 {
+	say_work(arg);
 	wake(arg);
 }
 

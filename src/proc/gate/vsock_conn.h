@@ -18,6 +18,7 @@
  */
 #define VSOCK_RST_MAX     256u
 #define VSOCK_WINDOWS_MAX (128u << 20)
+#define VSOCK_KICK        4u
 
 struct vsock;
 
@@ -26,11 +27,14 @@ struct vsock;
  * @accept:	The guest connects to host port @port; calls stream_serve() on @s, or returns false
  *		for a reset
  * @on_limit:	A connection was refused because the table is full
+ * @on_work:	So much work was done for the guest: one for each packet that carries less than
+ *		STREAM_WORTH octets and each reset in answer, VSOCK_KICK for a kick without others
  * @on_dead:	The device ended: gate must end
  */
 struct vsock_user {
 	bool (*accept)(struct stream *s, uint32_t port, void *arg);
 	void (*on_limit)(uint32_t port, void *arg);
+	void (*on_work)(uint32_t n, void *arg);
 	void (*on_dead)(const char *why, void *arg);
 };
 
@@ -55,6 +59,9 @@ void vsock_tick(struct vsock *vs);
 
 /** vsock_hold() - Take no packets from the guest, or go on */
 void vsock_hold(struct vsock *vs, bool on);
+
+/** vsock_pause() - Nor hear that it offers any, nor receive buffers; or go on */
+void vsock_pause(struct vsock *vs, bool on);
 
 /** vsock_count() - Connections now */
 size_t vsock_count(const struct vsock *vs);

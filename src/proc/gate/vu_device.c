@@ -140,6 +140,26 @@ void vu_device_resume(struct vu_device *dev)
 		event_active(q->again, EV_TIMEOUT, 1);
 }
 
+bool vu_hear_kicks(struct vu_queue *q)
+{
+	return (q->dev->paused ? event_del(q->kick_event) : event_add(q->kick_event, NULL)) == 0;
+}
+
+void vu_device_pause(struct vu_device *dev, bool on)
+{
+	if (dev->dead)
+		return;
+	dev->paused = on;
+	for (size_t i = 0; i < VHOST_USER_QUEUES; i++) {
+		struct vu_queue *q = &dev->queues[i];
+
+		if (q->kick_event && !vu_hear_kicks(q))
+			vu_die(dev, "a kick that cannot be waited for");
+		if (!on && q->running)
+			event_active(q->again, EV_TIMEOUT, 1);
+	}
+}
+
 void vu_on_kick(evutil_socket_t fd, short what, void *arg)
 {
 	struct vu_queue *q = arg;

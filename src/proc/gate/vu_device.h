@@ -66,6 +66,12 @@ void vu_device_put(struct vu_device *dev, const struct vring_chain *chain, uint3
 /** vu_device_flush() - Interrupt the guest if it wants to know of what was put */
 void vu_device_flush(struct vu_device *dev);
 
+/**
+ * vu_device_pause() - Hear no kicks, or hear those that have come; may_take() is what takes no
+ * packets
+ */
+void vu_device_pause(struct vu_device *dev, bool on);
+
 /** vu_device_resume() - may_take() is true again: go on */
 void vu_device_resume(struct vu_device *dev);
 #endif

@@ -38,6 +38,7 @@ struct vu_device {
 	void *arg;
 	int fd;
 	bool dead;
+	bool paused; /* kicks are not heard */
 	uint64_t features;
 	uint64_t protocol_features;
 	struct event *rd;
@@ -55,6 +56,8 @@ struct vu_device {
 /** vu_die() - A rule was broken: stop everything and tell the user */
 BB_PRINTF(2, 3) void vu_die(struct vu_device *dev, const char *fmt, ...);
 void vu_on_kick(evutil_socket_t fd, short what, void *arg);
+/** vu_hear_kicks() - Or not, while the device is paused. Return: false where that is impossible */
+BB_MUST_USE bool vu_hear_kicks(struct vu_queue *q);
 void vu_on_message(evutil_socket_t fd, short what, void *arg);
 /** vu_queue_release() - Stop a queue and close its eventfds */
 void vu_queue_release(struct vu_queue *q);

@@ -236,8 +236,8 @@ static void on_set_vring_kick(struct vu_device *dev, struct vhost_user_msg *msg)
 	q->kick = BB_TAKE_FD(dev->fds[0]);
 	(void)bb_set_nonblock(q->kick, true);
 	q->kick_event = event_new(dev->base, q->kick, EV_READ | EV_PERSIST, vu_on_kick, q);
-	if (!q->kick_event || event_add(q->kick_event, NULL) < 0) {
-		vu_die(dev, "out of memory");
+	if (!q->kick_event || !vu_hear_kicks(q)) {
+		vu_die(dev, "a kick that cannot be waited for");
 		return;
 	}
 	queue_try_start(q);

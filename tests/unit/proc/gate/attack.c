@@ -215,7 +215,7 @@ static void a_storm_of_denied_flows(struct arena *a)
 	uint8_t header[FLOW_HEADER_BYTES];
 
 	gate_header(header, 203, 0, 113, 99, 443);
-	for (uint32_t i = 0; i < 20000; i++) {
+	for (uint32_t i = 0; i < 6000; i++) {
 		struct vsock_header h = request(a, PORT_FLOW), got;
 		uint8_t payload[RX];
 
