@@ -277,21 +277,44 @@ int audit_print_log(int state_fd, const char *name, FILE *out, struct bb_err *er
 	return n < 0 ? bb_err_set(err, -errno, "%s: %s", name, strerror(errno)) : 0;
 }
 
+/* Behind @key in a line, or NULL */
+static const uint8_t *behind(struct bb_span line, const char *key)
+{
+	const uint8_t *hit = memmem(line.p, line.len, key, strlen(key));
+
+	return hit ? hit + strlen(key) : NULL;
+}
+
+/* How many denials a line stands for */
+static uint64_t denied_by(struct bb_span line)
+{
+	const uint8_t *number = behind(line, ",\"denied\":");
+	uint64_t n = 0;
+
+	if (!number)
+		return behind(line, "\"verdict\":\"deny\"") &&
+		       !behind(line, ",\"text\":\"" IPC_RECORD_TEXT_PROBE "\",");
+	for (; number < line.p + line.len && *number >= '0' && *number <= '9' && n < UINT32_MAX;
+	     number++)
+		n = n * 10 + (uint64_t)(*number - '0');
+	return n;
+}
+
 /*
  * In lines that the recorder wrote: a quote of anybody else's is escaped in them. Without parsing,
  * because `list` does this for every bottle.
  */
 static uint64_t count_denied_in(struct bb_span lines)
 {
-	static const char mark[] = "\"verdict\":\"deny\"",
-			  probe[] = ",\"text\":\"" IPC_RECORD_TEXT_PROBE "\",";
-	const uint8_t *at = lines.p, *end = lines.p + lines.len, *hit;
+	const uint8_t *at = lines.p, *end = lines.p + lines.len;
 	uint64_t found = 0;
 
-	while ((hit = memmem(at, (size_t)(end - at), mark, sizeof(mark) - 1))) {
-		at = memchr(hit, '\n', (size_t)(end - hit));
-		at = at ? at : end;
-		found += !memmem(hit, (size_t)(at - hit), probe, sizeof(probe) - 1);
+	while (at < end) {
+		const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
+		size_t len = (size_t)((newline ? newline : end) - at);
+
+		found += denied_by((struct bb_span){ at, len });
+		at += len + 1;
 	}
 	return found;
 }

@@ -36,8 +36,9 @@ struct audit_reader {
  * Return: 0 with @ret owned; -ENOENT when nothing was recorded; other -errno; with @err
  */
 BB_MUST_USE int audit_open(int state_fd, struct audit_reader *ret, struct bb_err *err);
-/** audit_count_denied() - Records whose verdict is deny, without those of the guest's own probe; an
- * audit that cannot be read has none
+/**
+ * audit_count_denied() - Denials, those that a record only counts with them, without those of the
+ * guest's own probe; an audit that cannot be read has none
  */
 uint64_t audit_count_denied(int state_fd);
 

@@ -114,7 +114,7 @@ def test_storm_of_denials(bottle):
     """More denials than recorder writes, recorder standing still for three seconds among them: the guest waits
     for it, at no cost, the bottle lives, and each denial is counted."""
     time.sleep(1.5)  # counts of earlier seconds
-    before = denials(bottle.audit())
+    before, listed = denials(bottle.audit()), bottle.status()["denied"]
     pids = {r: p for r, p in bottle.status()["pids"].items() if r != "vmm"}
     p = bottle.product.popen("exec", "--user", "root", bottle.identity, "--", "python3", "-c", STORM)
     assert p.stdout.readline() == b"go\n"
@@ -130,6 +130,7 @@ def test_storm_of_denials(bottle):
     assert max(waiting.values()) < 0.5, waiting
     time.sleep(1.5)
     assert denials(bottle.audit()) - before == 1600
+    assert bottle.status()["denied"] - listed == 1600
     idle = used(pids, 1)
     assert max(idle.values()) < 0.2, idle
     works(bottle)

@@ -158,6 +158,23 @@ static void denials_are_counted(void **state)
 	assert_int_equal(audit_count_denied(dir), want + 1);
 }
 
+/* A record that stands for others is as many as it says */
+static void denials_that_are_only_numbers(void **state)
+{
+	(void)state;
+	put("audit.jsonl",
+	    "{\"kind\":\"dropped\",\"denied\":1234,\"chain\":\"00\"}\n"
+	    "{\"kind\":\"summary\",\"allowed\":7,\"chain\":\"00\"}\n"
+	    "{\"kind\":\"summary\",\"allowed\":7,\"denied\":50}\n"
+	    "{\"kind\":\"dns\",\"verdict\":\"deny\",\"reason\":\"limit\",\"denied\":900}\n"
+	    "{\"kind\":\"flow\",\"verdict\":\"deny\",\"host\":\"\\u0022,\\u0022denied\\u0022:5\"}\n"
+	    "{\"kind\":\"flow\",\"verdict\":\"allow\"}\n",
+	    O_TRUNC);
+	assert_int_equal(audit_count_denied(dir), 1234 + 50 + 900 + 1);
+	put("audit.jsonl", ",\"denied\":99999999999999999999999999", O_APPEND);
+	assert_true(audit_count_denied(dir) < UINT64_MAX / 2); /* not a line of recorder's */
+}
+
 /* What the printers write, as a string */
 static char *printed(const json_t *j, int (*print)(const json_t *, FILE *))
 {
@@ -244,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_follows_and_skips),
 		cmocka_unit_test(denials_are_counted),
+		cmocka_unit_test(denials_that_are_only_numbers),
 		cmocka_unit_test(follows_from_file_to_file),
 		cmocka_unit_test(rotation_is_bounded),
 		cmocka_unit_test(prints_safely),
