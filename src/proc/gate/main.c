@@ -21,6 +21,24 @@ void gate_stop(struct gate *g, const char *why)
 	(void)event_base_loopbreak(g->base);
 }
 
+/* A denial of a whole port of the device, which may be one that no other kind of port is */
+static void record_port(struct gate *g, uint32_t port, enum policy_reason reason)
+{
+	struct ipc_record r = { .kind = IPC_RECORD_FLOW,
+				.verdict = POLICY_DENY,
+				.reason = (uint8_t)reason,
+				.method = BB_SPAN_STR("vsock") };
+	char text[32];
+
+	if (port <= UINT16_MAX) {
+		r.port = (uint16_t)port;
+	} else {
+		(void)snprintf(text, sizeof(text), "port %u", port);
+		r.text = BB_SPAN_STR(text);
+	}
+	gate_record(g, 0, false, &r);
+}
+
 bool gate_on_accept(struct stream *s, uint32_t port, void *arg)
 {
 	struct gate *g = arg;
@@ -34,19 +52,14 @@ bool gate_on_accept(struct stream *s, uint32_t port, void *arg)
 	case GATE_PORT_LOG:
 		return guest_log_accept(g, s);
 	default:
+		record_port(g, port, REASON_SERVICE_OFF);
 		return false;
 	}
 }
 
 void gate_on_limit(uint32_t port, void *arg)
 {
-	struct ipc_record r = { .kind = IPC_RECORD_FLOW,
-				.verdict = POLICY_DENY,
-				.reason = REASON_LIMIT,
-				.method = BB_SPAN_STR("vsock"),
-				.port = (uint16_t)port };
-
-	gate_record(arg, 0, false, &r);
+	record_port(arg, port, REASON_LIMIT);
 }
 
 static void on_device_dead(const char *why, void *arg)

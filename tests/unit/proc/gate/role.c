@@ -279,8 +279,12 @@ static void other_ports_are_reset(void **state)
 	(void)state;
 	gate_start_device(&r, &d);
 	for (uint32_t i = 0; i < 5000; i++) {
-		assert_false(driver_connect(&d, &c, 1000 + i, ports[i % BB_ARRAY_LEN(ports)]));
+		uint32_t port = ports[i % BB_ARRAY_LEN(ports)];
+
+		assert_false(driver_connect(&d, &c, 1000 + i, port));
 		assert_true(c.reset);
+		assert_denied(&r, REASON_SERVICE_OFF);
+		assert_int_equal(r.msg.u.record.port, port > UINT16_MAX ? 0 : port);
 	}
 	assert_true(driver_connect(&d, &c, 9, PORT_DNS)); /* control */
 	gate_end(&r, &d);
