@@ -123,12 +123,15 @@ json_t *image_env(const struct image *image);
 /**
  * image_remove() - Take its name away, and its files where no other name is left
  * @name:	a name, or at least 12 digits of the digest of one that has none
+ * @may:	asked before files go, with the digest: 0, or -errno with @err and all stays; or
+ * NULL
  *
  * Running bottles keep what they have open; one that was kept needs the files to go on.
  *
- * Return: 0; -ENOENT when there is none; -errno with @err
+ * Return: 0; -ENOENT when there is none; what @may said; -errno with @err
  */
-BB_MUST_USE int image_remove(const char *name, struct bb_err *err);
+BB_MUST_USE int image_remove(const char *name, int (*may)(const char *digest, struct bb_err *err),
+			     struct bb_err *err);
 
 /**
  * image_drop_installed() - Remove what was installed for one recipe and is too old for another

@@ -176,8 +176,8 @@ static int is_name(const struct dirent *e)
 	return image_name_is_ok(e->d_name);
 }
 
-/* Another name leads to @dir */
-static bool has_name(const char *names, const char *dir)
+/* A name leads to @dir, another one than @but (NULL: any) */
+static bool has_other_name(const char *names, const char *dir, const char *but)
 {
 	struct dirent **list = NULL;
 	int n = scandir(names, &list, is_name, NULL);
@@ -187,13 +187,19 @@ static bool has_name(const char *names, const char *dir)
 		char link[PATHS_MAX], real[PATH_MAX];
 		struct bb_err ignored = { 0 };
 
-		if (paths_join(names, list[i]->d_name, link, &ignored) == 0 &&
+		if ((!but || strcmp(list[i]->d_name, but) != 0) &&
+		    paths_join(names, list[i]->d_name, link, &ignored) == 0 &&
 		    realpath(link, real) && strcmp(real, dir) == 0)
 			found = true;
 		free(list[i]);
 	}
 	free(list);
 	return found;
+}
+
+static bool has_name(const char *names, const char *dir)
+{
+	return has_other_name(names, dir, NULL);
 }
 
 /* One that was rebuilt: kept bottles and commits may need it */
@@ -320,7 +326,14 @@ static int find_nameless(const char *store, const char *names, const char *begin
 	return found == 1 ? 0 : -ENOENT;
 }
 
-int image_remove(const char *name, struct bb_err *err)
+static int ask(const char *dir, int (*may)(const char *digest, struct bb_err *err),
+	       struct bb_err *err)
+{
+	return may ? may(strrchr(dir, '/') + 1, err) : 0;
+}
+
+int image_remove(const char *name, int (*may)(const char *digest, struct bb_err *err),
+		 struct bb_err *err)
 {
 	char store[PATHS_MAX], names[PATHS_MAX], link[PATHS_MAX], dir[PATH_MAX], real[PATH_MAX];
 	int r = image_name_is_ok(name)
@@ -334,13 +347,20 @@ int image_remove(const char *name, struct bb_err *err)
 		r = paths_join(names, name, link, err);
 	if (r < 0)
 		return r;
-	if (!realpath(link, dir) && find_nameless(store, names, name, dir) == 0)
-		return remove_files(dir, err);
+	if (!realpath(link, dir) && find_nameless(store, names, name, dir) == 0) {
+		r = ask(dir, may, err);
+		return r < 0 ? r : remove_files(dir, err);
+	}
 	if (!realpath(link, dir) || !realpath(store, real))
 		return bb_err_set(err, -ENOENT, "image '%s' is not there; see: bot-bottle image ls",
 				  name);
 	if (strncmp(dir, real, strlen(real)) != 0 || dir[strlen(real)] != '/')
 		return bb_err_set(err, -EINVAL, "image '%s' leads out of %s", name, store);
+	if (!has_other_name(names, dir, name)) {
+		r = ask(dir, may, err);
+		if (r < 0)
+			return r;
+	}
 	if (unlink(link) < 0)
 		return bb_err_set(err, -errno, "%s: %s", link, strerror(errno));
 	return has_name(names, dir) ? 0 : remove_files(dir, err);

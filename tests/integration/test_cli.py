@@ -61,6 +61,43 @@ def test_image_rm(product, workdir):
     assert r.code == 1 and b"image build base" in r.err, r
 
 
+def test_image_that_is_needed(product, workdir):
+    """What a kept bottle, or a commit, goes on with: it stays, unless that is said in so many words."""
+    cache, state = workdir + "/neededcache", workdir + "/neededstate"
+    products.give_image("base", cache, product.uid)
+    images = cache + "/bot-bottle/images"
+    digest = os.path.basename(os.path.realpath(images + "/by-name/base"))
+    env = {"XDG_CACHE_HOME": cache, "XDG_STATE_HOME": state}
+    for name, text in (("kept-aaaaa", "metadata.json"), ("ended-bbbbb", "metadata.json"), ("commits/tried", "commit.json")):
+        os.makedirs(state + "/bot-bottle/" + name)
+        json.dump({"version": 1, "identity": name, "of": name, "backend": "smolmachines", "bottles": [], "image": "base",
+                   "image_digest": digest, "created_ms": 1}, open("%s/bot-bottle/%s/%s" % (state, name, text), "w"))
+        if name != "ended-bbbbb":
+            open("%s/bot-bottle/%s/disk.ext4" % (state, name), "w").close()
+    subprocess.run("chmod -R go= '%s'; chown -R %d:%d '%s'" % (state, product.uid, product.uid, state), shell=True, check=True)
+    os.symlink("../" + digest, images + "/by-name/other")
+    r = product.run("image", "rm", "other", env=env)  # takes nothing away
+    assert r.code == 0, r
+    for name in ("base", digest[:12]):
+        r = product.run("image", "rm", name, env=env)
+        assert r.code == 1 and r.out == b"", r
+        if name == "base":
+            assert b"kept-aaaaa, commit tried;" in r.err and b"ended-bbbbb" not in r.err and b"--force" in r.err, r
+    assert os.path.exists(images + "/by-name/base") and os.path.exists(images + "/" + digest + "/root.erofs")
+    [listed] = json.loads(product.run("image", "ls", "--json", env=env).out)
+    assert listed["name"] == "base" and listed["digest"] == digest and listed["ok"] and listed["bytes"] > 1 << 20, listed
+    os.unlink(images + "/by-name/base")  # as after --rebuild
+    [listed] = json.loads(product.run("image", "ls", "--json", env=env).out)
+    assert listed["name"] is None and listed["digest"] == digest, listed
+    r = product.run("image", "rm", digest[:12], env=env)
+    assert r.code == 1 and b"kept-aaaaa, commit tried;" in r.err, r
+    r = product.run("image", "rm", "--force", digest[:12], env=env)
+    assert r.code == 0 and not os.path.exists(images + "/" + digest), r
+    r = product.run("resume", "kept-aaaaa", "--", "true", env=env)
+    assert r.code == 1 and b"was removed" in r.err, r
+    assert product.run("image", "ls", "--force", env=env).code == product.run("image", "rm", "--json", "x", env=env).code == 2
+
+
 def test_info(product):
     """The effective bottle: each value, and the file and line that it comes from."""
     product.write("bottles/below.md", "---\nimage: dev\nresources: {memory: 1GiB, cpus: 3}\negress:\n  log: 2\n"
@@ -79,6 +116,10 @@ def test_info(product):
         r = product.run("info", name)
         lines = r.out.decode().splitlines()
         assert r.code == 0 and "bottle above" in lines and not want - set(lines), (want - set(lines), r)
+    said = json.loads(product.run("info", "of-above", "--json").out)
+    assert said["ok"] and said["bottle"] == "above" and {"key": "resources.cpus", "value": "3", "source": at + "below.md:3"} in said["values"], said
+    assert [(e["name"], e["from"], e["value"]) for e in said["env"]] == [("A", "manifest", "b"), ("C", "host", "HOST_C"), ("D", "asked", "Which")]
+    assert [x["host"] for x in said["routes"]][:2] == ["a.test", "b.test"] and said["env"][0]["source"] == at + "above.md:4", said
     assert lines[0] == "agent of-above (%s/.bot-bottle/agents/of-above.md)" % product.home, lines
 
 
@@ -151,7 +192,16 @@ def test_json_is_json(newcomer):
         r = newcomer.run(*args, "--json")
         assert r.code == code, r
         return json.loads(r.out) if r.out else None
-    assert got("list") == [] and got("commit", "ls") == [] and got("check") == []
+    assert got("list") == [] and got("commit", "ls") == [] and got("check") == [] and got("image", "ls") == []
+    doctor = got("doctor", code=1)
+    assert not doctor["ok"] and doctor["commands"] == ["bot-bottle image build base"], doctor
+    checks = {c["name"]: c for c in doctor["checks"]}
+    assert checks["image base"]["status"] == "missing" and checks["seccomp"]["status"] == "ok", doctor
+    table = newcomer.run("doctor").out.decode()
+    for c in doctor["checks"]:
+        assert "%-8s %-18s %s\n" % (c["status"], c["name"], c["text"].splitlines()[0]) in table, (c, table)
+    missing = got("info", "nothing", code=1)
+    assert not missing["ok"] and "bot-bottle init" in missing["errors"][0] and "values" not in missing, missing
     for command in ("diff", "audit", "audit verify", "redteam"):
         assert got(*command.split(), code=1) is None
     [none] = got("check", "nothing", code=1)

@@ -57,7 +57,14 @@ def test_its_image_is_gone(product, kept, workdir):
     assert r.code == 0 and r.out == b"mine\n", r
     r = product.run("commit", kept, "of-kept")
     assert r.code == 0 and product.run("run", "--yes", "--from", "of-kept", "--", "cat", "note").out == b"mine\n", r
+    # nor does it go with a word that does not mean that
+    r = product.run("image", "rm", "base")
+    assert r.code == 1 and kept.encode() in r.err and b"commit of-kept" in r.err and b"--force" in r.err, r
     assert product.run("commit", "rm", "of-kept").code == 0
+    r = product.run("image", "rm", "base")
+    assert r.code == 1 and kept.encode() in r.err and b"of-kept" not in r.err, r
+    r = product.run("resume", kept, "--", "cat", "note")
+    assert r.code == 0 and r.out == b"mine\n", r
 
 
 def test_cleanup_takes_what_it_was_told_to(product, kept):

@@ -319,35 +319,81 @@ static void print_env(const struct bottle_env *e)
 		     text, e->source);
 }
 
-int cmd_info(const struct cli_args *args)
+static void print_info(const struct bottle *b)
 {
-	struct bb_err err = { 0 };
-	struct bottle b;
-	struct check c = { 0 };
 	const char *key;
 	char text[256];
 	json_t *value;
-	int code = CLI_FAILED;
+
+	(void)printf("bottle %s\n", b->name);
+	json_object_foreach(b->sources, key, value)
+	{
+		const char *said = json_string_value(json_object_get(b->texts, key));
+
+		(void)printf("  %s: %s  (%s)\n", key,
+			     bb_printable(said ? said : "", text, sizeof(text)),
+			     json_string_value(value));
+	}
+	for (size_t i = 0; i < b->n_env; i++)
+		print_env(&b->env[i]);
+	print_policy(b);
+	print_not_built(b);
+}
+
+/* What print_info() says, added to what check says of it */
+static void add_info(json_t *to, const struct bottle *b)
+{
+	json_t *values = json_array(), *env = json_array(), *source;
+	const char *key;
+
+	json_object_foreach(b->sources, key, source)
+	{
+		const char *said = json_string_value(json_object_get(b->texts, key));
+
+		(void)json_array_append_new(values,
+					    json_pack("{s:s, s:s, s:O}", "key", key, "value",
+						      said ? said : "", "source", source));
+	}
+	for (size_t i = 0; i < b->n_env; i++) {
+		const struct bottle_env *e = &b->env[i];
+		const char *from = e->kind == BOTTLE_ENV_HOST  ? "host"
+				   : e->kind == BOTTLE_ENV_ASK ? "asked"
+							       : "manifest";
+
+		(void)json_array_append_new(env, json_pack("{s:s, s:s, s:s?, s:s?}", "name",
+							   e->name, "from", from, "value", e->value,
+							   "source", e->source));
+	}
+	(void)json_object_set_new(to, "bottle", json_string(b->name));
+	(void)json_object_set_new(to, "values", values);
+	(void)json_object_set_new(to, "env", env);
+}
+
+int cmd_info(const struct cli_args *args)
+{
+	const char *name = args->operands[0];
+	json_auto_t *results = json_array();
+	struct bb_err err = { 0 };
+	struct bottle b;
+	struct check c = { 0 };
+	int r;
 
 	if (check_init(&c, &err) < 0)
 		return cli_error(CLI_FAILED, "%s", err.msg);
-	if (check_one(&c, args->operands[0], &b) == 0) {
-		(void)printf("bottle %s\n", b.name);
-		json_object_foreach(b.sources, key, value)
-		{
-			const char *said = json_string_value(json_object_get(b.texts, key));
-
-			(void)printf("  %s: %s  (%s)\n", key,
-				     bb_printable(said ? said : "", text, sizeof(text)),
-				     json_string_value(value));
-		}
-		for (size_t i = 0; i < b.n_env; i++)
-			print_env(&b.env[i]);
-		print_policy(&b);
-		print_not_built(&b);
-		bottle_release(&b);
-		code = CLI_OK;
+	c.errors = cli_has(args, OPT_JSON) ? json_array() : NULL;
+	r = check_one(&c, name, &b);
+	if (c.errors) {
+		if (r > 0)
+			keep_lines(c.errors, BB_SPAN_STR("this agent names no bottle"));
+		add_result(results, name, r == 0 ? &b : NULL, c.errors);
+		if (r == 0)
+			add_info(json_array_get(results, 0), &b);
+		print_results(json_array_get(results, 0));
+	} else if (r == 0) {
+		print_info(&b);
 	}
+	if (r == 0)
+		bottle_release(&b);
 	check_release(&c);
-	return code;
+	return r == 0 ? CLI_OK : CLI_FAILED;
 }

@@ -14,9 +14,30 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+static json_t *rows; /* with --json; else each is printed as it is known */
+
+/* @text may have several lines; a command among them stands at a line's beginning, to be copied */
+static void doctor_row(const char *status, const char *what, const char *text)
+{
+	const char *line = text, *end;
+
+	if (rows) {
+		(void)json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "name", what,
+							    "status", status, "text", text));
+		return;
+	}
+	(void)printf("%-8s %-18s ", status, what);
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		(void)printf("%.*s\n%*s", (int)(end - line), line,
+			     strncmp(end + 1, "sudo ", 5) == 0 ? 0 : 28, "");
+	}
+	(void)puts(line);
+	(void)fflush(stdout);
+}
+
 static void doctor_line(bool ok, const char *what, const char *text)
 {
-	(void)printf("%-8s %-18s %s\n", ok ? "ok" : "missing", what, text);
+	doctor_row(ok ? "ok" : "missing", what, text);
 }
 
 /* A file that no other user can have changed; whoever can write it has what its profile gives */
@@ -27,59 +48,59 @@ static bool is_roots(const char *path)
 	return stat(path, &st) == 0 && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
+#define REFUSED "refused by this host's AppArmor: guards rest on seccomp alone\n"
+
 /* How this host gives user namespaces to bottled alone, rather than to every program */
 static void say_apparmor(void)
 {
-	char profile[PATHS_MAX], bottled[PATHS_MAX];
+	char profile[PATHS_MAX], bottled[PATHS_MAX], text[PATHS_MAX + 400];
 	struct bb_err err = { 0 };
 
-	(void)puts("info     namespaces         refused by this host's AppArmor: guards rest on "
-		   "seccomp alone");
 	if (paths_data("apparmor/bot-bottle", profile, &err) < 0 ||
 	    paths_libexec("bottled", bottled, &err) < 0 || !is_roots(bottled))
-		(void)puts(
-			"                            A profile gives them to an installation "
-			"that is root's:\n"
-			"                            sudo make install PREFIX=/usr/local, then its "
-			"doctor");
+		(void)snprintf(text, sizeof(text),
+			       REFUSED "A profile gives them to an installation that is root's:\n"
+				       "sudo make install PREFIX=/usr/local\nthen its doctor");
 	else
-		(void)printf("                            Its profile, once:\n"
-			     "sudo install -m 644 %s /etc/apparmor.d/ && "
-			     "sudo apparmor_parser -r /etc/apparmor.d/bot-bottle\n",
-			     profile);
+		(void)snprintf(text, sizeof(text),
+			       REFUSED "Its profile, once:\n"
+				       "sudo install -m 644 %s /etc/apparmor.d/ && "
+				       "sudo apparmor_parser -r /etc/apparmor.d/bot-bottle",
+			       profile);
+	doctor_row("info", "namespaces", text);
 }
 
 static void say_namespaces(void)
 {
 	if (jail_namespaces())
-		(void)puts("ok       namespaces         every process has its own; only the one "
-			   "that dials has a network");
+		doctor_row("ok", "namespaces",
+			   "every process has its own; only the one that dials has a network");
 	else if (jail_apparmor())
 		say_apparmor();
 	else
-		(void)puts("info     namespaces         refused by this host: guards rest on "
-			   "seccomp alone. See\n"
-			   "                            user.max_user_namespaces, "
-			   "kernel.unprivileged_userns_clone (sysctl)");
+		doctor_row("info", "namespaces",
+			   "refused by this host: guards rest on seccomp alone. See\n"
+			   "user.max_user_namespaces, kernel.unprivileged_userns_clone (sysctl)");
 }
 
 /* The first layer is always there; the second where the host has it */
 static void say_jail(void)
 {
 	long landlock = jail_landlock();
+	char text[160];
 
-	(void)puts("ok       seccomp            every process of a bottle runs behind a filter; no "
-		   "socket\n"
-		   "                            call works but in the one that dials");
+	doctor_row("ok", "seccomp",
+		   "every process of a bottle runs behind a filter; no socket\n"
+		   "call works but in the one that dials");
 	say_namespaces();
+	(void)snprintf(text, sizeof(text),
+		       "ABI %ld: guards open no file, the machine monitor none of yours", landlock);
 	if (landlock)
-		(void)printf("%-8s %-18s ABI %ld: guards open no file, the machine monitor none of "
-			     "yours\n",
-			     "ok", "Landlock", landlock);
+		doctor_row("ok", "Landlock", text);
 	else
-		(void)puts("info     Landlock           not in this kernel: the machine monitor, "
-			   "once taken\n"
-			   "                            over, could read and write your files");
+		doctor_row("info", "Landlock",
+			   "not in this kernel: the machine monitor, once taken\n"
+			   "over, could read and write your files");
 }
 
 /* Return: is there something that accepts connections? With why not */
@@ -125,8 +146,7 @@ static bool doctor_docker(const char *backend, bool *ret_chosen)
 	found = docker_find(path, sizeof(path), &err) == 0;
 	*ret_chosen = chosen == &backend_docker;
 	if (!*ret_chosen) {
-		(void)printf("%-8s %-18s %s\n", "info", "docker (legacy)",
-			     found ? path : "no engine");
+		doctor_row("info", "docker (legacy)", found ? path : "no engine");
 		return true;
 	}
 	ok = chosen->missing(missing, sizeof(missing), &err) == 0;
@@ -168,35 +188,81 @@ static bool doctor_config(bool *ret_docker)
 	return ok;
 }
 
+static void doctor_accel(void)
+{
+	struct vmm_accel_choice accel;
+	struct bb_err err = { 0 };
+	char text[256];
+
+	if (vmm_accel_choose("auto", &accel, &err) < 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%s: %s", vmm_accel_str[accel.accel], accel.why);
+	doctor_row("ok", "accelerator", text);
+}
+
+/* What to do about it. @say: each command in turn */
+static void doctor_hints(bool programs, bool have_image, void (*say)(const char *command))
+{
+	if (!programs)
+		say("sudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs "
+		    "uidmap kmod curl gpgv xz-utils");
+	if (!have_image)
+		say("bot-bottle image build base");
+}
+
+static json_t *hints;
+
+static void print_hint(const char *command)
+{
+	(void)puts(command);
+}
+
+static void keep_hint(const char *command)
+{
+	(void)json_array_append_new(hints, json_string(command));
+}
+
+/* Return: exit code */
+static int doctor_end(bool good, bool programs, bool have_image)
+{
+	json_auto_t *all = NULL;
+
+	if (!rows) {
+		if (!good && (!programs || !have_image))
+			(void)puts("");
+		if (!good)
+			doctor_hints(programs, have_image, print_hint);
+		return good ? CLI_OK : CLI_FAILED;
+	}
+	hints = json_array();
+	if (!good)
+		doctor_hints(programs, have_image, keep_hint);
+	all = json_pack("{s:b, s:o, s:o}", "ok", good, "checks", rows, "commands", hints);
+	(void)json_dumpf(all, stdout, JSON_INDENT(1));
+	(void)putchar('\n');
+	rows = NULL;
+	return good ? CLI_OK : CLI_FAILED;
+}
+
 int cmd_doctor(const struct cli_args *args)
 {
-	struct bb_err err = { 0 }, err2 = { 0 }, err3 = { 0 };
+	struct bb_err err = { 0 }, err3 = { 0 };
 	char path[PATHS_MAX], missing[2048];
-	struct vmm_accel_choice accel;
 	struct image image;
 	bool engine, tools, have_image, config, docker;
 
-	(void)args;
+	rows = cli_has(args, OPT_JSON) ? json_array() : NULL;
 	engine = vmm_find(path, sizeof(path), &err) == 0;
 	doctor_line(engine, "machine monitor", engine ? path : err.msg);
-	if (vmm_accel_choose("auto", &accel, &err2) == 0)
-		(void)printf("%-8s %-18s %s: %s\n", "ok", "accelerator", vmm_accel_str[accel.accel],
-			     accel.why);
+	doctor_accel();
 	tools = image_missing_tools(true, missing, sizeof(missing)) == 0;
 	doctor_line(tools, "image tools", tools ? "all there" : missing);
 	have_image = image_open("base", &image, &err3) == 0;
 	doctor_line(have_image, "image base", have_image ? image.kernel_release : err3.msg);
 	say_jail();
 	config = doctor_config(&docker);
-	if ((engine || docker) && tools && have_image)
-		return config ? CLI_OK : CLI_FAILED;
-	(void)puts("");
-	if (!engine || !tools)
-		(void)puts("sudo apt-get install qemu-system-x86 mmdebstrap erofs-utils e2fsprogs "
-			   "uidmap kmod curl gpgv xz-utils");
-	if (!have_image)
-		(void)puts("bot-bottle image build base");
-	return CLI_FAILED;
+	return doctor_end((engine || docker) && tools && have_image && config, engine && tools,
+			  have_image);
 }
 
 int cmd_help(const struct cli_args *args)

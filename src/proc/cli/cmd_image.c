@@ -2,7 +2,9 @@
 /* image ls, build, import, rm: what bottles boot */
 #include "image/image.h"
 #include "proc/cli/commands.h"
+#include "proc/cli/commits.h"
 #include "proc/cli/images.h"
+#include "state/bottle.h"
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -143,6 +145,23 @@ static void age_of(const char *built, char *ret, size_t size)
 		(void)snprintf(ret, size, "%ld days", age / 86400);
 }
 
+static void keep_image(const struct image *image, const struct bb_err *broken, void *arg)
+{
+	bool nameless = strlen(image->name) == 64;
+	json_t *all = arg, *one;
+
+	one = json_pack("{s:s?, s:s, s:b}", "name", nameless ? NULL : image->name, "digest",
+			nameless ? image->name : image->digest, "ok", !broken);
+	if (broken)
+		(void)json_object_set_new(one, "error", json_string(broken->msg));
+	else
+		(void)json_object_update_new(
+			one, json_pack("{s:I, s:s, s:s, s:s}", "bytes", (json_int_t)image->bytes,
+				       "built", image->built, "kernel", image->kernel_release,
+				       "origin", image->origin[0] ? image->origin : "recipe"));
+	(void)json_array_append_new(all, one);
+}
+
 static void on_image(const struct image *image, const struct bb_err *broken, void *arg)
 {
 	bool nameless = strlen(image->name) == 64; /* rebuilt; image rm takes its digest */
@@ -169,6 +188,59 @@ void images_drop_old(void)
 			      (unsigned long long)(bytes >> 20));
 }
 
+/* It has a disk that was made on this image */
+static bool goes_on_with(const struct paths *paths, const struct state_entry *e, const char *digest)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	const char *on = json_string_value(json_object_get(e->meta, "image_digest"));
+	struct bb_err ignored = { 0 };
+
+	return on && strcmp(on, digest) == 0 &&
+	       state_bottle_open(paths, e->identity, false, &b, &ignored) == 0 &&
+	       faccessat(b.state_fd, "disk.ext4", F_OK, 0) == 0;
+}
+
+static void add_user(char *text, size_t size, const char *what, const char *name)
+{
+	size_t n = strlen(text);
+
+	(void)snprintf(text + n, size - n, "%s%s%.64s", n ? ", " : "", what, name);
+}
+
+/* Only with a user's word: a disk that was made on it fits no other, not even one of its name */
+static int is_unused(const char *digest, struct bb_err *err)
+{
+	state_list_auto struct state_list list = { 0 };
+	json_auto_t *commits = NULL;
+	struct paths paths;
+	char users[700] = "";
+	json_t *name;
+	size_t i;
+
+	if (paths_get(&paths, err) < 0 || state_list_get(&paths, &list, err) < 0)
+		return err->code;
+	for (i = 0; i < list.n; i++) {
+		if (goes_on_with(&paths, &list.entries[i], digest))
+			add_user(users, sizeof(users), "", list.entries[i].identity);
+	}
+	commits = commit_names(&paths);
+	json_array_foreach(commits, i, name)
+	{
+		struct bb_err ignored = { 0 };
+		json_auto_t *notes = NULL;
+
+		if (commit_read(&paths, json_string_value(name), &notes, &ignored) == 0 &&
+		    strcmp(json_string_value(json_object_get(notes, "image_digest")), digest) == 0)
+			add_user(users, sizeof(users), "commit ", json_string_value(name));
+	}
+	if (!*users)
+		return 0;
+	return bb_err_set(err, -EBUSY,
+			  "image %.12s is what these go on with: %s; remove them first (bot-bottle "
+			  "cleanup, commit rm), or --force, and their disks are of no use",
+			  digest, users);
+}
+
 static int image_rm_cmd(const struct cli_args *args)
 {
 	int code = CLI_OK;
@@ -179,7 +251,8 @@ static int image_rm_cmd(const struct cli_args *args)
 	for (size_t i = 1; i < args->n_operands; i++) {
 		struct bb_err err = { 0 };
 
-		if (image_remove(args->operands[i], &err) < 0)
+		if (image_remove(args->operands[i], cli_has(args, OPT_FORCE) ? NULL : is_unused,
+				 &err) < 0)
 			code = cli_error(CLI_FAILED, "%s", err.msg);
 		else
 			(void)printf("%s\n", args->operands[i]);
@@ -187,11 +260,30 @@ static int image_rm_cmd(const struct cli_args *args)
 	return code;
 }
 
-int cmd_image(const struct cli_args *args)
+static int image_ls_cmd(const struct cli_args *args)
 {
+	json_auto_t *all = cli_has(args, OPT_JSON) ? json_array() : NULL;
 	struct bb_err err = { 0 };
 	size_t n = 0;
 
+	if (image_list(all ? keep_image : on_image, all ? (void *)all : &n, &err) < 0)
+		return cli_error(CLI_FAILED, "%s", err.msg);
+	if (all) {
+		(void)json_dumpf(all, stdout, JSON_INDENT(1));
+		(void)putchar('\n');
+	} else if (n == 0) {
+		(void)cli_error(0,
+				"there is no image yet; a first one: bot-bottle image build base");
+	}
+	return CLI_OK;
+}
+
+int cmd_image(const struct cli_args *args)
+{
+	if (cli_has(args, OPT_JSON) && strcmp(args->operands[0], "ls") != 0)
+		return cli_error(CLI_USAGE, "image: --json goes with ls");
+	if (cli_has(args, OPT_FORCE) && strcmp(args->operands[0], "rm") != 0)
+		return cli_error(CLI_USAGE, "image: --force goes with rm");
 	if (strcmp(args->operands[0], "build") == 0)
 		return image_build_cmd(args);
 	if (strcmp(args->operands[0], "import") == 0)
@@ -201,10 +293,5 @@ int cmd_image(const struct cli_args *args)
 	if (strcmp(args->operands[0], "ls") != 0)
 		return cli_error(CLI_USAGE, "image: ls, build, import or rm, not '%.40s'",
 				 args->operands[0]);
-	if (image_list(on_image, &n, &err) < 0)
-		return cli_error(CLI_FAILED, "%s", err.msg);
-	if (n == 0)
-		(void)cli_error(0,
-				"there is no image yet; a first one: bot-bottle image build base");
-	return CLI_OK;
+	return image_ls_cmd(args);
 }

@@ -17,6 +17,8 @@ const struct cli_opt cli_opts[] = {
 		      false },
 	[OPT_DETACH] = { "detach", NULL, "leave it running; `attach` comes back to it", false },
 	[OPT_FOLLOW] = { "follow", NULL, "go on as records are written", false },
+	[OPT_FORCE] = { "force", NULL, "also an image that a kept bottle or a commit needs",
+			false },
 	[OPT_FROM] = { "from", "COMMIT", "begin with the disk that commit put aside", false },
 	[OPT_GITIGNORE] = { "gitignore", NULL, "with --cwd: what git ignores stays behind", false },
 	[OPT_HEADER] = { "header", "'K: V'", "request header", true },
@@ -127,14 +129,16 @@ const struct cli_cmd cli_cmds[] = {
 	  "`docker\n"
 	  "save` writes. Both take --name. rm removes images, by name or, where there is none, by "
 	  "the\n"
-	  "digits that ls shows; a bottle that was kept needs its own to go on.",
-	  OPTS(OPT_NAME, OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
+	  "digits that ls shows; not one that a bottle with a disk, or a commit, goes on with, "
+	  "unless\n"
+	  "--force is there.",
+	  OPTS(OPT_FORCE, OPT_JSON, OPT_NAME, OPT_MIRROR, OPT_REBUILD), 1, -1, -1, cmd_image },
 	{ "doctor", "", "what this host has and lacks",
 	  "Says what is missing to run bottles and which accelerator would be used, and why; "
 	  "where\n"
 	  "docker is the backend (BOT_BOTTLE_BACKEND, config.yaml), also whether its engine "
 	  "answers.",
-	  NO_OPTS, 0, 0, -1, cmd_doctor },
+	  OPTS(OPT_JSON), 0, 0, -1, cmd_doctor },
 	{ "cleanup", "", "remove what ended bottles left",
 	  "Lists and, when you agree, removes state and audit of bottles that ended and are 30 "
 	  "days old\n"
@@ -214,7 +218,8 @@ const struct cli_cmd cli_cmds[] = {
 	  "bottle without NAME). Afterwards it is validated; with errors it offers to edit again.",
 	  NO_OPTS, 0, 1, -1, cmd_edit },
 	{ "info", "NAME", "the effective bottle, and where each value comes from",
-	  "Prints the bottle NAME with its parents folded in.", NO_OPTS, 1, 1, -1, cmd_info },
+	  "Prints the bottle NAME with its parents folded in.", OPTS(OPT_JSON), 1, 1, -1,
+	  cmd_info },
 	{ "scan", "FILE… | -", "look for vendors' access tokens in files",
 	  "Searches files, or standard input, as the egress guard searches requests: raw, with\n"
 	  "escapes undone, decoded from base64, hexadecimal and base32, and unpacked where gzip,\n"

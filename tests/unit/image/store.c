@@ -194,6 +194,11 @@ static void lists_damaged_ones_too(void **state)
 	assert_int_equal(s.n, 0);
 }
 
+static int refuse(const char *digest, struct bb_err *err)
+{
+	return bb_err_set(err, -EBUSY, "%s", digest);
+}
+
 /* What was rebuilt is shown, and can go; what has a name goes by that */
 static void without_a_name(void **state)
 {
@@ -203,7 +208,7 @@ static void without_a_name(void **state)
 	char path[256];
 
 	(void)state;
-	assert_int_equal(image_remove("00112233445566", &err), -ENOENT);
+	assert_int_equal(image_remove("00112233445566", NULL, &err), -ENOENT);
 	(void)snprintf(path, sizeof(path), "%s/by-name/base", store);
 	assert_int_equal(unlink(path), 0);
 	err = (struct bb_err){ 0 };
@@ -212,12 +217,16 @@ static void without_a_name(void **state)
 	assert_string_equal(s.names[0], "001122334455667");
 	assert_int_equal(s.codes[0], 0);
 	err = (struct bb_err){ 0 };
-	assert_int_equal(image_remove("00112233445", &err), -ENOENT);
+	assert_int_equal(image_remove("00112233445", NULL, &err), -ENOENT);
 	err = (struct bb_err){ 0 };
-	assert_int_equal(image_remove("00112233445577", &err), -ENOENT);
+	assert_int_equal(image_remove("00112233445577", NULL, &err), -ENOENT);
 	err = (struct bb_err){ 0 };
 	assert_int_equal(image_open(DIGEST, &image, &err), 0);
-	assert_int_equal(image_remove("001122334455", &err), 0);
+	assert_int_equal(image_remove("001122334455", refuse, &err), -EBUSY);
+	assert_string_equal(err.msg, DIGEST);
+	assert_int_equal(access(image.root_path, F_OK), 0);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(image_remove("001122334455", NULL, &err), 0);
 	assert_int_equal(access(image.root_path, F_OK), -1);
 	err = (struct bb_err){ 0 };
 	assert_int_equal(image_open(DIGEST, &image, &err), -ENOENT);
