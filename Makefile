@@ -54,6 +54,7 @@ check-long: all
 	@tests/long/chromium.py $(BUILD)
 	@tests/long/reliability.py $(BUILD)
 	@tests/long/slow_reader.py $(BUILD)
+	@tests/long/build.py $(BUILD)
 	@tests/long/soak.py $(BUILD)
 	@tests/long/crash.py $(BUILD)
 	@tests/long/dev.py $(BUILD)

@@ -62,11 +62,62 @@ static void settle(int out)
 		_exit(127);
 }
 
+/* How long a group has between SIGTERM and SIGKILL */
+#define GRACE_MS 10000
+
+static bool group_ends(pid_t group, uint64_t until)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	while (kill(-group, 0) == 0) {
+		if (bb_now_ms() > until)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/*
+ * A process that ends the group when we have ended without doing so, by SIGKILL for example. It has
+ * the store's lock as well: who builds next does not begin beside what is left of this one.
+ * Return: our end of its pipe, at whose end it acts, or -1: then nobody watches
+ */
+static int watch_group(pid_t group, int out, pid_t *ret_pid)
+{
+	int life[2];
+	char c;
+
+	*ret_pid = -1;
+	if (pipe2(life, O_CLOEXEC) < 0)
+		return -1;
+	*ret_pid = fork();
+	if (*ret_pid == 0) {
+		(void)setpgid(0, 0);
+		(void)close(out);
+		(void)close(life[1]);
+		if (read(life[0], &c, 1) == 0 && kill(-group, SIGTERM) == 0 &&
+		    !group_ends(group, bb_now_ms() + GRACE_MS)) {
+			(void)kill(-group, SIGKILL);
+			(void)group_ends(group, bb_now_ms() + GRACE_MS);
+		}
+		_exit(0);
+	}
+	(void)close(life[0]);
+	return life[1];
+}
+
+/* The program has ended; what it started may not outlive it: it would be at the next one's files */
+static void end_group(pid_t group, int status)
+{
+	if (kill(-group, WIFSIGNALED(status) ? SIGKILL : SIGTERM) == 0)
+		(void)group_ends(group, bb_now_ms() + GRACE_MS);
+}
+
 int stage_fork(struct stage *b, void (*child)(struct stage *b, void *arg), void *arg,
 	       struct bb_err *err)
 {
-	int out[2], status;
-	pid_t pid;
+	int out[2], status = 0, life;
+	pid_t pid, watcher;
 
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return bb_err_set(err, -errno, "pipe: %s", strerror(errno));
@@ -82,11 +133,17 @@ int stage_fork(struct stage *b, void (*child)(struct stage *b, void *arg), void 
 		return bb_err_set(err, -errno, "fork: %s", strerror(errno));
 	}
 	(void)setpgid(pid, pid);
+	life = watch_group(pid, out[0], &watcher);
 	relay_lines(b, out[0]);
 	(void)close(out[0]);
 	if (interrupted)
 		(void)kill(-pid, SIGTERM);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	end_group(pid, status);
+	(void)!write(life, "", 1); /* it has nothing to do */
+	bb_closep(&life);
+	while (watcher > 0 && waitpid(watcher, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (interrupted)
 		return bb_err_set(err, -EINTR, "interrupted");

@@ -3,15 +3,11 @@
 """tests/long/dev.py BUILD: `image build dev` from nothing and again, each with its time and what it fetched; then in a
 bottle of it compilers, node, npm and pip, the last two from a registry and an index in the mini internet. As root; fetches
 some 200 MB from Debian."""
-import http.server
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 
 os.environ["BB_BUILD"] = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -19,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import packages  # noqa: E402
 import product as products  # noqa: E402
 from internet import Internet  # noqa: E402
+from mirror import Mirror  # noqa: E402
 
 BOTTLE = """---
 image: dev
@@ -42,56 +39,6 @@ STEPS = [
 # a registry that is not listed: refused soon, with a reason that a person can read (pip tells it where it tries again)
 REFUSED = [("npm", "cd n && npm install --no-audit --no-fund --fetch-retries 0 --registry https://other.test/ left-pad-ish"),
            ("pip", "v/bin/pip download --no-deps --no-input --retries 1 --index-url https://other.test/simple/ tiny-thing")]
-
-
-class Mirror(http.server.ThreadingHTTPServer):
-    """Debian's mirror, as the host has it, with an eye on what is taken from it."""
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        out = subprocess.run(["sh", "-c", '. data/images/debian.sh; echo "$mirror $security"'], cwd=products.ROOT, check=True,
-                             stdout=subprocess.PIPE).stdout.decode().split()
-        self.bases = {"debian": out[0], "debian-security": out[1]}
-        self.debs, self.octets = 0, 0
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d/debian" % self.server_address[1]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        archive, path = self.path[1:].split("/", 1)
-        headers = {k: self.headers[k] for k in ("If-Modified-Since", "Range") if k in self.headers}
-        request = urllib.request.Request(self.server.bases[archive] + "/" + path, headers=headers, method=self.command)
-        try:
-            r = urllib.request.urlopen(request, timeout=60)
-        except urllib.error.HTTPError as e:
-            r = e
-        self.send_response(r.status)
-        for k in ("Content-Type", "Content-Length", "Last-Modified", "Content-Range"):
-            if k in r.headers:
-                self.send_header(k, r.headers[k])
-        if "Content-Length" not in r.headers and r.status != 304:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.server.debs += path.endswith(".deb")
-        while self.command == "GET":
-            data = r.read(1 << 16)
-            if not data:
-                break
-            self.wfile.write(data)
-            self.server.octets += len(data)
 
 
 def build(mirror, env, *args):
