@@ -117,6 +117,12 @@ def test_answer_arrives(session):
     assert p["token"] not in json.dumps(session.audit)
 
 
+def test_it_asks_nobody_else(session):
+    """Its settings keep it from what it cannot reach anyway, and would try again and again; the audit is of the agent."""
+    denied = {x["host"] for x in session.audit if x.get("verdict") == "deny" and x["kind"] in ("dns", "verdict") and x.get("host")}
+    assert denied == {"allowed.test", "bot-bottle-probe.invalid"}, denied
+
+
 def test_the_usual_variable(product, agent):
     p = PROVIDERS[agent]
     r = product.run("start", agent, "--prompt", "x", env={p["variable"]: p["token"]})  # no terminal: the preflight, and no

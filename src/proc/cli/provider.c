@@ -121,7 +121,10 @@ static const struct provider providers[] = {
 		     { ".codex/config.toml",
 		       "check_for_update_on_startup = false\n\n[analytics]\nenabled = false\n\n"
 		       /* what is not compressed can be masked */
-		       "[features]\nenable_request_compression = false\n\n"
+		       "[features]\nenable_request_compression = false\n"
+		       /* both ask hosts that are no model's: with an API key, for what only
+			* a login is told, twenty times a session */
+		       "api_key_model_discovery = false\nplugins = false\n\n"
 		       "[projects.\"/workspace\"]\ntrust_level = \"trusted\"\n\n"
 		       "[projects.\"" HOME "\"]\ntrust_level = \"trusted\"\n" } } },
 };
