@@ -2,6 +2,9 @@
 """What needs no machine: completion, images that are removed, and what a new user is told."""
 import json
 import os
+import pty
+import re
+import select
 import shutil
 import subprocess
 import time
@@ -33,14 +36,82 @@ def test_completion(product, workdir):
     state = {"XDG_STATE_HOME": workdir + "/complete"}
     for words in (("run", "--from", ""), ("start", "--from", "t"), ("commit", "rm", "")):
         assert complete(product, script, "bot-bottle", *words, **state) == ["tried"], words
-    assert complete(product, script, "bot-bottle", "attach", "", **state) == ["demo-zzzzz"]  # and not "commits"
-    fish = product.run("completion", "fish").out.decode()
-    for name in ("run", "resume", "redteam"):
-        assert "__fish_use_subcommand -a %s -d '" % name in fish
-    assert fish.count("'") % 2 == fish.count("\\'") % 2
-    assert product.run("completion", "zsh").out.startswith(b"autoload")
+    os.makedirs(workdir + "/complete/bot-bottle/run")
+    assert complete(product, script, "bot-bottle", "attach", "", **state) == ["demo-zzzzz"]  # and no other directory
+    for words, want in ((("image", ""), ["ls", "build", "import", "rm"]), (("image", "rm", "ba"), ["base"]), (("run", "--image", "ba"), ["base"]),
+                        (("info", "dem"), ["demo"]), (("edit", "dem"), ["demo"]), (("completion", "z"), ["zsh"])):
+        assert complete(product, script, "bot-bottle", *words, **state) == want, words
     r = product.run("completion", "tcsh")
     assert r.code == 2 and b"bash, zsh or fish" in r.err, r
+
+
+@pytest.fixture(scope="module")
+def offered(product, workdir):
+    """What there is to be offered: a bottle, one that ran, a commit, an image."""
+    home = workdir + "/offered"
+    for name in (".bot-bottle/bottles", ".local/state/bot-bottle/demo-zzzzz", ".local/state/bot-bottle/commits/tried",
+                 ".local/state/bot-bottle/run", ".cache/bot-bottle/images/by-name/base", "bin"):
+        os.makedirs(home + "/" + name)
+    open(home + "/.bot-bottle/bottles/demo.md", "w").close()
+    open(home + "/saved.tar", "w").close()
+    os.symlink(product.exe, home + "/bin/bot-bottle")
+    return home, {"HOME": home, "PATH": home + "/bin:/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8"}
+
+
+# (what stands on the line, what is offered behind it: all, in the order of the alphabet)
+OFFERS = (("re", "redteam reload resume"), ("run --allow", "--allow-cidr --allow-host"), ("run --bottle ", "demo"),
+          ("run --backend d", "docker"), ("run --from ", "tried"), ("commit rm ", "tried"), ("attach ", "demo-zzzzz"),
+          ("exec demo", "demo-zzzzz"), ("info ", "demo"), ("image ", "build import ls rm"), ("image rm ", "base"), ("run --image ba", "base"),
+          ("audit v", "verify"), ("stop --h", "--help"), ("--v", "--version"), ("scan sav", "saved.tar"), ("completion ", "bash fish zsh"))
+
+
+def test_completion_in_fish(offered):
+    home, env = offered
+    r = subprocess.run(["fish", "--no-config", "-c", "bot-bottle completion fish | source; for l in $argv; complete -C \"bot-bottle $l\"; echo ==; end"] +
+                       [line for line, _ in OFFERS], env=env, cwd=home, capture_output=True, check=True, timeout=100)
+    assert r.stderr == b"", r
+    got = [" ".join(l.split("\t")[0] for l in part.splitlines()) for part in r.stdout.decode().split("==\n")[:-1]]
+    assert dict(zip([line for line, _ in OFFERS], got)) == dict(OFFERS)
+
+
+def test_completion_in_zsh(offered):
+    """With its own line editor on a terminal: the line after TAB, and where there are several what a second one lists."""
+    home, env = offered
+    master, slave = pty.openpty()
+    p = subprocess.Popen(["zsh", "-f", "-i"], env=env, cwd=home, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    seen = b""
+
+    def until(what):
+        nonlocal seen
+        end = time.time() + 60
+        while what not in seen:
+            ready, _, _ = select.select([master], [], [], max(0, end - time.time()))
+            assert ready, (what, seen)
+            seen += os.read(master, 65536)
+        before, seen = seen.split(what, 1)
+        return before.decode()
+    try:
+        # ^X says what is on the line and empties it; no question when there is much to list
+        os.write(master, b"PS1=; RPS1=; LISTMAX=1000; unsetopt beep automenu; source <(bot-bottle completion zsh); show() { print -r -- \"<<$BUFFER>>\"; BUFFER=; }; "
+                         b"zle -N show; bindkey '^X' show; echo rea''dy\n")
+        until(b"ready")
+        for line, want in OFFERS:
+            words = want.split()
+            os.write(master, b"bot-bottle " + line.encode() + b"\t" * min(2, len(words)) + b"\x18")
+            before = until(b"<<")
+            after = until(b">>")
+            if len(words) == 1:
+                head = line[:line.rfind(" ") + 1]
+                assert after.rstrip() == "bot-bottle " + head + words[0], (line, after)
+            else:
+                listed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", " ", before)
+                assert set(words) <= set(listed.split()), (line, before)
+                assert "demo" not in listed and "saved.tar" not in listed, (line, listed)
+    finally:
+        p.kill()
+        p.wait()
+        os.close(master)
 
 
 def test_image_rm(product, workdir):
