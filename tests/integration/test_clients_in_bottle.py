@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of the base image in a real bottle, as it sets them up: nothing is said to them about a proxy or
+"""Programs of the base image in a real bottle, on both backends, as it sets them up: nothing is said to them about a proxy or
 a root certificate. What is listed works to the octet; what is not ends soon and says why."""
 import gzip
 import hashlib
@@ -8,6 +8,8 @@ import subprocess
 import time
 
 import pytest
+
+from conftest import both
 
 SIZES = {"size-0": 0, "size-1": 1, "size-64k": 65536, "size-4m": 4 << 20}
 
@@ -46,6 +48,7 @@ URLLIB = "python3 -c 'import sys, urllib.request as u; sys.stdout.buffer.write(u
 CLIENTS = {"curl-http1": "curl -sS -f --http1.1", "curl-http2": "curl -sS -f --http2", "urllib": URLLIB}
 
 
+@both
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_bottle_downloads_are_identical(bottle, www, client, scheme):
@@ -56,6 +59,7 @@ def test_bottle_downloads_are_identical(bottle, www, client, scheme):
     assert r.code == 0 and [line.split()[0] for line in r.out.decode().splitlines()] == [www[n] for n in names], r
 
 
+@both
 def test_bottle_codings_and_ranges(bottle, www):
     r = bottle.sh("cd /tmp; curl -sS -f --compressed https://allowed.test/made.gz | gzip -d | sha256sum;"
                   "curl -sS -r 100-199 https://allowed.test/size-64k | wc -c;"
@@ -66,6 +70,7 @@ def test_bottle_codings_and_ranges(bottle, www):
     assert part == "100" and whole.split()[0] == www["size-4m"], r
 
 
+@both
 def test_bottle_git(bottle, www):
     r = bottle.sh("cd /tmp; rm -rf clone; git clone -q https://allowed.test/project.git clone && sha256sum <clone/hello.txt")
     assert r.out.split()[0].decode() == hashlib.sha256(b"hello\n" * 1000).hexdigest(), r
@@ -77,7 +82,7 @@ def test_bottle_git(bottle, www):
 
 
 def test_bottle_apt(bottle, www):
-    """Through sudo, which drops the environment: apt has its own settings."""
+    """Through sudo, which drops the environment: apt has its own settings. A container has no root that could install."""
     r = bottle.sh("echo 'deb [trusted=yes] https://allowed.test/deb ./' | sudo tee /etc/apt/sources.list >/dev/null;"
                   "sudo rm -f /etc/apt/sources.list.d/*; sudo apt-get update -qq && apt-cache show tiny", timeout=60)
     assert b"Package: tiny" in r.out, r
@@ -86,6 +91,7 @@ def test_bottle_apt(bottle, www):
     assert b"403" in r.out + r.err, r
 
 
+@both
 @pytest.mark.parametrize("command,says", [("curl -sS https://other.test/", b"response 403"),
                                           ("curl -sS http://other.test/ >&2", b'"reason":"not_listed"'),
                                           (URLLIB + " https://other.test/", b"Tunnel connection failed: 403")])

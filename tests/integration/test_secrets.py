@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secrets and a real bottle: the agent works with credentials it never holds, and cannot send out
-what it does hold."""
+what it does hold. On both backends; what enters by itself (transparent) needs a machine's own network."""
 import json
 import os
 import resource
@@ -11,6 +11,7 @@ import time
 import pytest
 
 import product as products
+from conftest import BACKENDS, both
 
 TOKEN = "host-side-token-8f3kQ0zT5vWq2Lr7"
 SECRET = "in-the-guest-4mZ9xVb6Nq1Ks8Dw"
@@ -29,8 +30,9 @@ egress:
 """
 
 
-@pytest.fixture(scope="module")
-def agent(product):
+@pytest.fixture(scope="module", params=BACKENDS)
+def agent(request):
+    product = request.getfixturevalue({"smolmachines": "product", "docker": "dproduct"}[request.param])
     product.write("bottles/secrets.md", BOTTLE)
     env = {"BB_TEST_TOKEN": TOKEN, "BB_TEST_DB_PASSWORD": SECRET}
     b = product.bottle("--bottle", "secrets", env=env)
@@ -54,12 +56,13 @@ def test_credential_that_the_guest_never_holds(agent, internet):
     assert "Bearer %s|-|/v1/me" % TOKEN in sent(internet)
     # nowhere in the guest: environment of any process, files of its own disk, kernel command line
     r = agent.exec("sh", "-c", "grep -rlF %s /proc/[0-9]*/environ /proc/cmdline /etc /bottle /home /run /tmp /root "
-                   "2>/dev/null; echo done" % TOKEN, user="root")
+                   "2>/dev/null; echo done" % TOKEN, user=agent.root)
     assert r.out == b"done\n", r
 
 
-def test_command_line_program_keeps_no_credential(agent, product):
+def test_command_line_program_keeps_no_credential(agent):
     """It has read the token, and handed it over: no process of the user can look, and root finds it no more."""
+    product = agent.product
     pid = agent.proc.pid
     for name in ("environ", "mem", "maps"):
         path = "/proc/%d/%s" % (pid, name)
@@ -113,7 +116,9 @@ def test_what_the_guest_holds_does_not_leave(agent, internet):
     assert agent.sh("curl -sS -m 20 https://allowed.test/hello").out == b"hello from the world\n"
 
 
-def test_logs_show_what_the_manifest_asks_for(product):
+@both
+def test_logs_show_what_the_manifest_asks_for(either):
+    product = either
     for level, shown, hidden in ((0, b"", b"egress: "), (1, b"egress: deny not_listed CONNECT other.test:443",
                                                          b"egress: allow"),
                                  (2, b"egress: allow route GET allowed.test:443/hello", b"\n\n")):
@@ -143,7 +148,9 @@ def test_what_counts_as_a_secret(product):
     assert b"env.C has fewer than 12" in r.err and b"p4ss!" not in r.err
 
 
-def test_unset_token_is_a_named_503(product, internet):
+@both
+def test_unset_token_is_a_named_503(either):
+    product = either
     product.write("bottles/secrets.md", BOTTLE)
     r = product.run("run", "--bottle", "secrets", "--", "curl", "-sS", "-m", "20", "https://api.test/v1/me",
                     env={"BB_TEST_DB_PASSWORD": SECRET})
@@ -151,7 +158,8 @@ def test_unset_token_is_a_named_503(product, internet):
     assert b"BB_TEST_TOKEN is not set" in r.err
 
 
-def test_tokens_are_nowhere_on_the_host(agent, product):
+def test_tokens_are_nowhere_on_the_host(agent):
+    product = agent.product
     for role, pid in agent.status()["pids"].items():
         for name in ("cmdline", "environ"):
             assert TOKEN.encode() not in open("/proc/%d/%s" % (pid, name), "rb").read(), role
