@@ -330,8 +330,10 @@ static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, 
 	return false;
 }
 
-/* May eight octets of a spelling begin four before @at, or there? */
-static bool may_be_around(const struct known_db *db, const uint8_t *text, size_t len, size_t at)
+/* May eight octets of a spelling begin four before @at, or there? Inline for the reason that
+ * odd_of() in fast.c is */
+static inline __attribute__((always_inline)) bool
+may_be_around(const struct known_db *db, const uint8_t *text, size_t len, size_t at)
 {
 	return (at >= QUAD && bloom_has(db, mix(load_gram(text + at - QUAD)))) ||
 	       (at + KNOWN_GRAM <= len && bloom_has(db, mix(load_gram(text + at))));
@@ -437,6 +439,7 @@ AVX512 static size_t seek_quad_avx512(const struct known_db *db, const uint8_t *
 				return here;
 		}
 	}
+	_mm256_zeroupper(); /* which GCC 12 forgets before a jump */
 	return seek_quad_plain(db, text, at, len);
 }
 
