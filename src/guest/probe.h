@@ -9,7 +9,7 @@
  *
  * Layer:     guest
  * Used by:   init
- * Limits:    5 s in all
+ * Limits:    a minute in all
  * Source:    docs/protocol/guest-config.md
  */
 

@@ -2,6 +2,7 @@
 """Starting, ending, dying; choosing a backend; manifests that must not start."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -370,6 +371,22 @@ def test_a_host_without_namespaces(product, workdir):
     p.argv = real
     r = p.run("run", "--", "echo", "up")
     assert r.code == 0 and r.out == b"up\n", r
+
+
+def test_a_guest_that_finds_a_way_out(product, workdir):
+    """The guest's own probe has another answer than it should: nothing of the image runs, and the reason is said."""
+    os.makedirs(workdir + "/open")
+    exe = products.copy_build(workdir + "/open")
+    build = os.environ.get("BB_BUILD", products.ROOT + "/build")
+    shutil.copy2(build + "/tests/unit/guest/bb-guest-probe-fails", os.path.dirname(exe) + "/src/guest/bb-guest")
+    p = products.Product(exe, workdir + "/home-open", product.netns, product.uid, product.env["XDG_CACHE_HOME"])
+    r = p.run("run", "--", "echo", "up")
+    assert r.code == 125 and not r.out, r
+    assert b"guest probe: probe fail dns: rcode 0 for an unlisted name (bot-bottle-probe.invalid)" in r.err, r
+    [ended] = p.list()
+    assert ended["status"] == "ended", ended
+    events = {e["method"]: e for e in p.audit(ended["identity"]) if e["kind"] == "life"}
+    assert "hello" in events and not {"guest_probe", "up"} & set(events), events
 
 
 def test_apparmor_profile(product, workdir):
