@@ -5,7 +5,8 @@ import json
 
 from conftest import both
 
-# Where it may not connect to; prints errno and the slowest of 20 attempts in milliseconds
+# Where it may not connect to. Prints errno, the fastest, the middle and the slowest of 40 attempts, and the middle of as
+# many connects to a server in the guest made in turn with them: what the machine takes for one. All in milliseconds
 TRY = r'''
 import errno, json, socket, sys, time
 def attempt(family, kind, address):
@@ -29,6 +30,14 @@ def attempt(family, kind, address):
     t = (time.perf_counter() - t) * 1000
     s.close()
     return e, t
+server = socket.create_server(("127.0.0.1", 0))
+def control():
+    t = time.perf_counter()
+    s = socket.create_connection(server.getsockname(), 10)
+    t = (time.perf_counter() - t) * 1000
+    server.accept()[0].close()
+    s.close()
+    return t
 out = {}
 for name, family, kind, address in (
         ("tcp4", socket.AF_INET, socket.SOCK_STREAM, ("203.0.113.12", 443)),
@@ -36,8 +45,9 @@ for name, family, kind, address in (
         ("tcp6", socket.AF_INET6, socket.SOCK_STREAM, ("2001:db8:ffff::1", 443)),
         ("udp4", socket.AF_INET, socket.SOCK_DGRAM, ("8.8.8.8", 9999)),
         ("udp6", socket.AF_INET6, socket.SOCK_DGRAM, ("2001:4860:4860::8888", 9999))):
-    got = [attempt(family, kind, address) for _ in range(20)]
-    out[name] = [sorted({str(e) for e, _ in got}), sorted(t for _, t in got)[10], max(t for _, t in got)]
+    got = [attempt(family, kind, address) + (control(),) for _ in range(40)]
+    took = sorted(t for _, t, _ in got)
+    out[name] = [sorted({str(e) for e, _, _ in got}), took[0], took[20], took[-1], sorted(c for _, _, c in got)[20]]
 print(json.dumps(out))
 '''
 
@@ -60,14 +70,16 @@ ip -n box -6 route add default via fd09::1
 def errors(r):
     assert r.code == 0, r
     got = json.loads(r.out)
-    print({k: "%s median %.1f ms, slowest %.1f ms" % (v[0], v[1], v[2]) for k, v in got.items()})
+    print({k: "%s %.1f %.1f %.1f ms, beside %.1f ms" % tuple(v) for k, v in got.items()})
     return {k: v[0] for k, v in got.items()}, got
 
 
 def at_once(got):
-    # 10 ms on a quiet machine; here others run beside us, and QEMU translates
-    for name, (_, median, slowest) in got.items():
-        assert median < 100 and slowest < 2000, (name, median, slowest)
+    # Nothing waits for a timer or a second try: the fastest is within 10 ms. The middle one is, beyond what this machine
+    # takes for ten connects inside the guest: QEMU translates here, others run beside us, and a listed range is asked of
+    # the host
+    for name, (_, fastest, median, slowest, control) in got.items():
+        assert fastest < 10 and median < 10 + 10 * control and slowest < 2000, (name, fastest, median, slowest, control)
 
 
 def test_denied_is_an_error_at_once(bottle, evidence):
