@@ -70,7 +70,7 @@ static char *stripped(struct bb_span body)
 	}
 	while (body.len && isspace(body.p[body.len - 1]))
 		body.len--;
-	return strndup((const char *)body.p, body.len);
+	return body.len ? strndup((const char *)body.p, body.len) : strdup("");
 }
 
 /* Whose working directory is the home directory has one set of agents */

@@ -352,6 +352,12 @@ static void agents_widen_nothing(void **state)
 	assert_string_equal(a.bottle, "one");
 	assert_string_equal(a.prompt, "Do it.");
 	agent_release(&a);
+	put("agents/mute.md", "---\nbottle: one\n---\n\n");
+	assert_int_equal(manifest_agent(&dirs, "mute", &a, &diag, &err), 0);
+	assert_string_equal(a.prompt, "");
+	agent_release(&a);
+	assert_int_equal(manifest_agent(&dirs, "nothing", &a, &diag, &err), -ENOENT);
+	err = (struct bb_err){ 0 };
 	put("agents/bad.md", "---\ngit-gate: {repos: {}}\negress: {}\n---\n");
 	assert_int_equal(manifest_agent(&dirs, "bad", &a, &diag, &err), -EINVAL);
 	assert_int_equal(diag.n, 2);
