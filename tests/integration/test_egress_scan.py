@@ -385,9 +385,7 @@ def test_records_have_no_secret(w):
     w.ask("block.test", b"/%" + shapes.EVERY["percent"](secret.encode())[1:])
     record = w.rig.wait_record(kind="verdict", reason="known_secret", host="hold.test")
     assert "proposal" in record["text"] and "FORTY" in record["text"]
-    end = time.monotonic() + 10
-    while len([r for r in w.rig.records if r["kind"] == "verdict"]) < 3 and time.monotonic() < end:
-        time.sleep(0.01)
+    assert len(w.rig.wait_records(3, lambda r: r["kind"] == "verdict")) >= 3
     text = json.dumps(w.rig.records, default=repr)
     assert secret not in text and secret[:12] not in text
     assert any(r["path"].startswith("/a/****") and r["path"].endswith("/b?token=********************")

@@ -308,6 +308,16 @@ class Rig:
             time.sleep(0.01)
         raise AssertionError("no record %r in %r" % (want, self.records))
 
+    def wait_records(self, n, takes, timeout=10):
+        """All records that @takes says yes to, once there are @n: an answer does not wait for the record of its end."""
+        end = time.monotonic() + timeout
+        while True:
+            with self.lock:
+                got = [r for r in self.records if takes(r)]
+            if len(got) >= n or time.monotonic() > end:
+                return got
+            time.sleep(0.01)
+
     def memory_kib(self):
         """Anonymous memory of the guard."""
         for line in open("/proc/%d/status" % self.proc.pid):

@@ -165,7 +165,7 @@ struct request {
 	size_t route;
 	bool admitted;
 	bool retried;
-	bool followed; /* it has waited for another's dial, and does not again */
+	uint8_t followed;                  /* others' dials that it has waited for */
 	const struct secret_token *inject; /* put in on the way out, or NULL */
 	struct bb_buf injected;            /* the field's value; wiped at the end */
 	uint64_t started_ms;

@@ -294,6 +294,10 @@ bool upstream_reuse(struct conn *c, stream_fn on_up_ready)
 
 /* ---- dials that others wait for ---- */
 
+/* For how many a request waits while they succeed: each is room for a hundred, but others may
+ * take */
+#define FOLLOWS_MAX 4
+
 static bool same_upstream(const struct conn *a, const struct conn *b)
 {
 	return a->rq->route == b->rq->route && a->rq->to.port == b->rq->to.port &&
@@ -305,7 +309,7 @@ bool upstream_follow(struct conn *c)
 {
 	struct conn *l;
 
-	if (!exchange_wants_h2(c) || c->rq->followed)
+	if (!exchange_wants_h2(c) || c->rq->followed >= FOLLOWS_MAX)
 		return false;
 	LIST_FOREACH(l, &c->eg->leaders, dialling)
 	{
@@ -316,7 +320,7 @@ bool upstream_follow(struct conn *c)
 		return false;
 	l->followers++;
 	c->leader = l->id;
-	c->rq->followed = true;
+	c->rq->followed++;
 	LIST_INSERT_HEAD(&c->eg->followers, c, dialling);
 	c->state = CONN_FOLLOW;
 	conn_deadline(c, EGRESS_DIAL_MS + EGRESS_UPSTREAM_TLS_MS);
@@ -342,6 +346,7 @@ static void follow_no_more(struct conn *c)
 void upstream_led(struct conn *c)
 {
 	struct conn *f, *next;
+	bool shared = c->up.far;
 
 	if (c->leader)
 		follow_no_more(c);
@@ -351,8 +356,11 @@ void upstream_led(struct conn *c)
 	LIST_REMOVE(c, dialling);
 	for (f = LIST_FIRST(&c->eg->followers); f; f = next) {
 		next = LIST_NEXT(f, dialling);
-		if (f->leader == c->id)
-			follow_no_more(f);
+		if (f->leader != c->id)
+			continue;
+		if (!shared && f->rq)
+			f->rq->followed = FOLLOWS_MAX;
+		follow_no_more(f);
 	}
 }
 
