@@ -66,9 +66,8 @@ struct backend_start {
  * @forget:	Remove what an ended bottle may have left with the engine of @note (NULL: not
  *		recorded), or NULL. Return: 0, or -errno with @err when that cannot be known:
  *		the bottle's directories stay; -EHOSTDOWN: that engine is not reached
- * @main_pid:	Process 1 of a running bottle as this host sees it, or NULL: no process of a
- *bottle's is seen here but what its supervisor names. Return: pid, or -errno where the engine of
- *@note does not say it in two seconds
+ * @main_pid:	Process 1 of a running bottle as this host sees it; NULL: the supervisor names all.
+ *		Return: pid, or -errno where the engine of @note does not say it in two seconds
  * @connect:	Reach a running bottle by its runtime directory. Return: owned fd, or -errno
  */
 struct backend {

@@ -377,6 +377,7 @@ static void burst_put(struct conn *c, struct burst *b, size_t n)
 	c->tx_cnt += (uint32_t)n;
 	if (n > 0)
 		c->last_ms = c->vs->now_ms;
+	c->vs->worth |= n >= STREAM_WORTH; /* so is a kick for the room that it needs */
 }
 
 static size_t burst_want(const struct conn *c)
