@@ -37,7 +37,8 @@ def test_completion(product, workdir):
     for words in (("run", "--from", ""), ("start", "--from", "t"), ("commit", "rm", "")):
         assert complete(product, script, "bot-bottle", *words, **state) == ["tried"], words
     os.makedirs(workdir + "/complete/bot-bottle/run")
-    assert complete(product, script, "bot-bottle", "attach", "", **state) == ["demo-zzzzz"]  # and no other directory
+    open(workdir + "/complete/bot-bottle/audit.key", "w").close()
+    assert complete(product, script, "bot-bottle", "attach", "", **state) == ["demo-zzzzz"]  # and nothing else that is there
     for words, want in ((("image", ""), ["ls", "build", "import", "rm"]), (("image", "rm", "ba"), ["base"]), (("run", "--image", "ba"), ["base"]),
                         (("info", "dem"), ["demo"]), (("edit", "dem"), ["demo"]), (("completion", "z"), ["zsh"])):
         assert complete(product, script, "bot-bottle", *words, **state) == want, words
@@ -53,7 +54,8 @@ def offered(product, workdir):
                  ".local/state/bot-bottle/run", ".cache/bot-bottle/images/by-name/base", "bin"):
         os.makedirs(home + "/" + name)
     open(home + "/.bot-bottle/bottles/demo.md", "w").close()
-    open(home + "/saved.tar", "w").close()
+    for name in (".local/state/bot-bottle/audit.key", "saved.tar"):
+        open(home + "/" + name, "w").close()
     os.symlink(product.exe, home + "/bin/bot-bottle")
     return home, {"HOME": home, "PATH": home + "/bin:/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8"}
 

@@ -2,7 +2,8 @@
 /* completion: what a shell offers for the next word, from the tables that the parser reads */
 #include "proc/cli/commands.h"
 
-/* Names that stand in files: bottles of the operator's, those that ran, and commits of them */
+/* Names that stand in files: bottles of the operator's, those that ran (the only ones there with a
+ * dash), and commits of them */
 #define BOTTLES "\"${BOT_BOTTLE_HOME:-$HOME/.bot-bottle}/bottles\""
 #define STATE   "\"${XDG_STATE_HOME:-$HOME/.local/state}/bot-bottle\""
 #define IMAGES  "\"${XDG_CACHE_HOME:-$HOME/.cache}/bot-bottle/images/by-name\""
@@ -41,7 +42,7 @@ static void print_options(const struct cli_cmd *cmd, FILE *to)
 
 #define IDENTITIES                                                                                 \
 	"\t\tcase $word in -*) ;; *) words=\"$words $(ls -- " STATE                                \
-	" 2>/dev/null | grep -vx -e commits -e run)\" ;; esac\n"
+	" 2>/dev/null | grep -e -)\" ;; esac\n"
 #define NAMES                                                                                      \
 	"\t\tcase $word in -*) ;; *) words=$(cd " BOTTLES                                          \
 	" 2>/dev/null && ls -- *.md 2>/dev/null | sed 's/\\.md$//') ;; esac\n"
@@ -106,7 +107,7 @@ static void print_quoted(const char *text, FILE *to)
 	"(ls (set -q XDG_CACHE_HOME; and echo $XDG_CACHE_HOME; or echo "                           \
 	"~/.cache)/bot-bottle/images/by-name 2>/dev/null)"
 #define FISH_COMMITS "(ls " FISH_STATE "/commits 2>/dev/null)"
-#define FISH_IDS     "(ls " FISH_STATE " 2>/dev/null | string match -v commits | string match -v run)"
+#define FISH_IDS     "(ls " FISH_STATE " 2>/dev/null | string match \"*-*\")"
 
 /* What stands behind this option, where that is known; -x: and nothing else, such as a file */
 static const char *fish_values(enum cli_opt_id id)

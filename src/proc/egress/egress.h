@@ -38,8 +38,8 @@
 #define EGRESS_CONNS_MAX    4096
 #define EGRESS_CONN_BUCKETS 1024
 
-/* Milliseconds. What waits for the guest is long: translated, on a busy host, it may take 15 s to
- * make its part of a TLS handshake, and a connection that is held costs only its own bottle */
+/* Milliseconds. What waits for the guest is long: translated, on a busy host, it may take more
+ * than 10 s for its part of a TLS handshake, and a connection that is held costs only its bottle */
 #define EGRESS_FIRST_OCTET_MS  60000  /* after the 200: who says nothing speaks no HTTP */
 #define EGRESS_HEAD_MS         60000  /* first to last octet of a request head */
 #define EGRESS_KEEP_ALIVE_MS   120000 /* between requests */

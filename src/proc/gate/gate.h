@@ -43,11 +43,12 @@
 /*
  * What costs a guest nothing and gate something, in units of work: a kick, a packet that carries
  * (next to) nothing, an answer to it (vsock_conn.h), a stream, a record. A guest that has used up
- * its share of them waits (pace.c). The whole share is a twentieth of a core, with recorder's part:
- * some 2,000 refused connects a second. Unbounded it was 140,000, a core, and three times the p99
- * of another bottle's requests; at 5,000 that could still be seen (bench/neighbours.c), at 2,700
- * not. What people do stays below: it takes 2,000 connections a second, for long, or 100,000
- * packets of a few octets, to wait. Octets that pass in larger pieces are no work, at any rate.
+ * its share of them waits (pace.c). The whole share is some twentieth of a core (1 to 11 % of one,
+ * by the kind of work), with recorder's part: 2,000 to 2,700 refused connects a second. Unbounded
+ * it was 140,000, a core, and three times the p99 of another bottle's requests; at 5,000 that could
+ * still be seen (bench/neighbours.c), at 2,700 no more than runs differ on a shared machine. What
+ * people do stays below: it takes 2,000 connections a second, for long, or 100,000 packets of a few
+ * octets, to wait. Octets that pass in larger pieces are no work, at any rate.
  */
 #define GATE_WORK_PER_S  100000
 #define GATE_WORK_BURST  20000 /* 800 streams at once, or 400 refused ones */

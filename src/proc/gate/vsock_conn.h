@@ -28,7 +28,8 @@ struct vsock;
  *		for a reset
  * @on_limit:	A connection was refused because the table is full
  * @on_work:	So much work was done for the guest: one for each packet that carries less than
- *		STREAM_WORTH octets and each reset in answer, VSOCK_KICK for a kick without others
+ *		STREAM_WORTH octets and each reset in answer, VSOCK_KICK for a kick with no packet
+ *		of more before it, in or out
  * @on_dead:	The device ended: gate must end
  */
 struct vsock_user {
