@@ -15,7 +15,12 @@
 #define VIEWED_MAX(len) VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(len)))
 #define PIECE_MAX       VIEWED_MAX(BLOCK)
 #define PIECE_VENDOR    VIEWED_MAX(BLOCK_VENDOR)
-/* What a rule has matched in a piece is still in the history when the piece has been added */
+/*
+ * While something is to be settled, the history moves on by so many octets at a time: however the
+ * stream is cut, what a rule has matched is judged with what led to it, and with what follows.
+ */
+#define SETTLE_STEP 512
+static_assert(VENDOR_HISTORY_MAX - SETTLE_STEP > VENDOR_REACH, "SETTLE_STEP is too large");
 static_assert(VIEW_OUT_MAX(PIECE_VENDOR) < VENDOR_HISTORY_MAX, "BLOCK_VENDOR is too large");
 
 const char *const scan_view_str[] = {
@@ -259,11 +264,10 @@ static void settle(struct reading *r, bool end)
 	for (size_t i = 0; i < r->n_pending && !r->owner->stop; i++) {
 		struct pending p = r->pending[i];
 
-		if (settle_one(r, &p, end))
+		if (p.end > r->total || settle_one(r, &p, end))
 			r->pending[kept++] = p;
 	}
 	r->n_pending = kept;
-	r->owner->hold |= kept > 0;
 }
 
 static void remember(struct reading *r, struct bb_span in)
@@ -293,9 +297,16 @@ static void read_vendor(struct reading *r, struct bb_span in)
 		r->owner->error = true;
 		return;
 	}
-	remember(r, in);
-	if (r->n_pending || r->overflow)
+	while (r->n_pending || r->overflow) {
+		size_t n = in.len < SETTLE_STEP ? in.len : SETTLE_STEP;
+
+		remember(r, (struct bb_span){ in.p, n });
 		settle(r, false);
+		in = (struct bb_span){ in.p + n, in.len - n };
+		if (in.len == 0)
+			return;
+	}
+	remember(r, in);
 }
 
 static void read_known(struct reading *r, struct bb_span in)

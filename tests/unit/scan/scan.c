@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/scan.h"
 #include "scan/fast.h"
+#include "tests/unit/scan/vendor_expand.h"
 #include "tests/unit/unit.h"
+#include "vendor_examples.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <zlib.h>
@@ -502,6 +504,79 @@ static void views_part_and_join(void **state)
 	known_db_free(db);
 }
 
+struct wanted {
+	unsigned int rule;
+	bool found;
+};
+
+static bool note_rule(void *arg, const struct scan_finding *f)
+{
+	struct wanted *w = arg;
+
+	w->found |= f->kind == SCAN_VENDOR && f->view == SCAN_RAW && f->index == w->rule;
+	return false;
+}
+
+/* @x far from the beginning, and far from the end, in random pieces */
+static void example_anywhere(struct scan_stream *s, const struct vendor_example *x, uint64_t *seed)
+{
+	uint8_t text[VENDOR_EXPANDED_MAX];
+	size_t len = vendor_expand(x->text, seed, text), before = next_random() % 9000, at = 0;
+	struct wanted w = { .rule = x->rule };
+
+	n = 0;
+	filler(before, 0);
+	put_str("\n"); /* what some rules want before it */
+	put(text, len);
+	put_str("\n");
+	filler(next_random() % 9000, 0);
+	scan_reset(s, true);
+	while (at < n) {
+		size_t piece = 1 + next_random() % (next_random() & 1 ? 17000 : 600);
+
+		piece = piece < n - at ? piece : n - at;
+		assert_true(scan_feed(s, (struct bb_span){ buf + at, piece }, at + piece == n,
+				      note_rule, &w) < SCAN_FOUND);
+		at += piece;
+	}
+	if (!w.found)
+		fail_msg("behind %zu octets: %s", before, x->text);
+}
+
+/* Nothing depends on where the blocks of a search begin: not on what leads to a token either, of
+ * which most is before what is noticed first */
+static void tokens_anywhere(void **state)
+{
+	struct vendor_db *vendors = NULL;
+	struct scan_stream *s = NULL;
+	struct bb_err err = { 0 };
+	uint64_t seed = 0x5eed;
+	struct vendor_example jwt = { 0 };
+
+	(void)state;
+	assert_int_equal(vendor_db_open(NULL, &vendors, &err), 0);
+	assert_int_equal(scan_open(vendors, NULL, &s), 0);
+	for (size_t e = 0; e < BB_ARRAY_LEN(vendor_examples); e++) {
+		for (unsigned int round = 0; round < 4; round++)
+			example_anywhere(s, &vendor_examples[e], &seed);
+		if (strcmp(vendor_rule_name(vendor_examples[e].rule), "jwt") == 0)
+			jwt = vendor_examples[e];
+	}
+	assert_non_null(jwt.text);
+	for (unsigned int round = 0; round < 1000; round++) {
+		static const char *const long_ones[] = {
+			"eyJ{b64u:300}.eyJ{b64u:200}.{b64u:43}",
+			"eyJ{b64u:500}{b64u:500}.eyJ{b64u:30}.{b64u:43}",
+			"eyJ{b64u:500}{b64u:500}.eyJ{b64u:500}{b64u:300}.{b64u:60}",
+		};
+
+		jwt.text = long_ones[round % BB_ARRAY_LEN(long_ones)];
+		example_anywhere(s, &jwt, &seed);
+	}
+	scan_close(s);
+	vendor_db_free(vendors);
+}
+
 static void put_deflated(const char *text, size_t repeat, int window)
 {
 	bb_auto_free uint8_t *in = malloc(strlen(text) * repeat + 1);
@@ -630,7 +705,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(twelve_in_a_row),          cmocka_unit_test(where_it_is),
 		cmocka_unit_test(nothing_where_nothing_is), cmocka_unit_test(views_part_and_join),
 		cmocka_unit_test(compressed_unsaid),        cmocka_unit_test(bomb),
-		cmocka_unit_test(left_out_at_every_cut),
+		cmocka_unit_test(left_out_at_every_cut),    cmocka_unit_test(tokens_anywhere),
 	};
 
 	if (argc > 1)
