@@ -7,21 +7,18 @@
 #include <assert.h>
 #include <errno.h>
 
-#define BLOCK        16384
-#define BLOCK_VENDOR 3584 /* where vendors' tokens are looked for, too */
-#define N_SOURCES    (1 + VIEW_NUM_CODINGS)
-#define PENDING_MAX  32
+#define BLOCK       16384
+#define N_SOURCES   (1 + VIEW_NUM_CODINGS)
+#define PENDING_MAX 160
 /* Of a block, the most that any view makes */
 #define VIEWED_MAX(len) VIEW_OUT_MAX(VIEW_OUT_MAX(VIEW_OUT_MAX(len)))
 #define PIECE_MAX       VIEWED_MAX(BLOCK)
-#define PIECE_VENDOR    VIEWED_MAX(BLOCK_VENDOR)
 /*
  * While something is to be settled, the history moves on by so many octets at a time: however the
  * stream is cut, what a rule has matched is judged with what led to it, and with what follows.
  */
 #define SETTLE_STEP 512
 static_assert(VENDOR_HISTORY_MAX - SETTLE_STEP > VENDOR_REACH, "SETTLE_STEP is too large");
-static_assert(VIEW_OUT_MAX(PIECE_VENDOR) < VENDOR_HISTORY_MAX, "BLOCK_VENDOR is too large");
 
 const char *const scan_view_str[] = {
 	[SCAN_RAW] = "raw", [SCAN_PLAIN] = "plain",   [SCAN_BASE64] = "base64",
@@ -36,19 +33,25 @@ struct pending {
 	uint64_t end;
 };
 
+/** struct early - Of a view in which vendors' tokens are looked for: its last octets, and what has
+ * matched early */
+struct early {
+	uint8_t history[VENDOR_HISTORY_MAX];
+	struct pending pending[PENDING_MAX];
+};
+
 /**
  * struct reading - One view of the stream, and what is looked for in it
- * @history:	The last octets of the view, @n of @total
+ * @early:	@n octets of history, of @total; @n_pending matches
  */
 struct reading {
 	enum scan_view view;
 	struct scan_stream *owner;
 	struct vendor_stream *vendor;
 	struct known_stream known;
-	uint8_t *history;
+	struct early *early;
 	size_t n;
 	uint64_t total;
-	struct pending pending[PENDING_MAX];
 	size_t n_pending;
 	bool overflow;
 };
@@ -134,7 +137,7 @@ void scan_close(struct scan_stream *s)
 	clear_unpacked(s);
 	for (size_t i = 0; i < SCAN_NUM_VIEWS; i++) {
 		vendor_stream_close(s->readings[i].vendor);
-		free(s->readings[i].history);
+		free(s->readings[i].early);
 	}
 	free(s);
 }
@@ -149,7 +152,7 @@ void scan_reset(struct scan_stream *s, bool vendors)
 		*r = (struct reading){ .view = (enum scan_view)i,
 				       .owner = s,
 				       .vendor = r->vendor,
-				       .history = r->history };
+				       .early = r->early };
 	}
 	for (size_t i = 0; i < VIEW_NUM_CODINGS; i++) {
 		s->coded[i] = (struct view_coded){ .coding = (enum view_coding)i };
@@ -214,7 +217,7 @@ static void on_vendor(void *arg, unsigned int rule, uint64_t end)
 	if (r->n_pending == PENDING_MAX)
 		r->overflow = true;
 	else
-		r->pending[r->n_pending++] = (struct pending){ rule, end };
+		r->early->pending[r->n_pending++] = (struct pending){ rule, end };
 }
 
 static void vendor_finding(struct reading *r, const struct pending *p, const struct vendor_match *m)
@@ -234,7 +237,7 @@ static void vendor_finding(struct reading *r, const struct pending *p, const str
 /* Settle what the history now shows. Return: false once nothing more can come of it */
 static bool settle_one(struct reading *r, const struct pending *p, bool end)
 {
-	struct bb_span history = { r->history, r->n };
+	struct bb_span history = { r->early->history, r->n };
 	uint64_t base = r->total - r->n;
 	struct vendor_match m = { 0 };
 	enum vendor_verdict v;
@@ -258,39 +261,44 @@ static void settle(struct reading *r, bool end)
 	size_t kept = 0;
 
 	if (r->overflow) {
-		vendor_finding(r, &r->pending[0], &(struct vendor_match){ 0, r->n, true });
+		vendor_finding(r, &r->early->pending[0], &(struct vendor_match){ 0, r->n, true });
 		r->overflow = false;
 	}
 	for (size_t i = 0; i < r->n_pending && !r->owner->stop; i++) {
-		struct pending p = r->pending[i];
+		struct pending p = r->early->pending[i];
 
 		if (p.end > r->total || settle_one(r, &p, end))
-			r->pending[kept++] = p;
+			r->early->pending[kept++] = p;
 	}
 	r->n_pending = kept;
 }
 
 static void remember(struct reading *r, struct bb_span in)
 {
+	uint8_t *history = r->early->history;
+
+	if (in.len > VENDOR_HISTORY_MAX) {
+		r->total += in.len - VENDOR_HISTORY_MAX;
+		in = (struct bb_span){ in.p + in.len - VENDOR_HISTORY_MAX, VENDOR_HISTORY_MAX };
+	}
 	if (r->n + in.len > VENDOR_HISTORY_MAX) {
 		size_t drop = r->n + in.len - VENDOR_HISTORY_MAX;
 
-		memmove(r->history, r->history + drop, r->n - drop);
+		memmove(history, history + drop, r->n - drop);
 		r->n -= drop;
 	}
-	memcpy(r->history + r->n, in.p, in.len);
+	memcpy(history + r->n, in.p, in.len);
 	r->n += in.len;
 	r->total += in.len;
 }
 
 static bool vendor_ready(struct reading *r)
 {
-	if (!r->history)
-		r->history = malloc(VENDOR_HISTORY_MAX);
-	return r->history && (r->vendor || vendor_stream_open(r->owner->vendors, &r->vendor) == 0);
+	if (!r->early)
+		r->early = malloc(sizeof(*r->early));
+	return r->early && (r->vendor || vendor_stream_open(r->owner->vendors, &r->vendor) == 0);
 }
 
-/* @in: at most VIEW_OUT_MAX(PIECE_VENDOR) octets of this view */
 static void read_vendor(struct reading *r, struct bb_span in)
 {
 	if (!vendor_ready(r) || vendor_stream_feed(r->vendor, in, on_vendor, r) < 0) {
@@ -419,7 +427,7 @@ static void read_view(struct scan_stream *s, enum by by, enum scan_view view, st
 static void read_coded(struct scan_stream *s, size_t i, struct bb_span in)
 {
 	struct reading *r = &s->readings[SCAN_BASE64 + i];
-	BB_UNINIT uint8_t text[VIEW_OUT_MAX(PIECE_VENDOR)];
+	BB_UNINIT uint8_t text[VIEW_OUT_MAX(PIECE_MAX)];
 	size_t n;
 
 	if (in.len == 0 || s->stop || s->error)
@@ -475,11 +483,12 @@ static void part(struct scan_stream *s, enum by by)
 	}
 	if (raw->vendor) {
 		vendor_stream_copy(plain->vendor, raw->vendor);
-		memcpy(plain->history, raw->history, raw->n);
+		memcpy(plain->early->history, raw->early->history, raw->n);
+		memcpy(plain->early->pending, raw->early->pending,
+		       raw->n_pending * sizeof(*raw->early->pending));
 	}
 	plain->n = raw->n;
 	plain->total = raw->total;
-	memcpy(plain->pending, raw->pending, sizeof(plain->pending));
 	plain->n_pending = raw->n_pending;
 	plain->overflow = raw->overflow;
 }
@@ -527,23 +536,44 @@ static void read_apart(struct scan_stream *s, enum by by, struct bb_span plain, 
 		read_piece(s, by, (struct bb_span){ plain.p + cut, plain.len - cut }, true);
 }
 
+/* @in: of the block in hand, @at octets behind its beginning */
+static void read_raw(struct scan_stream *s, enum by by, struct bb_span in, size_t at)
+{
+	struct bb_span block = { s->raw, s->raw_len };
+
+	s->raw = in.p;
+	s->raw_len = in.len;
+	s->fed += at;
+	read_view(s, by, SCAN_RAW, in);
+	s->fed -= at;
+	s->raw = block.p;
+	s->raw_len = block.len;
+}
+
 static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
 {
 	bool differs = s->plain.n > 0; /* of the last block something is to come */
 	BB_UNINIT uint8_t plain[VIEW_OUT_MAX(BLOCK)];
-	size_t n;
+	size_t n, same;
 
 	s->plain.changed = false;
 	n = view_plain_feed(&s->plain, p, len, plain);
 	differs |= s->plain.n || s->plain.changed;
+	same = s->plain.same_to < n ? s->plain.same_to : n;
 	s->raw = p;
 	s->raw_len = len;
 	for (enum by by = BY_KNOWN; by < NUM_BY; by++) {
-		if (differs && s->steps[by].in_step)
+		bool parts = differs && s->steps[by].in_step;
+		size_t cut = parts ? same : 0; /* so far one search is enough */
+
+		if (parts) {
+			read_raw(s, by, (struct bb_span){ p, cut }, 0);
 			part(s, by);
-		read_view(s, by, SCAN_RAW, (struct bb_span){ p, len });
+		}
+		read_raw(s, by, (struct bb_span){ p + cut, len - cut }, cut);
 		if (!s->steps[by].in_step)
-			read_apart(s, by, (struct bb_span){ plain, n }, s->plain.same_from);
+			read_apart(s, by, (struct bb_span){ plain + cut, n - cut },
+				   s->plain.same_from > cut ? s->plain.same_from - cut : 0);
 	}
 	read_plain(s, (struct bb_span){ plain, n });
 	unpack(s, 0, (struct bb_span){ p, len }, false);
@@ -575,15 +605,13 @@ static bool is_over(const struct scan_stream *s)
 enum scan_result scan_feed(struct scan_stream *s, struct bb_span in, bool end, scan_fn *fn,
 			   void *arg)
 {
-	const size_t block = s->want_vendors ? BLOCK_VENDOR : BLOCK;
-
 	s->fn = fn;
 	s->arg = arg;
 	s->hold = false;
 	if (s->depth == 0)
 		s->own_budget.in += in.len;
-	for (size_t at = 0; at < in.len && !is_over(s); at += block) {
-		size_t n = in.len - at < block ? in.len - at : block;
+	for (size_t at = 0; at < in.len && !is_over(s); at += BLOCK) {
+		size_t n = in.len - at < BLOCK ? in.len - at : BLOCK;
 
 		s->hold = false; /* only what is open after the last block matters */
 		read_block(s, in.p + at, n);

@@ -432,7 +432,11 @@ static size_t settle(struct view_plain *v, bool end, uint8_t *out)
 /* settle(), and mind how far what has come of it reaches. Return: octets in @out */
 static size_t settle_behind(struct view_plain *v, uint8_t *out, size_t n)
 {
+	size_t before = n;
+
 	n += settle(v, false, out + n);
+	if (v->open && v->same_to == SIZE_MAX)
+		v->same_to = before;
 	if (v->open)
 		v->same_from = n;
 	v->open &= v->n > 0;
@@ -444,6 +448,7 @@ size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint
 	size_t n = 0, i = 0;
 
 	v->same_from = 0;
+	v->same_to = SIZE_MAX;
 	while (i < len) {
 		size_t from = i;
 

@@ -32,7 +32,9 @@
  * struct view_plain - Start with zeroes
  * @changed:	Something was undone since it was last cleared
  * @open:	What is pending has come of something undone
- * @same_from:	Of what the last call has written: from here on as it stood in the input
+ * @same_to:	Of what the last call has written: before this as it stood in the input, at the same
+ *		place if nothing had been pending; SIZE_MAX: all
+ * @same_from:	... and from here on, with what was undone before it
  */
 struct view_plain {
 	uint8_t pending[VIEW_PENDING_MAX];
@@ -40,6 +42,7 @@ struct view_plain {
 	bool quoted; /* the last thing was "=XX" */
 	bool changed;
 	bool open;
+	size_t same_to;
 	size_t same_from;
 };
 
