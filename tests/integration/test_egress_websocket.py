@@ -17,6 +17,7 @@ import websockets
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
 import egressrig  # noqa: E402
+import shapes  # noqa: E402
 import testca  # noqa: E402
 import upstreams  # noqa: E402
 
@@ -254,6 +255,40 @@ def test_secret_closes_both_sides(w, how):
     assert not any(secret[i:i + 12] in payload for i in range(len(secret) - 11)), payload
     assert struct.pack(">H", 1008) in payload
     assert w.rig.wait_record(kind="end", reason="known_secret")["status"] == 101
+
+
+def test_each_message_is_a_text_by_itself(w):
+    """What stands before and behind a token, or where a run of base64 begins, is not another message's."""
+    token = dict(shapes.vendor_examples(os.path.join(ROOT, "src/scan/vendor.rules")))["aws_access_key_id"]
+    packed = base64.b64encode(gzip.compress(SECRET.encode()))
+    half = len(packed) // 2
+    for said, reason in {
+            "before": (frame(1, b"x") + frame(1, token), "token_pattern"),
+            "behind": (frame(1, token) + frame(1, b"x"), "token_pattern"),
+            "base64": (frame(1, b"x") + frame(1, base64.b64encode(token)), "token_pattern"),
+            "hex": (frame(1, b"f") + frame(1, token.hex().encode()), "token_pattern"),
+            "fragments": (frame(1, b"x") + frame(1, token[:7], fin=False) + frame(9, b"") + frame(0, token[7:], fin=False)
+                          + frame(0, b"") + frame(1, b"x"), "token_pattern"),
+            "packed": (frame(1, b"x") + frame(1, packed), "known_secret"),
+            "packed, fragments": (frame(1, b"x") + frame(1, b"", fin=False) + frame(0, packed[:half], fin=False)
+                                  + frame(9, b"y") + frame(0, packed[half:]), "known_secret"),
+            "pings": (frame(9, b"x") + frame(9, packed), "known_secret"),
+            "token in pings": (frame(9, b"x") + frame(10, token) + frame(9, b"x"), "token_pattern"),
+            "packed over messages": (frame(2, gzip.compress(SECRET.encode())[:30])
+                                     + frame(2, gzip.compress(SECRET.encode())[30:]), "known_secret"),
+            "token over messages": (frame(1, token[:9]) + frame(1, token[9:]) + frame(1, b" "), "token_pattern"),
+    }.values():
+        w.rig.clear()
+        w.upstream(upgrading())
+        s = w.by_hand()
+        assert head_of(s).startswith(b"HTTP/1.1 101 ")
+        s.sendall(frame(1, b"first an innocent one ") + said)
+        got = rest_of(s)
+        assert b"\x03\xf0" + reason.encode() in got, (said, got)
+        assert w.rig.wait_record(kind="end", reason=reason)["status"] == 101
+        time.sleep(0.05)
+        arrived = unmasked(bytes(w.raw.seen[0]).split(b"\r\n\r\n", 1)[1])
+        assert not any(t in arrived for t in (token, packed, base64.b64encode(token), token.hex().encode())), said
 
 
 def unmasked(data):

@@ -62,6 +62,7 @@ void request_free(struct request *rq)
 	bb_buf_release(&rq->waiting);
 	scan_close(rq->search);
 	scan_close(rq->search_decoded);
+	scan_close(rq->search_message);
 	scan_close(rq->search_control);
 	coding_close(rq->decoder);
 	coding_close(rq->response_decoder);

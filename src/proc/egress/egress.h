@@ -178,6 +178,7 @@ struct request {
 	bool sensitive;             /* secrets are in the head, allowed or not: records mask them */
 	struct scan_stream *search; /* of a streaming body */
 	struct scan_stream *search_decoded;
+	struct scan_stream *search_message; /* of a WebSocket, where one comes in pieces */
 	struct scan_stream *search_control; /* of a WebSocket */
 	struct coding *decoder;             /* of a streaming body that is coded */
 	struct opaque opaque;               /* of the body, decoded */

@@ -814,6 +814,15 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	return j.status ? j : judge_opaque(c, rq);
 }
 
+/* Of a WebSocket, what stands by itself: whoever reads it knows where it begins and ends */
+static enum scan_result search_alone(struct search *s, struct bb_span data)
+{
+	struct scan_stream *whole = whole_of(s->c, s->rq);
+
+	begin_search(s, whole, true);
+	return scan_feed(whole, data, true, on_finding, s);
+}
+
 struct judgement outbound_feed_control(struct conn *c, struct bb_span data, bool *ret_hold)
 {
 	struct request *rq = c->rq;
@@ -828,7 +837,30 @@ struct judgement outbound_feed_control(struct conn *c, struct bb_span data, bool
 	count_opaque(&s, data, false);
 	r = scan_feed(rq->search_control, data, false, on_finding, &s);
 	*ret_hold = r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
-	return s.found || r > SCAN_FOUND ? verdict_of(&s, r) : judge_opaque(c, rq);
+	if (r <= SCAN_HOLD)
+		r = search_alone(&s, data);
+	return r > SCAN_HOLD ? verdict_of(&s, r) : judge_opaque(c, rq);
+}
+
+struct judgement outbound_feed_message(struct conn *c, struct bb_span data, bool begin, bool end,
+				       bool *ret_hold)
+{
+	struct judgement j = outbound_feed(c, data, false, ret_hold);
+	struct request *rq = c->rq;
+	struct search s = { .c = c, .rq = rq, .place = "message", .canary = wants_canary(c, rq) };
+	enum scan_result r;
+
+	if (j.status)
+		return j;
+	if (begin && end)
+		return verdict_of(&s, search_alone(&s, data));
+	if (!rq->search_message && open_stream(c, rq, &rq->search_message) < 0)
+		return (struct judgement){ 503, REASON_LIMIT, "out of memory" };
+	if (begin)
+		begin_search(&s, rq->search_message, true);
+	r = scan_feed(rq->search_message, data, end, on_finding, &s);
+	*ret_hold |= r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
+	return verdict_of(&s, r);
 }
 
 struct judgement outbound_account(struct conn *c, size_t n)

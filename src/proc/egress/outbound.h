@@ -96,8 +96,13 @@ struct judgement outbound_judge_stream(const struct conn *c, struct request *rq)
  * Return: status 0 with @ret_hold false: all fed so far may leave; true: what was fed since the
  * last false has to wait */
 struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bool *ret_hold);
-/** outbound_feed_control() - As outbound_feed(), of a WebSocket's control frames: they stand
- * between the frames of a message, which goes on behind them as if they were not there */
+/** outbound_feed_message() - As outbound_feed(), of a WebSocket's messages: as one text, so that
+ * nothing passes in pieces, and each by itself: what stands at its beginning and end is not led to
+ * nor followed by its neighbours */
+struct judgement outbound_feed_message(struct conn *c, struct bb_span data, bool begin, bool end,
+				       bool *ret_hold);
+/** outbound_feed_control() - The same of a WebSocket's control frames: they stand between the
+ * frames of a message, which goes on behind them as if they were not there */
 struct judgement outbound_feed_control(struct conn *c, struct bb_span data, bool *ret_hold);
 /** outbound_account() - Against the route's limits; the octets are about to leave */
 struct judgement outbound_account(struct conn *c, size_t n);

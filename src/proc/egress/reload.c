@@ -137,8 +137,9 @@ static void close_search(struct request *rq)
 {
 	scan_close(rq->search);
 	scan_close(rq->search_decoded);
+	scan_close(rq->search_message);
 	scan_close(rq->search_control);
-	rq->search = rq->search_decoded = rq->search_control = NULL;
+	rq->search = rq->search_decoded = rq->search_message = rq->search_control = NULL;
 }
 
 static void rejudge(struct conn *c)

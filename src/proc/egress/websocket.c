@@ -160,10 +160,11 @@ static struct judgement search_event(struct conn *c, const struct ws_event *ev)
 {
 	struct judgement j = outbound_account(c, ev->payload.len);
 
-	if (j.status || ev->payload.len == 0)
+	if (j.status || (is_control(ev) && ev->payload.len == 0))
 		return j;
 	return is_control(ev) ? outbound_feed_control(c, ev->payload, &c->rq->ws->control_holds)
-			      : outbound_feed(c, ev->payload, false, &c->rq->ws->data_holds);
+			      : outbound_feed_message(c, ev->payload, ev->begin, ev->end,
+						      &c->rq->ws->data_holds);
 }
 
 /* What the guest says: searched, and held while it may be the beginning of a token */

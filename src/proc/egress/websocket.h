@@ -11,7 +11,8 @@
  *
  * The guest's handshake and the upstream's are two: each has its own key, no extension is
  * negotiated. Frames are read strictly and written afresh; what the guest sends is searched across
- * frames and messages as one stream, what comes back is masked. A find closes both sides with 1008.
+ * frames and messages as one stream, and each message by itself; what comes back is masked. A find
+ * closes both sides with 1008.
  *
  * Layer:     proc/egress
  */
