@@ -425,6 +425,64 @@ def test_pieces_over_several_requests(w, place, n):
     assert w.ask("hold.test", b"/x?other=" + secret[11:20])[0] == 200
 
 
+def forget(w):
+    """What was sent of the secret is followed by something else, in each place."""
+    assert w.ask("block.test", b"/zzzzzzzzzzzz?q=zzzzzzzzzzzzzzzz", body=b"z" * 5000)[0] == 200
+
+
+@pytest.mark.parametrize("how", ["json", "gzip", "full width", "cut off"])
+def test_escapes_cut_between_chunks(w, how):
+    secret, codes = SECRETS["FORTY"].encode(), []
+    digit = max(i for i in range(5, 11) if secret[i] in b"0123456789abcdefABCDEF")
+    for piece in [secret[:digit + 1], secret[digit + 1:digit + 12]]:
+        chunks = [b"\\u00"] + [b"%02x\\u00" % b for b in piece[:-1]] + [b"%02x" % piece[-1]]
+        fields = []
+        if how == "full width":
+            wide = b"".join(chr(0xff01 + b - 0x21).encode() for b in piece)
+            chunks = pieces(wide, 2)
+        if how == "gzip":
+            c, fields = zlib.compressobj(9, zlib.DEFLATED, 31), [(b"Content-Encoding", b"gzip")]
+            chunks = [c.compress(p) + c.flush(zlib.Z_SYNC_FLUSH) for p in chunks] + [c.flush()]
+        if how == "cut off":     # a letter that might begin an escape, and no end
+            s = w.rig.connect()
+            data = b"".join(b"\\u00%02x" % b for b in piece[:-1]) + b"%%%c" % piece[-1]
+            s.sendall(b"POST http://block.test/ HTTP/1.1\r\nHost: block.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                      b"%x\r\n%s\r\n" % (len(data), data))
+            s.settimeout(0.5)
+            try:
+                codes.append(int(s.recv(12)[9:12]))
+            except socket.timeout:
+                codes.append(200)
+            s.close()
+        else:
+            codes.append(w.ask("block.test", b"/", fields, chunks=chunks)[0])
+    assert codes == [200, 403], codes
+    forget(w)
+
+
+@pytest.mark.parametrize("at", range(2042, 2049))
+def test_escape_in_the_middle_of_a_body(w, at):
+    codes = [w.ask("block.test", b"/", body=b" " * at + b"\\u00%02x" % b + b" " * 1500)[0]
+             for b in SECRETS["FORTY"].encode()[:12]]
+    assert codes == [200] * 11 + [403]
+    forget(w)
+
+
+@pytest.mark.parametrize("names", [["n100", "n218", "n247", "n430", "n492", "n719", "n822", "n893"],
+                                   ["%x" % i for i in range(9000)]], ids=["eight", "a head of them"])
+@pytest.mark.parametrize("first", [True, False])
+def test_other_names_make_none_forgotten(w, names, first):
+    """Eight that met in a table without a secret, and as many as fit into a request."""
+    secret, codes = SECRETS["FORTY"].encode(), []
+    for piece in pieces(secret, 11)[:2]:
+        parameters = ["%s=1" % n for n in names]
+        parameters.insert(0 if first else len(names), "q=" + piece.decode())
+        codes.append(w.ask("block.test", b"/c?" + "&".join(parameters).encode())[0])
+        first = not first
+    assert codes == [200, 403]
+    forget(w)
+
+
 # ---- redact ----
 def test_redact_masks_and_goes_on(w):
     secret, symbols = SECRETS["FORTY"], SECRETS["SYMBOLS"]

@@ -76,8 +76,10 @@ void request_free(struct request *rq)
 
 void conn_drop_request(struct conn *c)
 {
-	if (c->rq)
+	if (c->rq) {
 		c->eg->searcher.kept -= c->rq->reserved;
+		outbound_drop(c, c->rq);
+	}
 	request_free(c->rq);
 	c->rq = NULL;
 }

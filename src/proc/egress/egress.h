@@ -182,7 +182,7 @@ struct request {
 	struct scan_stream *search_control; /* of a WebSocket */
 	struct coding *decoder;             /* of a streaming body that is coded */
 	struct opaque opaque;               /* of the body, decoded */
-	size_t added;                       /* of it to what is read across requests */
+	struct across_piece added;          /* of it to what is read across requests */
 	/* request body */
 	bool sent;
 	uint64_t left;

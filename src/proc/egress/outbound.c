@@ -81,7 +81,7 @@ static int take_secrets(struct searcher *s, const struct secrets *secrets, struc
 
 	if (r == 0)
 		r = wanted_init(&s->canary, secrets, true, err);
-	s->across = calloc(1, sizeof(*s->across));
+	s->across = across_new();
 	return r == 0 && !s->across ? bb_err_set(err, -ENOMEM, "scanner: no memory") : r;
 }
 
@@ -128,7 +128,7 @@ void searcher_drop(struct searcher *next)
 	known_db_free(next->canary.db);
 	free(next->all.names);
 	free(next->canary.names);
-	free(next->across);
+	across_free(next->across);
 	*next = (struct searcher){ 0 };
 }
 
@@ -374,8 +374,9 @@ static bool on_across(void *arg, const struct known_hit *hit)
 static bool add_piece(struct search *s, char kind, struct bb_span name, struct bb_span value)
 {
 	const struct searcher *all = &s->c->eg->searcher;
+	struct across_at at = { s->rq->route, kind, name };
 
-	return across_feed(all->across, all->all.db, s->rq->route, kind, name, value, on_across, s);
+	return across_feed(all->across, all->all.db, &at, value, on_across, s);
 }
 
 static bool head_across(struct search *s)
@@ -525,15 +526,14 @@ static struct judgement judge_opaque(const struct conn *c, const struct request 
 }
 
 /* Of a body that is not there as a whole: so far as it can meet those of other requests */
-static bool add_body(struct search *s, struct bb_span data)
+static bool add_body(struct search *s, struct bb_span data, bool end)
 {
-	struct request *rq = s->rq;
-	size_t max = rq->body.len ? ACROSS_PIECE_MAX : ACROSS_PIECE_MAX / 2;
-	size_t room = max - rq->added;
+	const struct searcher *all = &s->c->eg->searcher;
+	size_t max = s->rq->body.len ? ACROSS_PIECE_MAX : ACROSS_PIECE_MAX / 2;
+	struct across_at at = { .route = s->rq->route, .kind = 'b' };
 
-	data.len = data.len < room ? data.len : room;
-	rq->added += data.len;
-	return data.len && add_piece(s, 'b', (struct bb_span){ 0 }, data);
+	return across_go_on(all->across, all->all.db, &at, &s->rq->added, data, max, end, on_across,
+			    s);
 }
 
 /* Decoded octets on their way into a search */
@@ -549,7 +549,7 @@ static bool on_decoded(void *arg, struct bb_span out)
 
 	count_opaque(d->search, out, false);
 	d->result = scan_feed(d->stream, out, false, on_finding, d->search);
-	if (d->result < SCAN_FOUND && add_body(d->search, out))
+	if (d->result < SCAN_FOUND && add_body(d->search, out, false))
 		d->result = SCAN_FOUND;
 	return d->result < SCAN_FOUND;
 }
@@ -569,6 +569,7 @@ static struct judgement feed_decoder(struct coding *c, struct bb_span data, bool
 		count_opaque(d->search, (struct bb_span){ 0 }, true);
 		d->result =
 			scan_feed(d->stream, (struct bb_span){ 0 }, true, on_finding, d->search);
+		(void)add_body(d->search, (struct bb_span){ 0 }, true);
 	}
 	return verdict_of(d->search, d->result);
 }
@@ -754,7 +755,7 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 		j = judge_opaque(c, rq);
 	if (j.status)
 		return j;
-	if (rq->added == 0) /* else it was decoded */
+	if (rq->added.fed == 0) /* else it was decoded */
 		(void)add_piece(&s, 'b', (struct bb_span){ 0 }, bb_buf_span(&rq->body));
 	return verdict_of(&s, SCAN_CLEAN);
 }
@@ -799,7 +800,7 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	j = verdict_of(&s, r);
 	if (j.status == 0 && !rq->decoder) {
 		count_opaque(&s, data, end);
-		(void)add_body(&s, data);
+		(void)add_body(&s, data, end);
 		j = verdict_of(&s, SCAN_CLEAN);
 	}
 	if (j.status == 0 && rq->decoder) {
@@ -861,6 +862,22 @@ struct judgement outbound_feed_message(struct conn *c, struct bb_span data, bool
 	r = scan_feed(rq->search_message, data, end, on_finding, &s);
 	*ret_hold |= r == SCAN_HOLD && content_of(c, rq)->dlp.token_patterns;
 	return verdict_of(&s, r);
+}
+
+static bool is_too_late(void *arg, const struct known_hit *hit)
+{
+	(void)arg;
+	(void)hit;
+	return false;
+}
+
+void outbound_drop(const struct conn *c, struct request *rq)
+{
+	const struct searcher *all = &c->eg->searcher;
+	struct across_at at = { .route = rq->route, .kind = 'b' };
+
+	(void)across_go_on(all->across, all->all.db, &at, &rq->added, (struct bb_span){ 0 },
+			   ACROSS_PIECE_MAX, true, is_too_late, NULL);
 }
 
 struct judgement outbound_account(struct conn *c, size_t n)

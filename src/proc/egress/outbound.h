@@ -104,6 +104,8 @@ struct judgement outbound_feed_message(struct conn *c, struct bb_span data, bool
 /** outbound_feed_control() - The same of a WebSocket's control frames: they stand between the
  * frames of a message, which goes on behind them as if they were not there */
 struct judgement outbound_feed_control(struct conn *c, struct bb_span data, bool *ret_hold);
+/** outbound_drop() - The request ends, be its body whole or not: what was sent of it was read */
+void outbound_drop(const struct conn *c, struct request *rq);
 /** outbound_account() - Against the route's limits; the octets are about to leave */
 struct judgement outbound_account(struct conn *c, size_t n);
 #endif

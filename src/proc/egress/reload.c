@@ -191,7 +191,7 @@ static void switch_policy(struct egress *eg)
 		eg->secrets = r->secrets;
 		r->secrets = r->more = (struct secrets){ 0 };
 	} else {
-		memset(eg->searcher.across, 0, sizeof(*eg->searcher.across)); /* by route index */
+		across_clear(eg->searcher.across); /* by route index */
 	}
 	free(eg->used);
 	eg->used = r->used;

@@ -76,6 +76,29 @@ static void fnv_known_answer(void **state)
 	assert_true(bb_fnv1a64(BB_SPAN_STR("a")) == 0xaf63dc4c8601ec8cu);
 }
 
+/* The vectors of its authors: key and text are the octets 0, 1, 2 ... */
+static void sip_known_answers(void **state)
+{
+	static const uint64_t key[] = { 0x0706050403020100u, 0x0f0e0d0c0b0a0908u };
+	static const struct {
+		size_t len;
+		uint64_t hash;
+	} rows[] = { { 0, 0x726fdb47dd0e0e31u },
+		     { 1, 0x74f839c593dc67fdu },
+		     { 8, 0x93f5f5799a932462u },
+		     { 15, 0xa129ca6149be45e5u } };
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(rows); i++) {
+		struct bb_sip s;
+
+		bb_sip_begin(&s, key);
+		for (size_t k = 0; k < rows[i].len; k++)
+			bb_sip_octet(&s, (uint8_t)k);
+		assert_true(bb_sip_end(&s) == rows[i].hash);
+	}
+}
+
 static void hostile_text_is_escaped(void **state)
 {
 	static const char *const rows[][2] = {
@@ -112,9 +135,10 @@ static void hostile_text_is_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(buf_cap_holds),    cmocka_unit_test(json_string_escapes),
-		cmocka_unit_test(memfd_is_sealed),  cmocka_unit_test(err_wraps),
-		cmocka_unit_test(fnv_known_answer), cmocka_unit_test(hostile_text_is_escaped),
+		cmocka_unit_test(buf_cap_holds),           cmocka_unit_test(json_string_escapes),
+		cmocka_unit_test(memfd_is_sealed),         cmocka_unit_test(err_wraps),
+		cmocka_unit_test(fnv_known_answer),        cmocka_unit_test(sip_known_answers),
+		cmocka_unit_test(hostile_text_is_escaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
