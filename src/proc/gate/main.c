@@ -8,6 +8,7 @@
 #include "proc/gate/rules.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -204,6 +205,16 @@ static int start(struct gate *g, struct ipc_boot *boot, struct bb_err *err)
 	return r == 0 ? init_device(g, boot, err) : r;
 }
 
+/*
+ * What a socket does not take at once is kept in pieces of up to 128 KiB. By default each such
+ * piece is memory that comes from the kernel, is cleared, and goes back a moment later.
+ */
+static void keep_some_memory(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, STREAM_WINDOW_MAX);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * STREAM_WINDOW_MAX);
+}
+
 int main(void)
 {
 	static const int keep[] = { IPC_BOOT_FD };
@@ -213,6 +224,7 @@ int main(void)
 	struct ipc_boot boot;
 
 	bb_log_init("gate");
+	keep_some_memory();
 	ipc_boot_init(&boot);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (jail_begin(keep, BB_ARRAY_LEN(keep), &err) < 0 || start(&g, &boot, &err) < 0 ||
