@@ -22,7 +22,7 @@ struct flow {
 	struct stream *stream; /* NULL once it is gone or handed on */
 	uint8_t header[FLOW_HEADER_BYTES];
 	size_t have;
-	struct evbuffer *early; /* octets behind the header */
+	struct evbuffer *early; /* octets behind the header, or NULL */
 	bool eof;
 	struct flow_header asked;
 	struct policy_flow judged;
@@ -227,6 +227,13 @@ static void flow_judge(struct flow *f)
 	gate_record(f->gate, f->id, true, &r);
 }
 
+static bool add_early(struct flow *f, const uint8_t *p, size_t len)
+{
+	if (!f->early)
+		f->early = evbuffer_new();
+	return f->early && evbuffer_add(f->early, p, len) == 0;
+}
+
 static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t len, void *arg)
 {
 	struct flow *f = arg;
@@ -243,7 +250,7 @@ static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t 
 		header += take;
 		/* at most the stream's window: nothing behind the header is credited before its
 		 * time */
-		if (left > take && evbuffer_add(f->early, p + take, left - take) < 0) {
+		if (left > take && !add_early(f, p + take, left - take)) {
 			stream_reset(s);
 			f->stream = NULL;
 			cancel_dial(f);
@@ -327,12 +334,11 @@ bool flow_accept(struct gate *g, struct stream *s)
 	f->stream = s;
 	f->fd = -1;
 	f->start_ms = bb_now_ms();
-	f->early = evbuffer_new();
 	LIST_INSERT_HEAD(bucket_of(g, f->id), f, link);
 	g->n_flows++;
 	g->n_half_open++;
 	f->deadline = event_new(g->base, -1, 0, on_deadline, f);
-	if (!f->early || !f->deadline || event_add(f->deadline, &limit) < 0) {
+	if (!f->deadline || event_add(f->deadline, &limit) < 0) {
 		flow_free(f);
 		return false;
 	}

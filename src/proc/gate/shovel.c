@@ -2,6 +2,7 @@
 #include "proc/gate/shovel.h"
 #include "base/io.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #define DRAIN_MS 60000
@@ -13,9 +14,9 @@
 struct shovel {
 	struct stream *stream; /* NULL once the guest's side has gone */
 	int fd;
-	struct event *ev;    /* the socket, edge-triggered */
-	struct event *timer; /* draining, or finish from the loop */
-	struct evbuffer *to_fd;
+	struct event *ev;       /* the socket, edge-triggered */
+	struct event *timer;    /* while draining, else NULL */
+	struct evbuffer *to_fd; /* NULL until the socket once did not take all */
 	bool guest_eof;
 	bool to_fd_done;
 	bool from_fd_done;
@@ -34,6 +35,11 @@ static void shovel_free(struct shovel *sh)
 		evbuffer_free(sh->to_fd);
 	bb_closep(&sh->fd);
 	free(sh);
+}
+
+static size_t kept(const struct shovel *sh)
+{
+	return sh->to_fd ? evbuffer_get_length(sh->to_fd) : 0;
 }
 
 /* The end. @orderly false: what the socket got is not all there was, so it gets a reset */
@@ -66,9 +72,10 @@ static bool check_done(struct shovel *sh)
 /* The socket does not take octets any more; there may still be some to read from it */
 static void refuse_writes(struct shovel *sh)
 {
-	size_t n = evbuffer_get_length(sh->to_fd);
+	size_t n = kept(sh);
 
-	(void)evbuffer_drain(sh->to_fd, n);
+	if (n > 0)
+		(void)evbuffer_drain(sh->to_fd, n);
 	sh->to_fd_done = true;
 	if (sh->stream)
 		stream_consumed(sh->stream, n);
@@ -77,7 +84,7 @@ static void refuse_writes(struct shovel *sh)
 /* Pass the guest's end on once all it sent is out. Return: as check_done() */
 static bool pass_eof(struct shovel *sh)
 {
-	if (sh->guest_eof && !sh->to_fd_done && evbuffer_get_length(sh->to_fd) == 0) {
+	if (sh->guest_eof && !sh->to_fd_done && kept(sh) == 0) {
 		(void)shutdown(sh->fd, SHUT_WR);
 		sh->to_fd_done = true;
 	}
@@ -87,7 +94,7 @@ static bool pass_eof(struct shovel *sh)
 /* Write what was kept. Return: as check_done() */
 static bool flush(struct shovel *sh)
 {
-	while (evbuffer_get_length(sh->to_fd) > 0) {
+	while (kept(sh) > 0) {
 		int n = evbuffer_write(sh->to_fd, sh->fd);
 
 		if (n > 0) {
@@ -121,6 +128,27 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	finish(arg, false);
 }
 
+/* What the socket did not take: all but @skip octets. Return: false without memory */
+static bool keep(struct shovel *sh, const struct iovec *seg, size_t n, size_t skip)
+{
+	if (!sh->to_fd)
+		sh->to_fd = evbuffer_new();
+	if (!sh->to_fd)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		size_t part = seg[i].iov_len;
+
+		if (skip >= part) {
+			skip -= part;
+			continue;
+		}
+		if (evbuffer_add(sh->to_fd, (uint8_t *)seg[i].iov_base + skip, part - skip) < 0)
+			return false;
+		skip = 0;
+	}
+	return true;
+}
+
 static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t len, void *arg)
 {
 	struct shovel *sh = arg;
@@ -130,7 +158,7 @@ static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t 
 		stream_consumed(s, len);
 		return;
 	}
-	if (evbuffer_get_length(sh->to_fd) == 0) {
+	if (kept(sh) == 0) {
 		ssize_t w = writev(sh->fd, seg, (int)n);
 
 		if (w < 0 && errno != EAGAIN && errno != EINTR) {
@@ -142,18 +170,9 @@ static void on_data(struct stream *s, const struct iovec *seg, size_t n, size_t 
 		done = w > 0 ? (size_t)w : 0;
 		sh->r.bytes_out += done;
 	}
-	for (size_t i = 0, skip = done; i < n; i++) {
-		size_t part = seg[i].iov_len;
-
-		if (skip >= part) {
-			skip -= part;
-			continue;
-		}
-		if (evbuffer_add(sh->to_fd, (uint8_t *)seg[i].iov_base + skip, part - skip) < 0) {
-			finish(sh, false);
-			return;
-		}
-		skip = 0;
+	if (done < len && !keep(sh, seg, n, done)) {
+		finish(sh, false);
+		return;
 	}
 	if (done > 0)
 		stream_consumed(s, done);
@@ -199,8 +218,11 @@ static void on_gone(struct stream *s, bool orderly, void *arg)
 		return;
 	}
 	sh->guest_eof = true;
-	if (!pass_eof(sh))
-		(void)event_add(sh->timer, &wait);
+	if (pass_eof(sh))
+		return;
+	sh->timer = event_new(event_get_base(sh->ev), -1, 0, on_timer, sh);
+	if (!sh->timer || event_add(sh->timer, &wait) < 0)
+		finish(sh, false); /* without its deadline it would not be waited for */
 }
 
 /* The guest accepted the stream that we opened: from now on octets may go out */
@@ -228,17 +250,20 @@ struct shovel *shovel_new(struct event_base *base, struct stream *s, int fd, str
 		return NULL;
 	}
 	*sh = (struct shovel){ .stream = s, .fd = fd, .guest_eof = eof, .done = done, .arg = arg };
-	sh->to_fd = evbuffer_new();
+	if (early)
+		sh->to_fd = evbuffer_new();
 	sh->ev = event_new(base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_fd, sh);
-	sh->timer = event_new(base, -1, 0, on_timer, sh);
-	if (!sh->to_fd || !sh->ev || !sh->timer || bb_set_nonblock(fd, true) < 0 ||
-	    (early && evbuffer_add_buffer(sh->to_fd, early) < 0) || event_add(sh->ev, NULL) < 0) {
+	/* all that a socket has of flags: no need to ask for them first */
+	if (!sh->ev || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+	    (early && (!sh->to_fd || evbuffer_add_buffer(sh->to_fd, early) < 0)) ||
+	    event_add(sh->ev, NULL) < 0) {
 		shovel_free(sh);
 		return NULL;
 	}
 	stream_serve(s, &shovel_handler, sh);
-	/* the first edge writes what came early, passes an early end on, and begins to read */
-	event_active(sh->ev, EV_READ | EV_WRITE, 1);
+	/* what there is to read is the first edge; so is, to a socket with room, what came early */
+	if (early || eof)
+		event_active(sh->ev, EV_WRITE, 1);
 	return sh;
 }
 
