@@ -8,6 +8,7 @@
 #define KEY_HEAD_LONG 64
 #define KEY_HEAD      12
 #define SCHEME_MAX    16
+#define TOKEN_TURNS   4 /* of so many letters and digits, one of another kind than the last */
 
 struct parts {
 	struct bb_span *v;
@@ -148,24 +149,92 @@ static void add_pem(struct parts *p, struct bb_span s)
 	}
 }
 
+static size_t find_last(struct bb_span s, char what)
+{
+	const uint8_t *at = s.len ? memrchr(s.p, what, s.len) : NULL;
+
+	return at ? (size_t)(at - s.p) : s.len;
+}
+
+static bool is_str(struct bb_span s, const char *what)
+{
+	return s.len == strlen(what) && memcmp(s.p, what, s.len) == 0;
+}
+
+/* Where the path, or what may stand in its place, begins from @at on, or s.len */
+static size_t path_at(struct bb_span s, size_t at)
+{
+	while (at < s.len && s.p[at] != '/' && s.p[at] != '?' && s.p[at] != '#')
+		at++;
+	return at;
+}
+
+/* Up to the path. Where what stands behind a ':' is no port, and an '@' is still to come, a sign in
+ * a password looks like the beginning of one */
+static size_t authority_len(struct bb_span s)
+{
+	struct bb_span front = { s.p, path_at(s, 0) };
+	size_t colon = find(front, ":"), last = find_last(s, '@');
+	bool port = true;
+
+	for (size_t i = colon + 1; i < front.len; i++)
+		port &= s.p[i] >= '0' && s.p[i] <= '9';
+	if (colon == front.len || port || last == s.len || s.p[0] == '[' ||
+	    find(front, "@") < front.len)
+		return front.len;
+	return path_at(s, last);
+}
+
+enum letter_kind { KIND_NONE, KIND_SMALL, KIND_CAPITAL, KIND_DIGIT };
+
+static enum letter_kind kind_of(uint8_t c)
+{
+	if (place_of(c) < 0)
+		return KIND_NONE;
+	return c <= '9' ? KIND_DIGIT : c <= 'Z' ? KIND_CAPITAL : KIND_SMALL;
+}
+
+/* Names are words and numbers, and a capital begins a word; in a token something of another kind
+ * follows one in four letters and digits, and more */
+static bool is_token(struct bb_span s)
+{
+	enum letter_kind last = KIND_NONE;
+	size_t n = 0, turns = 0, digits = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		enum letter_kind kind = kind_of(s.p[i]);
+
+		turns += kind && last && kind != last &&
+			 !(last == KIND_CAPITAL && kind == KIND_SMALL);
+		digits += kind == KIND_DIGIT;
+		n += kind != KIND_NONE;
+		last = kind;
+	}
+	return n >= KNOWN_WINDOW && digits && turns >= n / TOKEN_TURNS;
+}
+
+/* "user:password", or a token alone */
+static void add_user(struct parts *p, struct bb_span s)
+{
+	size_t colon = find(s, ":");
+	struct bb_span user = { s.p, colon };
+	struct bb_span password = colon < s.len ? from(s, colon + 1) : user;
+	bool no_password = password.len == 0 || is_str(password, "x-oauth-basic");
+
+	if (colon < s.len && (no_password || is_token(user)))
+		add(p, user);
+	add(p, password);
+}
+
 /* "scheme://user:password@host/rest": password and rest */
 static void add_url(struct parts *p, struct bb_span s, size_t scheme)
 {
-	struct bb_span rest = from(s, scheme + 3), authority = rest, user;
-	size_t at;
+	struct bb_span rest = from(s, scheme + 3), authority = { rest.p, authority_len(rest) };
+	size_t at = find_last(authority, '@');
 
-	for (size_t i = 0; i < rest.len && authority.len == rest.len; i++) {
-		if (rest.p[i] == '/' || rest.p[i] == '?' || rest.p[i] == '#')
-			authority.len = i;
-	}
-	rest = from(rest, authority.len);
-	at = find(authority, "@");
-	if (at < authority.len) {
-		user = (struct bb_span){ authority.p, at };
-		at = find(user, ":");
-		add(p, from(user, at < user.len ? at + 1 : 0));
-	}
-	add(p, rest);
+	if (at < authority.len)
+		add_user(p, (struct bb_span){ authority.p, at });
+	add(p, from(rest, authority.len));
 }
 
 size_t parts_of(struct bb_span value, struct bb_span *ret)

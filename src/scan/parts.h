@@ -6,10 +6,15 @@
 /**
  * DOC: parts - what of a secret's text is secret
  *
- * Not the scheme, user name and host of a URL, not the armour of PEM and what all keys of a kind
- * begin with, not the header of a JWT, not a vendor's prefix, and not twelve letters and digits in
- * a row that are one again and again, or stand in the alphabet's order: others write these too, and
- * a search for them would stop text that has nothing to do with the secret.
+ * Not the scheme, user name and host of a URL (but a user name that is a token: with an empty
+ * password, with "x-oauth-basic", or long and of letters and digits by turns), not the armour of
+ * PEM and what all keys of a kind begin with, not the header of a JWT, not a vendor's prefix, and
+ * not twelve letters and digits in a row that are one again and again, or stand in the alphabet's
+ * order: others write these too, and a search for them would stop text that has nothing to do with
+ * the secret.
+ *
+ * A password ends at the last '@' before the path, where clients end it, though RFC 3986 wants
+ * those in it escaped; one that has a '/', '?' or '#' in it, at the last '@' of all.
  *
  * Layer:     scan (pure)
  * Used by:   egress
