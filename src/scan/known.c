@@ -28,7 +28,6 @@
 #define BLOOM_LEAST     (1u << 9)
 #define GRAMS_PER_WORD  4
 #define SAME_GRAM_MAX   8
-#define SPELLINGS_MAX   (KNOWN_SECRETS_MAX * SHAPE_NUM)
 #define TEXT_MAX_OCTETS (64u << 20)
 #define MIX             (-0x61c8864680b583ebll) /* 2^64 over the golden ratio */
 
@@ -42,10 +41,12 @@ struct known_db {
 	uint64_t *bloom; /* two bits of one word for each gram */
 	size_t n_bloom;  /* words: a power of two, as few as will do */
 	uint32_t *quads; /* NULL: too many for that */
-	uint32_t *slots; /* where in @text a gram stands, + 1; 0 = free; probed linearly */
-	size_t n_slots;  /* a power of two */
+	uint32_t
+		*slots; /* where in @text a gram or window stands, + 1; 0 = free; probed linearly */
+	size_t n_slots; /* a power of two */
 	struct spelling *spellings;
 	size_t n_spellings;
+	size_t max_spellings;
 	uint8_t *text;
 	size_t text_len;
 	size_t text_size;
@@ -74,6 +75,20 @@ static uint64_t mix(uint64_t v)
 {
 	v *= (uint64_t)MIX;
 	return v ^ (v >> 32);
+}
+
+/* Of a whole window */
+static uint64_t mix_window(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p + KNOWN_GRAM, sizeof(v));
+	return mix(mix(load_gram(p)) + v);
+}
+
+static size_t first_slot(const struct known_db *db, uint64_t h)
+{
+	return (size_t)(h >> 20) & (db->n_slots - 1);
 }
 
 static uint64_t bloom_bits(uint64_t h)
@@ -119,19 +134,51 @@ static const struct spelling *spelling_at(const struct known_db *db, uint32_t at
 	return &db->spellings[low];
 }
 
-/* Too many places of one gram add nothing: a secret that repeats itself is found by any of them */
+static void add_window(struct known_db *db, const struct spelling *spelling, uint32_t at)
+{
+	size_t i = first_slot(db, mix_window(db->text + at));
+
+	for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
+		uint32_t other = db->slots[i] - 1;
+		const struct spelling *its = spelling_at(db, other);
+
+		/* (where a gram ends its spelling, the next one follows) */
+		if (memcmp(db->text + other, db->text + at, KNOWN_WINDOW) == 0 &&
+		    its->secret == spelling->secret && other + KNOWN_WINDOW <= its->at + its->len)
+			return;
+	}
+	db->slots[i] = at + 1;
+}
+
+/*
+ * So that a secret that repeats itself, or has few different characters, does not make each look-up
+ * a long one, there is an end to the places of a gram; of those beyond it each window that the gram
+ * is in stands in the table, once. Both are fewer than half of the slots.
+ */
+static void add_windows(struct known_db *db, const struct spelling *spelling, uint32_t at)
+{
+	uint32_t end = spelling->at + spelling->len;
+
+	for (uint32_t before = 0; before < KNOWN_STRIDE && before <= at - spelling->at; before++) {
+		if (at - before + KNOWN_WINDOW <= end)
+			add_window(db, spelling, at - before);
+	}
+}
+
 static void add_gram(struct known_db *db, const struct spelling *spelling, uint32_t at)
 {
 	uint64_t gram = load_gram(db->text + at), h = mix(gram);
-	size_t i = (size_t)(h >> 20) & (db->n_slots - 1);
+	size_t i = first_slot(db, h);
 	unsigned int same = 0;
 
 	for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
 		uint32_t other = db->slots[i] - 1;
 
 		if (load_gram(db->text + other) == gram &&
-		    spelling_at(db, other)->secret == spelling->secret && ++same == SAME_GRAM_MAX)
+		    spelling_at(db, other)->secret == spelling->secret && ++same == SAME_GRAM_MAX) {
+			add_windows(db, spelling, at);
 			return;
+		}
 	}
 	db->slots[i] = at + 1;
 	db->bloom[(h >> 12) & (db->n_bloom - 1)] |= bloom_bits(h);
@@ -143,7 +190,7 @@ static int add_spelling(struct known_db *db, size_t secret, struct bb_span text,
 
 	if (text.len < KNOWN_WINDOW)
 		return 0;
-	if (text.len > db->text_size - db->text_len || db->n_spellings == SPELLINGS_MAX)
+	if (text.len > db->text_size - db->text_len || db->n_spellings == db->max_spellings)
 		return bb_err_set(err, -E2BIG, "secrets: more than can be searched for");
 	s = &db->spellings[db->n_spellings++];
 	*s = (struct spelling){ (uint32_t)db->text_len, (uint32_t)text.len, (uint32_t)secret };
@@ -185,6 +232,23 @@ static void on_shape(void *arg, struct bb_span text)
 	explicit_bzero(projected, text.len);
 }
 
+static void on_form(void *arg, struct bb_span form)
+{
+	struct spelling_ctx *c = arg;
+
+	if (c->r == 0 && shape_all(form, on_shape, c) < 0)
+		c->r = bb_err_set(c->err, -ENOMEM, "secrets: no memory");
+}
+
+/* Room for one more */
+static void count_form(void *arg, struct bb_span form)
+{
+	struct known_db *db = arg;
+
+	db->text_size += SHAPE_OCTETS(form.len);
+	db->max_spellings += SHAPE_NUM;
+}
+
 static void *locked(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -199,8 +263,10 @@ static void *locked(size_t size)
 static int allocate(struct known_db *db, const struct known_secret *secrets, size_t n,
 		    struct bb_err *err)
 {
-	for (size_t i = 0; i < n; i++)
-		db->text_size += SHAPE_OCTETS(secrets[i].value.len);
+	for (size_t i = 0; i < n; i++) {
+		if (shape_forms(secrets[i].value, count_form, db) < 0)
+			return bb_err_set(err, -ENOMEM, "secrets: no memory");
+	}
 	if (db->text_size > TEXT_MAX_OCTETS)
 		return bb_err_set(err, -E2BIG, "secrets: more than can be searched for");
 	db->n_slots = 1024;
@@ -210,9 +276,9 @@ static int allocate(struct known_db *db, const struct known_secret *secrets, siz
 	while (db->n_bloom < BLOOM_WORDS && db->n_bloom * GRAMS_PER_WORD < db->text_size)
 		db->n_bloom *= 2;
 	db->bloom = calloc(db->n_bloom, sizeof(*db->bloom));
-	db->text = locked(db->text_size + KNOWN_GRAM);
+	db->text = locked(db->text_size + KNOWN_WINDOW);
 	db->slots = locked(db->n_slots * sizeof(*db->slots));
-	db->spellings = calloc(n * SHAPE_NUM + 1, sizeof(*db->spellings));
+	db->spellings = calloc(db->max_spellings + 1, sizeof(*db->spellings));
 	if (!db->bloom || !db->text || !db->slots || !db->spellings)
 		return bb_err_set(err, -ENOMEM, "secrets: no memory");
 	return 0;
@@ -249,7 +315,8 @@ int known_db_new(const struct known_secret *secrets, size_t n, struct known_db *
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct spelling_ctx c = { db, i, err, 0 };
 
-		shape_all(secrets[i].value, on_shape, &c);
+		if (shape_forms(secrets[i].value, on_form, &c) < 0)
+			c.r = bb_err_set(err, -ENOMEM, "secrets: no memory");
 		r = c.r;
 	}
 	if (r == 0)
@@ -274,7 +341,7 @@ void known_db_free(struct known_db *db)
 		return;
 	if (db->text) {
 		explicit_bzero(db->text, db->text_len);
-		(void)munmap(db->text, db->text_size + KNOWN_GRAM);
+		(void)munmap(db->text, db->text_size + KNOWN_WINDOW);
 	}
 	if (db->slots) {
 		explicit_bzero(db->slots, db->n_slots * sizeof(*db->slots));
@@ -304,30 +371,61 @@ static bool extend(const struct known_db *db, const struct spelling *s, uint32_t
 	return before + after >= KNOWN_WINDOW;
 }
 
-/* Candidates at one position. @base: where the new block begins in @text */
+/* Candidate at one position. @base: where the new block begins in @text */
+static bool try_place(const struct known_db *db, uint32_t place, const uint8_t *text, size_t len,
+		      size_t at, size_t base, known_hit_fn *hit, void *arg)
+{
+	const struct spelling *s = spelling_at(db, place);
+	struct known_hit found;
+	size_t from, to;
+
+	if (!extend(db, s, place, text, len, at, &from, &to) ||
+	    to <= base) /* that was reported when it came */
+		return false;
+	found = (struct known_hit){ s->secret, (ptrdiff_t)from - (ptrdiff_t)base,
+				    (ptrdiff_t)to - (ptrdiff_t)base };
+	return hit(arg, &found);
+}
+
+/* Where the gram at @at has more places than stand in the table: the windows that it is in */
+static bool look_at_windows(const struct known_db *db, const uint8_t *text, size_t len, size_t at,
+			    size_t base, known_hit_fn *hit, void *arg)
+{
+	for (size_t before = 0; before < KNOWN_STRIDE && before <= at; before++) {
+		const uint8_t *window = text + at - before;
+		size_t i;
+
+		if (at - before + KNOWN_WINDOW > len)
+			continue;
+		i = first_slot(db, mix_window(window));
+		for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
+			uint32_t place = db->slots[i] - 1;
+
+			if (memcmp(db->text + place, window, KNOWN_WINDOW) == 0 &&
+			    try_place(db, place, text, len, at - before, base, hit, arg))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Candidates at one position */
 static bool look_at(const struct known_db *db, const uint8_t *text, size_t len, size_t at,
 		    size_t base, known_hit_fn *hit, void *arg)
 {
 	uint64_t gram = load_gram(text + at), h = mix(gram);
-	size_t i = (size_t)(h >> 20) & (db->n_slots - 1), from, to;
+	size_t i = first_slot(db, h), same = 0;
 
 	for (; db->slots[i]; i = (i + 1) & (db->n_slots - 1)) {
 		uint32_t place = db->slots[i] - 1;
-		const struct spelling *s;
-		struct known_hit found;
 
 		if (load_gram(db->text + place) != gram)
 			continue;
-		s = spelling_at(db, place);
-		if (!extend(db, s, place, text, len, at, &from, &to) ||
-		    to <= base) /* that was reported when it came */
-			continue;
-		found = (struct known_hit){ s->secret, (ptrdiff_t)from - (ptrdiff_t)base,
-					    (ptrdiff_t)to - (ptrdiff_t)base };
-		if (hit(arg, &found))
+		same++;
+		if (try_place(db, place, text, len, at, base, hit, arg))
 			return true;
 	}
-	return false;
+	return same >= SAME_GRAM_MAX && look_at_windows(db, text, len, at, base, hit, arg);
 }
 
 /* May eight octets of a spelling begin four before @at, or there? Inline for the reason that

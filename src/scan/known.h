@@ -10,12 +10,15 @@
  * Each secret is spelled in each shape (as it is, backwards, ROT13, hexadecimal, base64 in all
  * alignments, base32, base64 of base64), and of each spelling only letters and digits count. What
  * is searched is reduced in the same way, so that separators, line breaks, quotes and escapes of
- * punctuation make no difference. Twelve characters of a spelling in a row are a find.
+ * punctuation make no difference. Twelve characters of a spelling in a row are a find. A secret
+ * with escapes in it, or with letters that look like others, is spelled undone as well (shape.h).
  *
  * How: the table has every run of eight characters of every spelling. Of any twelve characters in
  * the text, one of each five positions begins eight of them; so looking at every fifth position
  * finds each candidate, which is then compared to both sides. Where there are few spellings (those
- * of one secret), runs of four at every ninth position say first where that is worth while.
+ * of one secret), runs of four at every ninth position say first where that is worth while. Of a
+ * run of eight that a secret has at many places, some stand in the table, and for the others each
+ * different twelve characters around them, so that a look-up is short and nothing is forgotten.
  *
  * Layer:     scan
  * Trust:     what is searched is hostile; the table holds secrets: locked, not dumped, never stored

@@ -237,6 +237,14 @@ static void add_url(struct parts *p, struct bb_span s, size_t scheme)
 	add(p, from(rest, authority.len));
 }
 
+size_t parts_of_text(struct bb_span value, struct bb_span *ret)
+{
+	struct parts p = { ret, 0 };
+
+	add(&p, value);
+	return p.n;
+}
+
 size_t parts_of(struct bb_span value, struct bb_span *ret)
 {
 	struct parts p = { ret, 0 };

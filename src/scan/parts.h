@@ -13,8 +13,9 @@
  * order: others write these too, and a search for them would stop text that has nothing to do with
  * the secret.
  *
- * A password ends at the last '@' before the path, where clients end it, though RFC 3986 wants
- * those in it escaped; one that has a '/', '?' or '#' in it, at the last '@' of all.
+ * What is escaped in a part stays so: known_db_new() looks for it undone as well. A password ends
+ * at the last '@' before the path, where clients end it, though RFC 3986 wants those in it escaped;
+ * one that has a '/', '?' or '#' in it, at the last '@' of all.
  *
  * Layer:     scan (pure)
  * Used by:   egress
@@ -25,4 +26,8 @@
 
 /** parts_of() - @ret: PARTS_MAX pieces of @value, in order, none empty. Return: how many */
 size_t parts_of(struct bb_span value, struct bb_span *ret);
+
+/** parts_of_text() - The same of what is no URL, key or token: only the alphabet's order is left
+ * out */
+size_t parts_of_text(struct bb_span value, struct bb_span *ret);
 #endif

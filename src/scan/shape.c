@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/shape.h"
+#include "scan/known.h"
+#include "scan/parts.h"
+#include "scan/view.h"
+#include <errno.h>
 
 static const char base64_letters[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -36,7 +40,7 @@ static uint8_t rot13(uint8_t c)
 
 /* Where the spellings go, and room for one of each depth */
 struct shaping {
-	void (*fn)(void *arg, struct bb_span text);
+	shape_fn *fn;
 	void *arg;
 	uint8_t *first;
 	uint8_t *second;
@@ -113,21 +117,82 @@ static void base32_shapes(const struct shaping *g, struct bb_span s)
 	}
 }
 
-void shape_all(struct bb_span secret, void (*fn)(void *arg, struct bb_span text), void *arg)
+int shape_all(struct bb_span form, shape_fn *fn, void *arg)
 {
-	size_t size = secret.len * 2 + 16; /* of one spelling; of two it is twice as much */
+	size_t size = form.len * 2 + 16; /* of one spelling; of two it is twice as much */
 	bb_auto_free uint8_t *room = calloc(3, size);
 	struct shaping g = { fn, arg, room, room ? room + size : NULL };
 
 	if (!room)
-		return;
-	fn(arg, secret);
-	with_base64(&g, reversed(secret, g.first));
-	all_hex(&g, reversed(secret, g.first));
-	with_base64(&g, rotated(secret, g.first));
-	with_base64(&g, hexadecimal(secret, false, g.first));
-	with_base64(&g, hexadecimal(secret, true, g.first));
-	base64_shapes(&g, secret);
-	base32_shapes(&g, secret);
+		return -ENOMEM;
+	fn(arg, form);
+	with_base64(&g, reversed(form, g.first));
+	all_hex(&g, reversed(form, g.first));
+	with_base64(&g, rotated(form, g.first));
+	with_base64(&g, hexadecimal(form, false, g.first));
+	with_base64(&g, hexadecimal(form, true, g.first));
+	base64_shapes(&g, form);
+	base32_shapes(&g, form);
 	explicit_bzero(room, 3 * size);
+	return 0;
+}
+
+/* ---- forms ---- */
+
+static size_t undo_percent(struct bb_span in, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < in.len; n++) {
+		int high = i + 2 < in.len && in.p[i] == '%' ? bb_hex_value(in.p[i + 1]) : -1;
+		int low = high < 0 ? -1 : bb_hex_value(in.p[i + 2]);
+
+		out[n] = low < 0 ? in.p[i] : (uint8_t)(high << 4 | low);
+		i += low < 0 ? 1 : 3;
+	}
+	return n;
+}
+
+static size_t plain_view(struct bb_span in, uint8_t *out)
+{
+	struct view_plain v = { 0 };
+	size_t n = view_plain_feed(&v, in.p, in.len, out);
+
+	return n + view_plain_end(&v, out + n);
+}
+
+static bool is_same(struct bb_span a, struct bb_span b)
+{
+	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+}
+
+/* Undone it may be too little, or turn out to be the alphabet */
+static void give_form(struct bb_span form, shape_fn *fn, void *arg)
+{
+	struct bb_span parts[PARTS_MAX];
+	size_t n = parts_of_text(form, parts);
+
+	for (size_t i = 0; i < n; i++) {
+		if (known_is_searchable(&(struct known_secret){ parts[i] }))
+			fn(arg, parts[i]);
+	}
+}
+
+int shape_forms(struct bb_span secret, shape_fn *fn, void *arg)
+{
+	size_t size = VIEW_OUT_MAX(secret.len) + VIEW_PENDING_MAX;
+	bb_auto_free uint8_t *room = malloc(2 * size);
+	struct bb_span once, plain;
+
+	if (!room)
+		return -ENOMEM;
+	fn(arg, secret);
+	once = (struct bb_span){ room, undo_percent(secret, room) };
+	plain = (struct bb_span){ room + size, plain_view(secret, room + size) };
+	if (!is_same(once, secret))
+		give_form(once, fn, arg);
+	if (!is_same(plain, secret) && !is_same(plain, once))
+		give_form(plain, fn, arg);
+	explicit_bzero(room, 2 * size);
+	return 0;
 }
