@@ -84,10 +84,15 @@ static bool is_entity(uint8_t c)
 	return c == '\0' || c == '#' || (uint8_t)(c - 'a') < 26;
 }
 
+static bool is_sign(uint8_t c)
+{
+	return c > ' ' && c < 0x7f && !is_alnum(c);
+}
+
 /* Behind a backslash */
 static bool is_escaped(uint8_t c)
 {
-	return c < 0x80 && memchr("\0nrtbfave/\"'\\uxU01234567", c, 24);
+	return is_sign(c) || (c < 0x80 && memchr("\0\n\rnrtbfavexuU01234567", c, 22));
 }
 
 /* May a special octet with this one behind it begin an escape? Most of what looks special does not

@@ -234,29 +234,35 @@ static void vendor_finding(struct reading *r, const struct pending *p, const str
 	report(s, &f);
 }
 
+/* What the history shows, and what is to come */
+enum ahead { AHEAD_NONE = 0, AHEAD_LATER, AHEAD_NOW };
+
 /* Settle what the history now shows. Return: false once nothing more can come of it */
-static bool settle_one(struct reading *r, const struct pending *p, bool end)
+static bool settle_one(struct reading *r, const struct pending *p, enum ahead ahead)
 {
 	struct bb_span history = { r->early->history, r->n };
 	uint64_t base = r->total - r->n;
 	struct vendor_match m = { 0 };
 	enum vendor_verdict v;
+	bool far = p->end + VENDOR_HISTORY_MAX / 2 < r->total;
 
 	if (p->end <= base)
 		return false; /* decided before, or it has run out of the history */
 	v = vendor_confirm(p->rule, history, (size_t)(p->end - base), &m);
 	if (v == VENDOR_NO)
 		return false;
-	if (v == VENDOR_YES || (end && m.len))
+	if (v == VENDOR_YES && m.open && ahead == AHEAD_NOW && !far)
+		return true; /* told once it is all there */
+	if (v == VENDOR_YES || (ahead == AHEAD_NONE && m.len))
 		vendor_finding(r, p, &m);
-	if (v == VENDOR_MORE && !end && p->end + VENDOR_HISTORY_MAX / 2 < r->total) {
+	if (v == VENDOR_MORE && ahead != AHEAD_NONE && far) {
 		vendor_finding(r, p, &m); /* as long as anything that a rule describes */
 		return false;
 	}
-	return !end && (v == VENDOR_MORE || m.open);
+	return ahead != AHEAD_NONE && (v == VENDOR_MORE || m.open);
 }
 
-static void settle(struct reading *r, bool end)
+static void settle(struct reading *r, enum ahead ahead)
 {
 	size_t kept = 0;
 
@@ -267,7 +273,7 @@ static void settle(struct reading *r, bool end)
 	for (size_t i = 0; i < r->n_pending && !r->owner->stop; i++) {
 		struct pending p = r->early->pending[i];
 
-		if (p.end > r->total || settle_one(r, &p, end))
+		if (p.end > r->total || settle_one(r, &p, ahead))
 			r->early->pending[kept++] = p;
 	}
 	r->n_pending = kept;
@@ -309,8 +315,8 @@ static void read_vendor(struct reading *r, struct bb_span in)
 		size_t n = in.len < SETTLE_STEP ? in.len : SETTLE_STEP;
 
 		remember(r, (struct bb_span){ in.p, n });
-		settle(r, false);
 		in = (struct bb_span){ in.p + n, in.len - n };
+		settle(r, in.len ? AHEAD_NOW : AHEAD_LATER);
 		if (in.len == 0)
 			return;
 	}
@@ -592,7 +598,7 @@ static void read_end(struct scan_stream *s)
 	}
 	read_plain(s, (struct bb_span){ plain, n });
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
-		settle(&s->readings[i], true);
+		settle(&s->readings[i], AHEAD_NONE);
 	read_entropy(s, (struct bb_span){ 0 }, true);
 	unpack_end(s);
 }

@@ -8,8 +8,8 @@
  *
  * Plain view: escapes undone (percent, backslashes of JSON, JavaScript and C, HTML entities,
  * quoted-printable), again and again where one hides another; Unicode folded to the ASCII letters
- * it looks like; what has no width left out; NULs left out, which makes UTF-16 of either order
- * readable.
+ * it looks like; what has no width left out; NULs left out where they are those of UTF-16 or
+ * UTF-32 of either order, which makes it readable, and white space elsewhere.
  *
  * Decoded views: runs of base64, hexadecimal or base32, of sixteen characters or more, undone once;
  * line breaks inside a run are passed over. A line feed stands between two runs.
@@ -22,32 +22,67 @@
  * Source:    RFC 3986 section 2.1, RFC 8259 section 7, HTML 13.5, RFC 2045 section 6.7, RFC 4648,
  *            Unicode compatibility forms and confusables (the subset in view_fold.c)
  */
-#define VIEW_PENDING_MAX 16
+#define VIEW_ESCAPE_MAX  16 /* octets of an escape */
+#define VIEW_LAYERS      2
+#define VIEW_PENDING_MAX (VIEW_LAYERS * VIEW_ESCAPE_MAX)
 /* Small letters in a row that are taken for words */
 #define VIEW_WORDS_MAX 64
 /* Octets that one octet of input can add to the output at most, and that may have been pending */
 #define VIEW_OUT_MAX(len) ((len) + VIEW_WORDS_MAX + VIEW_PENDING_MAX)
 
 /**
- * struct view_plain - Start with zeroes
+ * struct view_layer - One pass
+ * @last:	No other pass follows
+ * @nuls:	Of the last octets, a bit for each that was NUL; the last is bit 0
  * @changed:	Something was undone since it was last cleared
  * @open:	What is pending has come of something undone
- * @same_to:	Of what the last call has written: before this as it stood in the input, at the same
- *		place if nothing had been pending; SIZE_MAX: all
- * @same_from:	... and from here on, with what was undone before it
+ * @same_to, @same_from: As those of struct view_plain
  */
-struct view_plain {
-	uint8_t pending[VIEW_PENDING_MAX];
+struct view_layer {
+	uint8_t pending[VIEW_ESCAPE_MAX];
 	size_t n;
+	bool last;
 	bool quoted; /* the last thing was "=XX" */
+	bool coded;  /* the first of @pending has been spelled by number */
+	bool left;   /* something for the next layer, since it was last cleared */
+	uint8_t nuls;
 	bool changed;
 	bool open;
 	size_t same_to;
 	size_t same_from;
 };
 
+/**
+ * struct view_plain - Start with zeroes
+ * @n:		Octets that are pending
+ * @changed:	Something was undone since it was last cleared
+ * @same_to:	Of what the last call has written: before this as it stood in the input, at the same
+ *		place if nothing had been pending; SIZE_MAX: all
+ * @same_from:	... and from here on, with what was undone before it
+ *
+ * Each layer undoes escapes again and again where one begins another; what it writes is read by the
+ * next, which finds those whose other characters had been escaped.
+ */
+struct view_plain {
+	struct view_layer layers[VIEW_LAYERS];
+	size_t n;
+	bool changed;
+	size_t same_to;
+	size_t same_from;
+};
+
 /** view_plain_feed() - @out: VIEW_OUT_MAX(len) octets. Return: octets written */
 size_t view_plain_feed(struct view_plain *v, const uint8_t *in, size_t len, uint8_t *out);
+/** view_plain_skip() - As if fed with octets that are nothing special (fast.h), while nothing is
+ * pending */
+static inline void view_plain_skip(struct view_plain *v)
+{
+	for (size_t i = 0; i < VIEW_LAYERS; i++) {
+		v->layers[i].quoted = false;
+		v->layers[i].nuls = 0;
+	}
+}
+
 /** view_plain_end() - What is still pending. Return: octets written, VIEW_PENDING_MAX at most */
 size_t view_plain_end(struct view_plain *v, uint8_t *out);
 

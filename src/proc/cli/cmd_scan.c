@@ -23,6 +23,7 @@ struct scanning {
 	const uint8_t *piece;
 	size_t piece_len;
 	unsigned int last_rule;
+	uint64_t last_start;
 	uint64_t last_end;
 	unsigned long found;
 };
@@ -73,12 +74,15 @@ static bool on_finding(void *arg, const struct scan_finding *f)
 	bool again = s->found && s->last_rule == f->index && f->view == SCAN_PLAIN &&
 		     f->end - s->last_end < 2 * VENDOR_HISTORY_MAX;
 
-	if (again ||
-	    (s->found && f->view == SCAN_RAW && s->last_rule == f->index && s->last_end == f->end))
+	/* the same, or more of the same */
+	again |= s->found && f->view == SCAN_RAW && s->last_rule == f->index &&
+		 (s->last_end == f->end || s->last_start == f->end - f->len);
+	if (again)
 		return false;
 	s->found++;
 	s->last_rule = f->index;
 	s->last_end = f->end;
+	s->last_start = f->end - f->len;
 	print_finding(s, f);
 	return false;
 }

@@ -133,7 +133,7 @@ static bool read_some(const struct reader *r, struct bb_span in)
 	size_t n;
 
 	if (!p->apart && r->view->n == 0 && fast_special(in.p, in.len) == in.len) {
-		r->view->quoted = false;
+		view_plain_skip(r->view);
 		return feed_text(r, &p->text, in);
 	}
 	if (!p->apart)

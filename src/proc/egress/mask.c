@@ -5,7 +5,7 @@
 /* A run that is worth looking for by itself, and what one character takes at most when it is
  * escaped */
 #define ANCHOR_MIN  4
-#define ESCAPED_MAX VIEW_PENDING_MAX
+#define ESCAPED_MAX VIEW_ESCAPE_MAX
 
 /* Letters and digits stand for themselves in every text that a program writes */
 static bool is_alnum(uint8_t c)

@@ -113,7 +113,7 @@ static bool begins(unsigned int c, unsigned int next)
 	case '&':
 		return !next || next == '#' || islower((int)next);
 	case '\\':
-		return strchr("nrtbfave/\"'\\uxU01234567", (int)next) != NULL;
+		return strchr("\n\rnrtbfavexuU01234567", (int)next) || ispunct((int)next);
 	default:
 		return next >= 0x80 && next <= 0xbf && view_may_fold((uint8_t)c, (uint8_t)next);
 	}

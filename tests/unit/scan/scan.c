@@ -580,6 +580,32 @@ static void tokens_anywhere(void **state)
 	vendor_db_free(vendors);
 }
 
+/* However long a token is, what is fed at once tells it once */
+static void told_once(void **state)
+{
+	static const char jwt[] = "eyJ{b64u:500}{b64u:400}.eyJ{b64u:500}.{b64u:500}";
+	struct vendor_db *vendors = NULL;
+	struct scan_stream *s = NULL;
+	struct bb_err err = { 0 };
+	uint8_t text[VENDOR_EXPANDED_MAX];
+	uint64_t seed = 0x0ce;
+
+	(void)state;
+	assert_int_equal(vendor_db_open(NULL, &vendors, &err), 0);
+	assert_int_equal(scan_open(vendors, NULL, &s), 0);
+	for (unsigned int before = 0; before < 1200; before += 40) {
+		n = 0;
+		filler(before, 0);
+		put_str("\n");
+		put(text, vendor_expand(jwt, &seed, text));
+		put_str("\n");
+		filler(600, 0);
+		assert_int_equal(scan_cut(s, n).vendor, 1);
+	}
+	scan_close(s);
+	vendor_db_free(vendors);
+}
+
 /* @text in one of the shapes that stand in the plain view, a decoded one, or what is compressed */
 static void put_somehow(const uint8_t *text, size_t len)
 {
@@ -764,7 +790,12 @@ static void left_out_at_every_cut(void **state)
 	static const struct {
 		const char *text;
 		size_t len;
-	} outs[] = { { "\0", 1 }, { "\xe2\x80\x8b", 3 }, { "\\u200b", 6 }, { "=\n", 2 } };
+		bool is_space; /* which parts no secret, but a token */
+	} outs[] = { { "\0", 1, true },
+		     { "\xe2\x80\x8b", 3, false },
+		     { "\\u200b", 6, false },
+		     { "=\n", 2, false },
+		     { "\\\n", 2, false } };
 	static const char token[] = "glpat-Zx81kQmW0pTr7vLs2NbY";
 	static const char *const values[] = { SECRET };
 	struct known_db *db = table(values, 1);
@@ -781,11 +812,134 @@ static void left_out_at_every_cut(void **state)
 			assert_true(scan_cut(s, cut).known > 0);
 		split_by(token, outs[i].text, outs[i].len);
 		for (size_t cut = 2000; cut < n; cut++)
-			assert_true(scan_cut(s, cut).vendor > 0);
+			assert_true(scan_cut(s, cut).vendor > 0 || outs[i].is_space);
 	}
 	scan_close(s);
 	vendor_db_free(vendors);
 	known_db_free(db);
+}
+
+enum kind { PERCENT, JSON, ENTITY, OCTAL, C_HEX, QUOTED, BRACES, NUM_KINDS };
+
+static void escaped(enum kind kind, uint8_t c)
+{
+	switch (kind) {
+	case PERCENT:
+		putf("%%%02x", c);
+		break;
+	case JSON:
+		putf("\\u%04X", c);
+		break;
+	case ENTITY:
+		putf("&#%u;", c);
+		break;
+	case OCTAL:
+		putf("\\%03o", c);
+		break;
+	case C_HEX:
+		putf("\\x%02x", c);
+		break;
+	case QUOTED:
+		putf("=%02X", c);
+		break;
+	case BRACES:
+	case NUM_KINDS:
+		putf("\\u{%09x}", c);
+		break;
+	}
+}
+
+/* Each character in an escape of one kind, and each of those in one of the other */
+static void put_twice(const char *text, enum kind inner, enum kind outer)
+{
+	for (; *text; text++) {
+		uint8_t once[32];
+		size_t from = n, len;
+
+		escaped(inner, (uint8_t)*text);
+		len = n - from;
+		memcpy(once, buf + from, len);
+		n = from;
+		for (size_t i = 0; i < len; i++)
+			escaped(outer, once[i]);
+	}
+}
+
+#define TOKEN                                                                                      \
+	"glpat"                                                                                    \
+	"-Zx81kQmW0pTr7vLs2NbY"
+
+/* The layers of the plain view: any escape of any other, whole */
+static void escapes_of_escapes(void **state)
+{
+	static const char *const values[] = { SECRET };
+	struct known_db *db = table(values, 1);
+	struct vendor_db *vendors = NULL;
+	struct scan_stream *s = NULL;
+	struct bb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(vendor_db_open(NULL, &vendors, &err), 0);
+	assert_int_equal(scan_open(vendors, db, &s), 0);
+	for (unsigned int i = 0; i < NUM_KINDS * NUM_KINDS; i++) {
+		enum kind in = (enum kind)(i % NUM_KINDS), out = (enum kind)(i / NUM_KINDS);
+
+		n = 0;
+		put_str("text ");
+		put_twice(SECRET, in, out);
+		put_str(" text ");
+		put_twice(" " TOKEN " ", in, out);
+		for (size_t cut = 0; cut <= n; cut += 1 + n / 97) {
+			struct seen seen = scan_cut(s, cut);
+
+			if (!seen.known || !seen.vendor)
+				fail_msg("%d in %d, cut at %zu", in, out, cut);
+		}
+	}
+	scan_close(s);
+	vendor_db_free(vendors);
+	known_db_free(db);
+}
+
+/* What a view leaves out must not join what stands around it, and what hides in it comes out */
+static void tokens_among_others(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} texts[] = {
+#define TEXT(t) { t, sizeof(t) - 1 }
+		TEXT("HOME=/root\0T=" TOKEN "\0PATH=/bin"),
+		TEXT("HOME=/root%00T%3d" TOKEN "%00PATH=/bin"),
+		TEXT("HOME=/root\\u0000T=" TOKEN "\\u0000PATH=/bin"),
+		TEXT("H\0O\0M\0E\0=\0/"
+		     "\0r\0\0\0T\0=\0g\0l\0p\0a\0t\0-\0Z\0x\0008\0001\0k\0Q\0m\0W\0000\0p\0T\0"
+		     "r\0007\0v\0L\0s\0002\0N\0b\0Y\0\0\0P\0A\0T\0H\0=\0"),
+		TEXT("name\0\0\0\0\0\0\0\0\0\0\0\0\0" TOKEN "\0\0\0\0\0\0\0\0\0\0\0name"),
+		TEXT("curl\0--token\0Z2xwYXQtWng4MWtRbVcwcFRyN3ZMczJOYlk=\0next"),
+		TEXT("a glpat\\-Zx81\\\nkQmW0pTr7vLs2NbY z"),
+		TEXT("a glpat&bsol;x2dZx81kQmW0pTr7vLs2NbY z"),
+		TEXT("a =67=6C=70=61=74=2D=EF=BC=BAx81kQmW0pTr7vLs2NbY z"),
+		TEXT("a gl\xef\xb8\xa1pat-Zx81kQmW0p\xe3\x85\xa4Tr7vLs2NbY z"),
+		TEXT("a glpat-\\\\ud835\\\\uddd8\\\\ud835\\\\uddd8kQmW0pTr7vLs2NbYabc z"),
+	};
+	struct vendor_db *vendors = NULL;
+	struct scan_stream *s = NULL;
+	struct bb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(vendor_db_open(NULL, &vendors, &err), 0);
+	assert_int_equal(scan_open(vendors, NULL, &s), 0);
+	for (size_t i = 0; i < BB_ARRAY_LEN(texts); i++) {
+		n = 0;
+		put(texts[i].text, texts[i].len);
+		for (size_t cut = 0; cut <= n; cut++) {
+			if (!scan_cut(s, cut).vendor)
+				fail_msg("text %zu, cut at %zu", i, cut);
+		}
+	}
+	scan_close(s);
+	vendor_db_free(vendors);
 }
 
 /* With an argument as a processor does it that can no more than that level; with another, among
@@ -793,12 +947,20 @@ static void left_out_at_every_cut(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_shape_at_every_cut), cmocka_unit_test(one_octet_at_a_time),
-		cmocka_unit_test(twelve_in_a_row),          cmocka_unit_test(where_it_is),
-		cmocka_unit_test(nothing_where_nothing_is), cmocka_unit_test(views_part_and_join),
-		cmocka_unit_test(compressed_unsaid),        cmocka_unit_test(bomb),
-		cmocka_unit_test(left_out_at_every_cut),    cmocka_unit_test(tokens_anywhere),
+		cmocka_unit_test(every_shape_at_every_cut),
+		cmocka_unit_test(one_octet_at_a_time),
+		cmocka_unit_test(twelve_in_a_row),
+		cmocka_unit_test(where_it_is),
+		cmocka_unit_test(nothing_where_nothing_is),
+		cmocka_unit_test(views_part_and_join),
+		cmocka_unit_test(compressed_unsaid),
+		cmocka_unit_test(bomb),
+		cmocka_unit_test(left_out_at_every_cut),
+		cmocka_unit_test(tokens_anywhere),
+		cmocka_unit_test(told_once),
 		cmocka_unit_test(cuts_change_nothing),
+		cmocka_unit_test(escapes_of_escapes),
+		cmocka_unit_test(tokens_among_others),
 	};
 
 	if (argc > 1)
