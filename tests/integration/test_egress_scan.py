@@ -483,6 +483,65 @@ def test_other_names_make_none_forgotten(w, names, first):
     forget(w)
 
 
+# ---- protobuf ----
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def grpc_message(content):
+    return b"\0" + struct.pack(">I", len(content)) + content
+
+
+GRPC = [(b"Content-Type", b"application/grpc+proto")]
+
+
+def protobuf_fields():
+    """Of text whose length is a letter, or behind which a tag is one."""
+    known = base64.b64encode(gzip.compress(SECRETS["FORTY"].encode()))
+    tokens = {r: t for r, t in shapes.vendor_examples(RULES) if chr(len(t)).isalnum()}
+    assert len(tokens) > 10
+    for rule, token in tokens.items():
+        yield rule, field(1, token)
+    token = dict(shapes.vendor_examples(RULES))["aws_access_key_id"]
+    for n in range(20, 90):
+        coded = base64.b64encode((b"token %s and more" % token).ljust(n, b"."))
+        if chr(len(coded)).isalnum():
+            yield "base64 of %d" % len(coded), field(1, coded)
+    assert chr(len(known)).isalnum() or len(known) in b"+/-_"
+    yield "packed", field(1, known)
+    yield "packed and long", field(3, base64.b64encode(gzip.compress(SECRETS["FORTY"].encode()
+                                                                     + RND.getrandbits(8 * 4700).to_bytes(4700, "big"))))
+    yield "before a tag", field(1, b"it is " + token) + field(6, b"x")
+    yield "nested", field(6, field(7, field(8, field(1, b"x" * 40) + field(9, token.lower() + b" " + token)) + field(6, b"y")))
+    long = next(t for t in tokens.values())
+    yield "nested, led", field(6, field(7, field(8, field(9, long)))) + field(6, b"y")
+
+
+@pytest.mark.parametrize("how", ["grpc", "grpc in pieces", "protobuf"])
+def test_fields_of_protobuf_by_themselves(w, how):
+    through = []
+    for name, message in protobuf_fields():
+        status, answer = {
+            "grpc": lambda m: w.ask("block.test", b"/", GRPC, body=grpc_message(b"") + grpc_message(field(1, b"abc")) + grpc_message(m)),
+            "grpc in pieces": lambda m: w.ask("block.test", b"/", GRPC, chunks=pieces(grpc_message(m), 7)),
+            "protobuf": lambda m: w.ask("block.test", b"/", [(b"Content-Type", b"application/x-protobuf; a=b")], body=m),
+        }[how](message)
+        if status != 403 or json.loads(answer)["reason"] not in ("token_pattern", "known_secret"):
+            through.append((name, status, answer[:100]))
+    assert not through, through
+    clean = field(1, b"some text ") + field(6, field(7, b"more of it" * 2000) + field(8, bytes(range(256)) * 100))
+    w.clear()
+    assert w.ask("block.test", b"/", GRPC, body=grpc_message(clean))[0] == 200 and w.bodies[-1][5:] == clean
+
+
 # ---- redact ----
 def test_redact_masks_and_goes_on(w):
     secret, symbols = SECRETS["FORTY"], SECRETS["SYMBOLS"]

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/io.h"
 #include "proc/egress/egress.h"
+#include "proc/egress/fields.h"
 #include "proc/egress/mux.h"
 #include <errno.h>
 
@@ -64,6 +65,7 @@ void request_free(struct request *rq)
 	scan_close(rq->search_decoded);
 	scan_close(rq->search_message);
 	scan_close(rq->search_control);
+	fields_free(rq->fields);
 	coding_close(rq->decoder);
 	coding_close(rq->response_decoder);
 	bb_buf_release(&rq->coded_in);

@@ -180,6 +180,7 @@ struct request {
 	struct scan_stream *search_decoded;
 	struct scan_stream *search_message; /* of a WebSocket, where one comes in pieces */
 	struct scan_stream *search_control; /* of a WebSocket */
+	struct fields *fields;              /* of a body that is protobuf */
 	struct coding *decoder;             /* of a streaming body that is coded */
 	struct opaque opaque;               /* of the body, decoded */
 	struct across_piece added;          /* of it to what is read across requests */

@@ -4,6 +4,7 @@
 #include "policy/credential.h"
 #include "policy/path.h"
 #include "proc/egress/egress.h"
+#include "proc/egress/fields.h"
 #include "scan/parts.h"
 #include <errno.h>
 #include <jansson.h>
@@ -453,20 +454,39 @@ static bool is_coded(const struct request *rq)
 	return codings_of(rq, &list) != CODING_OK || list.n > 0;
 }
 
-/* A body of gRPC messages: each says itself whether it is coded */
-bool request_is_grpc(const struct request *rq)
+/* @types: ends with NULL. Behind one of them may stand a suffix or a parameter */
+static bool is_of_type(const struct request *rq, const char *const *types)
 {
-	static const char *const types[] = { "application/grpc", "application/grpc-web" };
 	const struct http1_field *f = http1_fields_find(&rq->http.fields, "content-type", 0);
 
-	for (size_t i = 0; f && i < BB_ARRAY_LEN(types); i++) {
-		size_t n = strlen(types[i]);
+	for (; f && *types; types++) {
+		size_t n = strlen(*types);
 
-		if (f->value.len >= n && strncasecmp((const char *)f->value.p, types[i], n) == 0 &&
+		if (f->value.len >= n && strncasecmp((const char *)f->value.p, *types, n) == 0 &&
 		    (f->value.len == n || strchr("+; \t", f->value.p[n])))
 			return true;
 	}
 	return false;
+}
+
+/* A body of gRPC messages: each says itself whether it is coded */
+bool request_is_grpc(const struct request *rq)
+{
+	static const char *const types[] = { "application/grpc", "application/grpc-web", NULL };
+
+	return is_of_type(rq, types);
+}
+
+static bool is_protobuf(const struct request *rq)
+{
+	static const char *const types[] = { "application/protobuf",
+					     "application/x-protobuf",
+					     "application/proto",
+					     "application/x-google-protobuf",
+					     "application/vnd.google.protobuf",
+					     NULL };
+
+	return request_is_grpc(rq) || is_of_type(rq, types);
 }
 
 static enum coding_result open_grpc(const struct conn *c, const struct request *rq, uint64_t max,
@@ -536,6 +556,35 @@ static bool add_body(struct search *s, struct bb_span data, bool end)
 			    s);
 }
 
+static int open_stream(const struct conn *c, struct request *rq, struct scan_stream **ret)
+{
+	const struct searcher *s = &c->eg->searcher;
+	int r = scan_open(s->vendors, wants_canary(c, rq) ? s->canary.db : s->all.db, ret);
+
+	if (r == 0)
+		begin_search(&(struct search){ .c = c, .rq = rq }, *ret, true);
+	return r;
+}
+
+/* What a length or a tag stands beside: see fields.h */
+static enum scan_result search_fields(struct search *s, struct bb_span data)
+{
+	const char *place = s->place;
+	struct request *rq = s->rq;
+	struct scan_stream *stream;
+	enum scan_result r = SCAN_ERROR;
+
+	if (!is_searched(content_of(s->c, rq)) || !is_protobuf(rq))
+		return SCAN_CLEAN;
+	if (!rq->fields && open_stream(s->c, rq, &stream) == 0)
+		rq->fields = fields_new(stream);
+	s->place = "field";
+	if (rq->fields)
+		r = fields_feed(rq->fields, data, on_finding, s);
+	s->place = place;
+	return r;
+}
+
 /* Decoded octets on their way into a search */
 struct decoding {
 	struct scan_stream *stream;
@@ -545,10 +594,15 @@ struct decoding {
 
 static bool on_decoded(void *arg, struct bb_span out)
 {
+	enum scan_result fields = SCAN_CLEAN;
 	struct decoding *d = arg;
 
 	count_opaque(d->search, out, false);
 	d->result = scan_feed(d->stream, out, false, on_finding, d->search);
+	if (d->result < SCAN_FOUND)
+		fields = search_fields(d->search, out);
+	if (fields >= SCAN_FOUND)
+		d->result = fields;
 	if (d->result < SCAN_FOUND && add_body(d->search, out, false))
 		d->result = SCAN_FOUND;
 	return d->result < SCAN_FOUND;
@@ -583,10 +637,12 @@ static struct judgement search_decoded(const struct conn *c, struct request *rq)
 	struct coding *decoder = NULL;
 	struct judgement j = open_decoder(c, rq, &decoder);
 
-	if (j.status == 0 && !decoder)
-		count_opaque(&s, bb_buf_span(&rq->body), true);
-	if (j.status || !decoder)
+	if (j.status)
 		return j;
+	if (!decoder) {
+		count_opaque(&s, bb_buf_span(&rq->body), true);
+		return verdict_of(&s, search_fields(&s, bb_buf_span(&rq->body)));
+	}
 	begin_search(&s, d.stream, true);
 	j = feed_decoder(decoder, bb_buf_span(&rq->body), true, &d);
 	coding_close(decoder);
@@ -762,16 +818,6 @@ struct judgement outbound_judge_body(const struct conn *c, struct request *rq)
 
 /* ---- streaming bodies ---- */
 
-static int open_stream(const struct conn *c, struct request *rq, struct scan_stream **ret)
-{
-	const struct searcher *s = &c->eg->searcher;
-	int r = scan_open(s->vendors, wants_canary(c, rq) ? s->canary.db : s->all.db, ret);
-
-	if (r == 0)
-		begin_search(&(struct search){ .c = c, .rq = rq }, *ret, true);
-	return r;
-}
-
 struct judgement outbound_judge_stream(const struct conn *c, struct request *rq)
 {
 	struct judgement j;
@@ -801,7 +847,7 @@ struct judgement outbound_feed(struct conn *c, struct bb_span data, bool end, bo
 	if (j.status == 0 && !rq->decoder) {
 		count_opaque(&s, data, end);
 		(void)add_body(&s, data, end);
-		j = verdict_of(&s, SCAN_CLEAN);
+		j = verdict_of(&s, s.found ? SCAN_FOUND : search_fields(&s, data));
 	}
 	if (j.status == 0 && rq->decoder) {
 		struct decoding d = { rq->search_decoded, &s, SCAN_CLEAN };

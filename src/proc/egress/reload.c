@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "policy/flow.h"
 #include "proc/egress/egress.h"
+#include "proc/egress/fields.h"
 #include "proc/egress/tls.h"
 #include <errno.h>
 
@@ -139,7 +140,9 @@ static void close_search(struct request *rq)
 	scan_close(rq->search_decoded);
 	scan_close(rq->search_message);
 	scan_close(rq->search_control);
+	fields_free(rq->fields);
 	rq->search = rq->search_decoded = rq->search_message = rq->search_control = NULL;
+	rq->fields = NULL;
 }
 
 static void rejudge(struct conn *c)
