@@ -227,6 +227,15 @@ def test_every_vendor_rule_plain(w):
         assert status == 403 and json.loads(body)["reason"] == "token_pattern", (rule, example, body)
 
 
+def test_what_a_segment_of_a_path_hides(w):
+    token = b"AKIA" + b"QYLPMN5HFIQR7XYA"
+    for hidden in base64.urlsafe_b64encode(token), base64.urlsafe_b64encode(gzip.compress(SECRETS["FORTY"].encode())):
+        for path in b"/", b"/v1/", b"/api/v1/blobs/":
+            assert w.ask("block.test", path + hidden)[0] == 403, (path, hidden)
+            assert w.ask("block.test", path + hidden + b"/x?y=z")[0] == 403, (path, hidden)
+    assert w.ask("block.test", b"/api/v1/" + base64.urlsafe_b64encode(b"nothing is in here"))[0] == 200
+
+
 def test_every_cut_of_a_stream(w):
     """In chunks, cut at every octet, and in chunks of one: what has left ends before the secret."""
     secret = SECRETS["FORTY"].encode()

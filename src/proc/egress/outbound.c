@@ -280,6 +280,22 @@ static bool put(struct search *s, struct bb_span text, const char *after, bool e
 	return s->result < SCAN_FOUND;
 }
 
+/* A path is one run of characters of base64 if it will: what a segment hides is seen in the segment
+ * by itself */
+static bool put_segments(struct search *s, struct bb_span path)
+{
+	while (path.len) {
+		const uint8_t *mark = memchr(path.p, '/', path.len);
+		size_t n = mark ? (size_t)(mark - path.p) : path.len;
+
+		if (n >= VIEW_RUN_MIN && !put(s, (struct bb_span){ path.p, n }, " ", false))
+			return false;
+		n += mark != NULL;
+		path = (struct bb_span){ path.p + n, path.len - n };
+	}
+	return true;
+}
+
 /* The path without credentials: what stands in a credential's place has been judged as one, and
  * looks like a vendor's token because it is */
 static bool put_path(struct search *s, struct bb_span path)
@@ -288,10 +304,10 @@ static bool put_path(struct search *s, struct bb_span path)
 	struct bb_span rest, name, value;
 
 	if (!mark)
-		return put(s, path, "\n", false);
+		return put_segments(s, path) && put(s, path, "\n", false);
 	rest = (struct bb_span){ mark + 1, path.len - (size_t)(mark + 1 - path.p) };
 	path.len -= rest.len;
-	if (!put(s, path, "", false))
+	if (!put_segments(s, path) || !put(s, path, "", false))
 		return false;
 	while (credential_next_pair(&rest, '&', &name, &value)) {
 		if (!put(s, name, "=", false))
