@@ -15,8 +15,9 @@
  * Used by:   egress; fuzz/protobuf.c; tests/unit/wire/protobuf.c
  * Trust:     hostile; what is no message gives fewer fields, or none
  * Limits:    PROTOBUF_DEPTH messages one in another; fields of PROTOBUF_FIELD_MIN to
- *            PROTOBUF_FIELD_MAX octets: from there to 768 KiB the last octet of a length is no
- * letter Source:    https://protobuf.dev/programming-guides/encoding/
+ *            PROTOBUF_FIELD_MAX octets (from there to 768 KiB the last octet of a length is none
+ *            of a word)
+ * Source:    https://protobuf.dev/programming-guides/encoding/
  */
 #define PROTOBUF_DEPTH     16
 #define PROTOBUF_FIELD_MIN 8

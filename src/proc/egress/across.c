@@ -208,7 +208,7 @@ bool across_go_on(struct across *a, const struct known_db *db, const struct acro
 		  known_hit_fn *hit, void *arg)
 {
 	struct reader r = { .db = db, .view = &piece->view, .hit = hit, .arg = arg };
-	size_t room = max + VIEW_PENDING_MAX - piece->fed;
+	size_t all = max + VIEW_PENDING_MAX, room = piece->fed < all ? all - piece->fed : 0;
 	bool cut = data.len > room;
 
 	data.len = cut ? room : data.len;
