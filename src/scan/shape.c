@@ -147,7 +147,7 @@ static size_t undo_percent(struct bb_span in, uint8_t *out)
 		int high = i + 2 < in.len && in.p[i] == '%' ? bb_hex_value(in.p[i + 1]) : -1;
 		int low = high < 0 ? -1 : bb_hex_value(in.p[i + 2]);
 
-		out[n] = low < 0 ? in.p[i] : (uint8_t)(high << 4 | low);
+		out[n] = (uint8_t)(low < 0 ? in.p[i] : high << 4 | low);
 		i += low < 0 ? 1 : 3;
 	}
 	return n;

@@ -232,7 +232,7 @@ static enum parse backslash(const uint8_t *p, size_t len, bool last, struct mean
 	at = p[1] ? strchr(from, p[1]) : NULL;
 	if (!at && !is_sign(p[1]))
 		return PARSE_NONE;
-	mean_octet(m, 2, at ? (uint8_t)to[at - from] : p[1]);
+	mean_octet(m, 2, (uint8_t)(at ? to[at - from] : p[1]));
 	return PARSE_DONE;
 }
 
@@ -562,7 +562,7 @@ static size_t layer_feed(struct view_layer *v, const uint8_t *in, size_t len, ui
 		}
 		memcpy(out + n, in + from, i - from);
 		n += i - from;
-		v->nuls = i - from < 8 ? (uint8_t)(v->nuls << (i - from)) : 0;
+		v->nuls = (uint8_t)(i - from < 8 ? v->nuls << (i - from) : 0);
 		if (i < len)
 			n = put_behind(v, in[i++], out, n);
 	}
