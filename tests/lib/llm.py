@@ -79,9 +79,15 @@ def anthropic(body):
             "usage": {"input_tokens": 1, "output_tokens": 1}}
 
 
+def is_surroundings(item):
+    """What the client says of where it runs: at the beginning, and again when the date changes."""
+    return any(t.startswith("<environment_context>") for t in texts(item.get("content") or ""))
+
+
 def openai(body):
     """The items of an answer."""
-    last = [i for i in body["input"] if i.get("role") == "user" or i.get("type", "").endswith("_output")][-1]
+    last = [i for i in body["input"] if (i.get("role") == "user" and not is_surroundings(i))
+            or i.get("type", "").endswith("_output")][-1]
     done = last.get("type", "").endswith("_output")
     command = None if done else command_in(last)
     if command:  # its shell is reached through the one tool that runs JavaScript
