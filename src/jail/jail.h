@@ -66,6 +66,10 @@ struct jail_rule {
 	{                                                                                          \
 		.nr = SCMP_SYS(name), .n_args = 2, .args = { cond1, cond2 }                        \
 	}
+#define JAIL_IF3(name, cond1, cond2, cond3)                                                        \
+	{                                                                                          \
+		.nr = SCMP_SYS(name), .n_args = 3, .args = { cond1, cond2, cond3 }                 \
+	}
 
 /** struct jail_table - Static rules of one role or of several */
 struct jail_table {
@@ -78,7 +82,8 @@ struct jail_table {
  * jail_common - What a role on libevent, malloc and OpenSSL needs while it runs
  *
  * Octets in and out of fds it already has, memory that is never executable, timers, epoll, end.
- * No way to open, create, connect, name or signal anything; fds come only by SCM_RIGHTS.
+ * No way to open, create, connect, name or signal anything; fds come only by SCM_RIGHTS. Sends take
+ * no flag that connects: what dialer hands over stays connected to where it was.
  */
 extern const struct jail_table jail_common;
 
@@ -155,10 +160,10 @@ extern const struct jail_table jail_vmm_denied;
 /**
  * jail_vmm() - The filter that QEMU inherits: no sockets, no other process, no foreign ABI
  *
- * A deny-list, because QEMU is not ours: socket, socketpair, connect, bind, listen, accept*,
- * io_uring_*, ptrace, process_vm_*, pidfd_*, bpf, userfaultfd, keyrings, mounts, and signals and
- * limits for other processes of the user answer EPERM; a call of another ABI kills. Called between
- * fork and exec; also sets no_new_privs.
+ * A deny-list, because QEMU is not ours: socket, socketpair, connect, bind, listen, accept*, sends
+ * that connect (MSG_FASTOPEN), io_uring_*, ptrace, process_vm_*, pidfd_*, bpf, userfaultfd,
+ * keyrings, mounts, and signals and limits for other processes of the user answer EPERM; a call of
+ * another ABI kills. Called between fork and exec; also sets no_new_privs.
  *
  * Return: 0 or -errno with @err
  */

@@ -13,6 +13,13 @@
 #define JAIL_DEFAULT SCMP_ACT_KILL_PROCESS
 #endif
 
+/*
+ * What our sends may say. MSG_FASTOPEN is a connect(2) by another name: once its far end has reset
+ * it, a TCP socket that dialer handed over would go to any address there is.
+ */
+#define SEND_FLAGS       (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)
+#define SEND_FLAGS_IN(n) JAIL_BITS(n, 0xffffffffu & ~(unsigned int)SEND_FLAGS, 0)
+
 static const struct jail_rule common_rules[] = {
 	/* octets through fds we have */
 	JAIL_ALLOW(read),
@@ -21,9 +28,9 @@ static const struct jail_rule common_rules[] = {
 	JAIL_ALLOW(write),
 	JAIL_ALLOW(writev),
 	JAIL_ALLOW(recvmsg),
-	JAIL_ALLOW(sendmsg),
+	JAIL_IF(sendmsg, SEND_FLAGS_IN(2)),
 	JAIL_ALLOW(recvfrom),
-	JAIL_IF(sendto, JAIL_ZERO(4)), /* send(2): no address */
+	JAIL_IF2(sendto, JAIL_ZERO(4), SEND_FLAGS_IN(3)), /* send(2): no address */
 	JAIL_ALLOW(shutdown),
 	JAIL_ALLOW(close),
 	JAIL_ALLOW(fstat),
@@ -141,6 +148,9 @@ static const struct jail_rule vmm_rules[] = {
 	JAIL_ALLOW(listen),
 	JAIL_ALLOW(accept),
 	JAIL_ALLOW(accept4),
+	JAIL_IF(sendto, JAIL_BITS(3, MSG_FASTOPEN, MSG_FASTOPEN)), /* what gate may pass on */
+	JAIL_IF(sendmsg, JAIL_BITS(2, MSG_FASTOPEN, MSG_FASTOPEN)),
+	JAIL_IF(sendmmsg, JAIL_BITS(3, MSG_FASTOPEN, MSG_FASTOPEN)),
 	JAIL_ALLOW(io_uring_setup),
 	JAIL_ALLOW(io_uring_enter),
 	JAIL_ALLOW(io_uring_register),

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -227,6 +228,64 @@ static void own_table(void **state)
 	assert_int_equal(in_child(dials_unix), KILLED);
 }
 
+/* ---- a connection that dialer has made ---- */
+
+static struct sockaddr_in elsewhere;
+
+static int listen_on(struct sockaddr_in *ret)
+{
+	socklen_t len = sizeof(*ret);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET };
+	ret->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)ret, sizeof(*ret)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)ret, &len), 0);
+	return fd;
+}
+
+static int passed = -1;
+
+/* The first call finds it reset, the next ones connect */
+static int leads_it_elsewhere(void)
+{
+	struct iovec iov = { "x", 1 };
+	struct msghdr mh = { .msg_name = &elsewhere,
+			     .msg_namelen = sizeof(elsewhere),
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1 };
+
+	lock_common();
+	for (int i = 0; i < 3; i++)
+		(void)syscall(SYS_sendmsg, passed, &mh, MSG_FASTOPEN | MSG_NOSIGNAL);
+	return OK;
+}
+
+static void a_connection_stays_where_it_was_made_to(void **state)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct sockaddr_in allowed;
+	int listener = listen_on(&allowed), other = listen_on(&elsewhere), far;
+	struct pollfd ready = { .events = POLLOUT }, come = { .fd = other, .events = POLLIN };
+
+	(void)state;
+	passed = ready.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(passed, (struct sockaddr *)&allowed, sizeof(allowed)), -1);
+	assert_int_equal(poll(&ready, 1, 1000), 1);
+	far = accept(listener, NULL, NULL);
+	assert_int_equal(setsockopt(far, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	assert_int_equal(close(far), 0);
+	assert_int_equal(in_child(leads_it_elsewhere), KILLED);
+#ifndef BB_JAIL_LOG_ONLY
+	assert_int_equal(poll(&come, 1, 100), 0);
+#endif
+	(void)come;
+	(void)close(passed);
+	(void)close(other);
+	(void)close(listener);
+}
+
 static int begins(void)
 {
 	struct bb_err err = { 0 };
@@ -280,6 +339,17 @@ static bool signals_only_itself(void)
 	       is_eperm(fcntl(fds[0], F_SETSIG, SIGKILL));
 }
 
+/* What gate holds of dialer's it could pass on: a socket is led nowhere by sending either */
+static bool connects_by_no_send(void)
+{
+	struct mmsghdr none = { 0 };
+
+	return is_eperm(syscall(SYS_sendmsg, -1, &none.msg_hdr, MSG_FASTOPEN)) &&
+	       is_eperm(syscall(SYS_sendmmsg, -1, &none, 1, MSG_NOSIGNAL | MSG_FASTOPEN)) &&
+	       is_eperm(syscall(SYS_sendto, -1, "x", 1, MSG_FASTOPEN, NULL, 0)) &&
+	       sendmsg(-1, &none.msg_hdr, MSG_NOSIGNAL) < 0 && errno == EBADF;
+}
+
 static int vmm_filter(void)
 {
 	struct iovec iov = { 0 };
@@ -304,6 +374,8 @@ static int vmm_filter(void)
 		return 8;
 	if (!signals_only_itself())
 		return 11;
+	if (!connects_by_no_send())
+		return 12;
 	/* what it execs inherits the filter */
 	(void)execl("/usr/bin/env", "env", "python3", "-c",
 		    "import socket,sys\n"
@@ -528,9 +600,13 @@ static void files_beneath_only(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(common_table),       cmocka_unit_test(own_table),
-		cmocka_unit_test(begin_and_vmm),      cmocka_unit_test(dies_with_parent),
-		cmocka_unit_test(files_beneath_only), cmocka_unit_test(apart_from_the_host),
+		cmocka_unit_test(common_table),
+		cmocka_unit_test(own_table),
+		cmocka_unit_test(begin_and_vmm),
+		cmocka_unit_test(dies_with_parent),
+		cmocka_unit_test(a_connection_stays_where_it_was_made_to),
+		cmocka_unit_test(files_beneath_only),
+		cmocka_unit_test(apart_from_the_host),
 	};
 
 	if (!alone(argc, argv))

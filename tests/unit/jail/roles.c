@@ -152,6 +152,14 @@ static const struct attempt attempts[] = {
 	{ "accept4", SYS_accept4, { -1, 0, 0, 0 } },
 	{ "sendto", SYS_sendto, { -1, AT(page), 1, 0, AT(&loopback), sizeof(loopback) } },
 	{ "sendmmsg", SYS_sendmmsg, { -1, AT(page), 1 } },
+	/* connects what dialer has handed over to another address (MSG_FASTOPEN) */
+	{ "sendmsg that connects", SYS_sendmsg, { -1, AT(page), MSG_NOSIGNAL | MSG_FASTOPEN } },
+	{ "sendto that connects", SYS_sendto, { -1, AT(page), 1, MSG_FASTOPEN, 0, 0 } },
+	{ "MSG_OOB", SYS_sendmsg, { -1, AT(page), MSG_OOB } },
+	{ "MPTCP socket", SYS_socket, { AF_INET, SOCK_STREAM, IPPROTO_MPTCP } },
+	{ "SCTP socket", SYS_socket, { AF_INET6, SOCK_STREAM, IPPROTO_SCTP } },
+	{ "ping socket", SYS_socket, { AF_INET, SOCK_DGRAM, IPPROTO_ICMP } },
+	{ "UDP-Lite socket", SYS_socket, { AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE } },
 	{ "SO_BINDTODEVICE", SYS_setsockopt, { -1, SOL_SOCKET, SO_BINDTODEVICE, AT("lo"), 3 } },
 	/* other programs and processes */
 	{ "execve", SYS_execve, { AT("/bin/true"), 0, 0 } },
