@@ -122,9 +122,11 @@ static void parse_paths(const struct tree *n, struct content_match *m, struct di
 		schema_keys(c, "paths", keys, diag);
 		type = pattern_type(c, types, CONTENT_PREFIX, diag);
 		p = grow(m->paths, &m->n_paths, sizeof(*m->paths), CONTENT_VALUES_MAX, c, diag);
-		if (!p || type < 0)
-			continue;
+		if (!p)
+			return;
 		m->paths = p;
+		if (type < 0)
+			continue;
 		if (type != CONTENT_REGEX && k && k->kind == TREE_SCALAR && k->text[0] != '/')
 			diag_add(diag, k->at, "paths: '%.60s' does not begin with /", k->text);
 		set_pattern(c, &m->paths[m->n_paths - 1], (enum content_pattern_type)type, diag);
@@ -148,9 +150,11 @@ static void parse_headers(const struct tree *n, struct content_match *m, struct 
 		type = pattern_type(c, types, 0, diag);
 		p = grow(m->headers, &m->n_headers, sizeof(*m->headers), CONTENT_VALUES_MAX, c,
 			 diag);
-		if (!p || type < 0)
-			continue;
+		if (!p)
+			return;
 		m->headers = p;
+		if (type < 0)
+			continue;
 		if (tree_get(c, "name"))
 			m->headers[m->n_headers - 1].name =
 				copy_text(tree_get(c, "name"), "name", diag);

@@ -82,6 +82,12 @@ static void refusals(void **state)
 		{ "egress:\n  routes: [{host: a.test, dlp: {outbound_detectors: [magic]}}]",
 		  "3:54: outbound_detectors is 'magic'" },
 		{ "egress:\n  routes: [{host: a.test, matches: []}]", "3:36: matches is empty" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{paths: [{type: glob, value: "
+		  "/a}]}]}]",
+		  "3:53: type is 'glob'; allowed are: exact, prefix, regex" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{headers: [{name: a, value: b}, "
+		  "{type: glob, name: a, value: b}]}]}]",
+		  "3:76: type is 'glob'; allowed are: exact, regex" },
 		{ "egress:\n  routes: [{host: a.test, upstream: ftp://x}]", "3:37: upstream:" },
 		{ "egress:\n  routes: [{host: a.test, path_allowlist: [/]}]",
 		  "3:27: routes: 'path_allowlist' is no longer a key; use egress.routes" },
