@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (manifest_split((struct bb_span){ data, size }, "f.md", &front, &body, &diag)) {
 		struct tree *root = tree_parse(front, "f.md", 1, &diag);
 
-		bottle_parse(root, "f.md", &b, extends, &diag);
+		bottle_parse(root, &b, extends, &diag);
 		tree_free(root);
 	}
 	if (diag.n && !strstr(bb_buf_str(&diag.text), "f.md:"))

@@ -11,6 +11,7 @@ void bottle_init(struct bottle *b)
 		.log_level = -1, .host_login = -1, .transparent = -1, .forward = -1, .supervise = -1
 	};
 	b->not_built = json_array();
+	b->notes = json_array();
 	b->sources = json_object();
 	b->texts = json_object();
 }
@@ -56,6 +57,7 @@ void bottle_release(struct bottle *b)
 	free(b->provider);
 	free(b->auth_token);
 	json_decref(b->not_built);
+	json_decref(b->notes);
 	json_decref(b->sources);
 	json_decref(b->texts);
 	*b = (struct bottle){ 0 };
@@ -121,7 +123,14 @@ static void parse_env_map(const struct tree *n, struct bottle_env *e, struct dia
 	}
 }
 
-static void parse_env_value(const struct tree *n, struct bottle_env *e, struct diag *diag)
+/* "$NAME", or "${NAME}" with something around it: a shell would put a value there */
+static bool looks_like_variable(const char *s)
+{
+	return (s[0] == '$' && schema_is_variable(s + 1)) || strstr(s, "${");
+}
+
+static void parse_env_value(const struct tree *n, struct bottle_env *e, json_t *notes,
+			    struct diag *diag)
 {
 	size_t len;
 
@@ -142,11 +151,22 @@ static void parse_env_value(const struct tree *n, struct bottle_env *e, struct d
 			e->value = strdup(n->text + 1);
 		else if (asprintf(&e->value, "Value of %s", n->key) < 0)
 			e->value = NULL;
-	} else if (len > 3 && strncmp(n->text, "${", 2) == 0 && n->text[len - 1] == '}') {
+	} else if (strncmp(n->text, "${", 2) == 0 && n->text[len - 1] == '}') {
 		e->kind = BOTTLE_ENV_HOST;
 		e->value = strndup(n->text + 2, len - 3);
+		if (!e->value || !schema_is_variable(e->value))
+			diag_add(diag, n->at,
+				 "env.%.60s: ${HOST_VAR} takes the name of a variable and nothing "
+				 "else",
+				 n->key);
 	} else {
 		e->value = strdup(n->text);
+		if (looks_like_variable(n->text))
+			(void)json_array_append_new(
+				notes,
+				json_sprintf("%s:%u:%u: env.%s stays this text; the value of "
+					     "a variable of this host is ${NAME}, alone",
+					     n->at.file, n->at.line, n->at.column, n->key));
 	}
 }
 
@@ -165,7 +185,7 @@ static void parse_env(const struct tree *map, struct bottle *b, struct diag *dia
 			diag_add(diag, c->key_at, "env: more than %d variables", BOTTLE_ENV_MAX);
 			return;
 		}
-		parse_env_value(c, e, diag);
+		parse_env_value(c, e, b->notes, diag);
 		if (asprintf(&e->source, "%s:%u", c->at.file, c->at.line) < 0)
 			e->source = NULL;
 	}
@@ -201,10 +221,18 @@ static void parse_resources(const struct tree *n, struct bottle *b, struct diag 
  * A name, or a file: "/…", "./…", "../…", the last two beside the manifest. A Dockerfile is always
  * a file.
  */
-static void take_image(const struct tree *n, const char *key, bool is_file, struct bottle *b)
+static void take_image(const struct tree *n, const char *key, bool is_file, struct bottle *b,
+		       struct diag *diag)
 {
 	const char *text = n->text, *slash = strrchr(n->at.file, '/');
 	bool relative = text[0] == '.' && (text[1] == '/' || strncmp(text, "../", 3) == 0);
+
+	if (text[0] == '~' || text[0] == '$')
+		diag_add(diag, n->at,
+			 "%s: '%.60s': ~ and variables stay as they are; write /…, or ./… beside "
+			 "this "
+			 "file",
+			 key, text);
 
 	free(b->image);
 	b->image = NULL;
@@ -240,7 +268,7 @@ static void parse_provider(const struct tree *n, struct bottle *b, struct diag *
 	if ((k = tree_get(n, "dockerfile")) && schema_text(k, "dockerfile", diag)) {
 		if (b->image)
 			diag_add(diag, k->at, "image and dockerfile: give one of them");
-		take_image(k, "agent_provider.dockerfile", true, b);
+		take_image(k, "agent_provider.dockerfile", true, b, diag);
 	}
 	if ((k = tree_get(n, "auth_token")) && schema_variable(k, "auth_token", diag)) {
 		free(b->auth_token);
@@ -348,32 +376,28 @@ static void parse_extends(const struct tree *n, json_t *extends, struct diag *di
 		if (s && !name_is_ok(s))
 			diag_add(diag, c->at, "extends: '%.60s' is not a bottle's name", s);
 		else if (s)
-			(void)json_array_append_new(extends, json_string(s));
+			(void)json_array_append_new(
+				extends, json_pack("{s:s, s:i, s:i}", "name", s, "line",
+						   (int)c->at.line, "column", (int)c->at.column));
 	}
 }
 
-void bottle_parse(const struct tree *root, const char *file, struct bottle *ret, json_t *extends,
-		  struct diag *diag)
+void bottle_parse(const struct tree *root, struct bottle *ret, json_t *extends, struct diag *diag)
 {
 	static const char *const keys[] = { "extends",        "env",       "image",
 					    "agent_provider", "resources", "git-gate",
 					    "egress",         "supervise", NULL };
 	const struct tree *k;
-	struct diag_place top = { file, 0, 0 };
 
-	if (!root)
+	if (!root || !schema_is_map(root, "the frontmatter", diag))
 		return;
-	if (root->kind != TREE_MAP) {
-		diag_add(diag, top, "the frontmatter has to be a map");
-		return;
-	}
 	schema_keys(root, "bottle", keys, diag);
 	if ((k = tree_get(root, "extends")))
 		parse_extends(k, extends, diag);
 	if ((k = tree_get(root, "env")))
 		parse_env(k, ret, diag);
 	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag))
-		take_image(k, "image", false, ret);
+		take_image(k, "image", false, ret, diag);
 	if ((k = tree_get(root, "agent_provider")))
 		parse_provider(k, ret, diag);
 	if ((k = tree_get(root, "resources")))
@@ -493,6 +517,7 @@ void bottle_fold(struct bottle *parent, struct bottle *child)
 	if (child->supervise >= 0)
 		parent->supervise = child->supervise;
 	(void)json_array_extend(parent->not_built, child->not_built);
+	(void)json_array_extend(parent->notes, child->notes);
 	(void)json_object_update(parent->sources, child->sources);
 	(void)json_object_update(parent->texts, child->texts);
 	memcpy(parent->name, child->name, sizeof(parent->name));

@@ -50,6 +50,7 @@ struct bottle_tcp {
  * struct bottle - Effective bottle
  * @not_built:	JSON array of "file:line:column: KEY: …" for keys that are valid but that this
  *		build cannot honour: such a bottle does not start
+ * @notes:	JSON array of "file:line:column: …" for what is valid and probably meant otherwise
  * @sources:	JSON object key → "file:line" for scalars
  * @texts:	the same keys → what is written there
  * @has_*:	given by some file (for extends)
@@ -72,6 +73,7 @@ struct bottle {
 	int transparent, forward, supervise; /* -1 = not given */
 	bool routes_cleared, tcp_cleared;    /* `[]` was written: drops what the parents have */
 	json_t *not_built;
+	json_t *notes;
 	json_t *sources;
 	json_t *texts;
 };
@@ -87,12 +89,11 @@ void bottle_note(struct bottle *b, const char *key, const struct tree *n);
 /**
  * bottle_parse() - One file's frontmatter, without its parents
  * @root:	may be NULL (an empty frontmatter)
- * @extends:	JSON array that receives the names of the parents
+ * @extends:	JSON array that receives the parents: {name, line, column}
  *
  * Errors go to @diag; @ret is complete only when none were added
  */
-void bottle_parse(const struct tree *root, const char *file, struct bottle *ret, json_t *extends,
-		  struct diag *diag);
+void bottle_parse(const struct tree *root, struct bottle *ret, json_t *extends, struct diag *diag);
 
 /**
  * bottle_fold() - @child over @parent, into @parent
@@ -129,6 +130,8 @@ int schema_one_of(const struct tree *n, const char *what, const char *const *wor
 /** schema_keys() - Complain about every key of @map that is not in @words */
 void schema_keys(const struct tree *map, const char *what, const char *const *words,
 		 struct diag *diag);
+/** schema_is_variable() - Could it be the name of a variable? */
+BB_MUST_USE bool schema_is_variable(const char *s);
 /** schema_variable() - Name of a host variable */
 const char *schema_variable(const struct tree *n, const char *what, struct diag *diag);
 /** schema_host() - Host name, maybe "*.", into @ret; false after a complaint */

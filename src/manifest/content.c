@@ -103,6 +103,25 @@ static void set_pattern(const struct tree *n, struct content_pattern *p,
 		diag_add(diag, k->at, "value: %s", err.msg);
 }
 
+/* What can never match is what somebody meant otherwise */
+static void check_path(const struct tree *k, struct diag *diag)
+{
+	if (!k || k->kind != TREE_SCALAR)
+		return;
+	if (k->text[0] != '/')
+		diag_add(diag, k->at, "paths: '%.60s' does not begin with /", k->text);
+	else if (strpbrk(k->text, "?#"))
+		diag_add(diag, k->at,
+			 "paths: '%.60s' would match nothing: the query is no part of a path",
+			 k->text);
+	else if (strchr(k->text, '*'))
+		diag_add(diag, k->at,
+			 "paths: '%.60s': `*` is no wildcard here; a prefix such as /v1/ matches "
+			 "all "
+			 "that is below it, `type: regex` the rest",
+			 k->text);
+}
+
 static void parse_paths(const struct tree *n, struct content_match *m, struct diag *diag)
 {
 	static const char *const keys[] = { "type", "value", NULL };
@@ -113,7 +132,6 @@ static void parse_paths(const struct tree *n, struct content_match *m, struct di
 	if (!n->first)
 		diag_add(diag, n->at, "paths is empty: it would match nothing; remove it");
 	for (const struct tree *c = n->first; c; c = c->next) {
-		const struct tree *k = tree_get(c, "value");
 		int type;
 		void *p;
 
@@ -127,10 +145,19 @@ static void parse_paths(const struct tree *n, struct content_match *m, struct di
 		m->paths = p;
 		if (type < 0)
 			continue;
-		if (type != CONTENT_REGEX && k && k->kind == TREE_SCALAR && k->text[0] != '/')
-			diag_add(diag, k->at, "paths: '%.60s' does not begin with /", k->text);
+		if (type != CONTENT_REGEX)
+			check_path(tree_get(c, "value"), diag);
 		set_pattern(c, &m->paths[m->n_paths - 1], (enum content_pattern_type)type, diag);
 	}
+}
+
+static char *header_name(const struct tree *n, struct diag *diag)
+{
+	char *name = copy_text(n, "name", diag);
+
+	if (name && !is_field_name(name))
+		diag_add(diag, n->at, "headers: '%.60s' is not a header name", name);
+	return name;
 }
 
 static void parse_headers(const struct tree *n, struct content_match *m, struct diag *diag)
@@ -156,13 +183,23 @@ static void parse_headers(const struct tree *n, struct content_match *m, struct 
 		if (type < 0)
 			continue;
 		if (tree_get(c, "name"))
-			m->headers[m->n_headers - 1].name =
-				copy_text(tree_get(c, "name"), "name", diag);
+			m->headers[m->n_headers - 1].name = header_name(tree_get(c, "name"), diag);
 		else
 			diag_add(diag, c->at, "headers: name is missing");
 		set_pattern(c, &m->headers[m->n_headers - 1].value,
 			    type ? CONTENT_REGEX : CONTENT_EXACT, diag);
 	}
+}
+
+/* Methods are compared with their case, and what is sent is in capitals */
+static void check_method(const struct tree *n, const char *method, struct diag *diag)
+{
+	if (!is_field_name(method))
+		diag_add(diag, n->at, "methods: '%.40s' is no method; such as: GET", method);
+	else if (strpbrk(method, "abcdefghijklmnopqrstuvwxyz"))
+		diag_add(diag, n->at,
+			 "methods: '%.40s' would match nothing; methods are in capitals: GET",
+			 method);
 }
 
 static void parse_methods(const struct tree *n, struct content_match *m, struct diag *diag)
@@ -179,6 +216,8 @@ static void parse_methods(const struct tree *n, struct content_match *m, struct 
 			return;
 		m->methods = p;
 		m->methods[m->n_methods - 1] = copy_text(c, "methods", diag);
+		if (m->methods[m->n_methods - 1])
+			check_method(c, m->methods[m->n_methods - 1], diag);
 	}
 }
 

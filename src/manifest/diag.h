@@ -9,6 +9,8 @@
  * Layer:     manifest
  * Used by:   manifest, cli (check, run)
  * Limits:    100 entries; the rest is counted
+ *
+ * Those of one file that are added one after another stand in its order.
  */
 struct diag {
 	struct bb_buf text; /* lines with '\n' */

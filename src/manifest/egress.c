@@ -13,6 +13,20 @@ static char *source_of(const struct tree *n)
 	return text;
 }
 
+/* What no rule opens, whatever it says. Return: complained */
+static bool complain_floor(const struct tree *n, const char *what, const struct cidr *range,
+			   struct diag *diag)
+{
+	const struct ip_floor *floor = ip_floor_find(&range->addr);
+
+	if (!floor || range->bits < floor->range.bits)
+		return false;
+	diag_add(
+		diag, n->at, "%s: '%.60s' is %s, which no rule opens%s", what, n->text, floor->what,
+		floor->upstream ? "; a route's `upstream:` reaches a web server of this host" : "");
+	return true;
+}
+
 static void parse_addresses(const struct tree *n, struct policy_route *route, struct diag *diag)
 {
 	if (!schema_is_seq(n, "addresses", diag))
@@ -27,6 +41,15 @@ static void parse_addresses(const struct tree *n, struct policy_route *route, st
 		else if (!cidr_parse(s, &route->addresses[route->n_addresses]))
 			diag_add(diag, c->at,
 				 "addresses: '%.60s' is not a range such as 10.0.0.0/8", s);
+		else if (complain_floor(c, "addresses", &route->addresses[route->n_addresses],
+					diag))
+			continue;
+		else if (!ip_addr_is_private(&route->addresses[route->n_addresses].addr))
+			diag_add(diag, c->at,
+				 "addresses: '%.60s' is not private; public addresses need no "
+				 "entry, "
+				 "and an entry does not restrict a name to them",
+				 s);
 		else
 			route->n_addresses++;
 	}
@@ -136,6 +159,8 @@ static void parse_tcp(const struct tree *n, struct bottle *b, struct diag *diag)
 		diag_add(diag, cidr->at,
 			 "cidr: '%.60s' is not a range such as 192.0.2.0/24 with zero host bits",
 			 cidr->text);
+	else if (cidr && diag->n == before)
+		(void)complain_floor(cidr, "cidr", &t.rule.cidr, diag);
 	if (diag->n != before)
 		return;
 	t.rule.port = (uint16_t)v;

@@ -35,8 +35,13 @@ static bool is_fence(const uint8_t *p, const uint8_t *end)
 bool manifest_split(struct bb_span text, const char *file, struct bb_span *ret_front,
 		    struct bb_span *ret_body, struct diag *diag)
 {
-	const uint8_t *end = text.p + text.len, *first = line_end(text.p, end), *at = first;
+	static const uint8_t bom[] = { 0xef, 0xbb, 0xbf };
+	const uint8_t *end = text.p + text.len, *first, *at;
 
+	if (text.len >= sizeof(bom) && memcmp(text.p, bom, sizeof(bom)) == 0)
+		text = (struct bb_span){ text.p + sizeof(bom), text.len - sizeof(bom) };
+	first = line_end(text.p, end);
+	at = first;
 	if (text.len > TREE_SIZE_MAX) {
 		diag_add(diag, (struct diag_place){ file, 0, 0 }, "larger than 256 KiB");
 		return false;
@@ -56,7 +61,8 @@ bool manifest_split(struct bb_span text, const char *file, struct bb_span *ret_f
 		}
 		at = next;
 	}
-	diag_add(diag, (struct diag_place){ file, 1, 1 }, "the frontmatter is not closed by `---`");
+	diag_add(diag, (struct diag_place){ file, 1, 1 },
+		 "the frontmatter is not closed by a line `---`");
 	return false;
 }
 
@@ -162,15 +168,20 @@ static void complain_cycle(const struct chain *c, const char *name, struct diag_
 static int fold_parents(struct chain *c, const json_t *extends, const char *file,
 			struct bottle *into, struct bb_err *err)
 {
-	struct diag_place from = { file, 0, 0 };
 	json_t *parent;
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(extends, i, parent)
+	json_array_foreach(extends, i, parent) /* all of them: their errors come at once */
 	{
-		if (r == 0)
-			r = load_bottle(c, json_string_value(parent), from, into, err);
+		const char *name = json_string_value(json_object_get(parent, "name"));
+		struct diag_place from = {
+			file, (unsigned int)json_integer_value(json_object_get(parent, "line")),
+			(unsigned int)json_integer_value(json_object_get(parent, "column"))
+		};
+		int one = load_bottle(c, name, from, into, err);
+
+		r = r < 0 ? r : one;
 	}
 	return r;
 }
@@ -188,6 +199,10 @@ static int read_bottle(struct chain *c, const char *name, const char *path, stru
 
 	bb_buf_init(&text, TREE_SIZE_MAX + 1);
 	r = bb_read_file(path, &text, err);
+	if (r == -ENOBUFS) {
+		*err = (struct bb_err){ 0 };
+		r = bb_err_set(err, r, "%s: larger than 256 KiB", path);
+	}
 	if (r < 0)
 		return r;
 	if (!manifest_split(bb_buf_span(&text), path, &front, &body, c->diag))
@@ -195,7 +210,7 @@ static int read_bottle(struct chain *c, const char *name, const char *path, stru
 	bottle_init(&own);
 	(void)snprintf(own.name, sizeof(own.name), "%s", name);
 	root = tree_parse(front, path, 1, c->diag);
-	bottle_parse(root, path, &own, extends, c->diag);
+	bottle_parse(root, &own, extends, c->diag);
 	tree_free(root);
 	r = fold_parents(c, extends, path, into, err);
 	if (r == 0 && c->diag->n != before)

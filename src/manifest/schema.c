@@ -13,11 +13,69 @@ static const char *kind_name(const struct tree *n)
 	return n->kind == TREE_MAP ? "a map" : n->kind == TREE_SEQ ? "a list" : "a value";
 }
 
+/* What a map or a list looks like, and what else may stand in its place */
+static const struct {
+	const char *what, *example;
+} examples[] = {
+	{ "env", " such as {NAME: text}" },
+	{ "agent_provider", " such as {template: claude}" },
+	{ "resources", " such as {memory: 4GiB}" },
+	{ "a route", " such as {host: api.example.com}" },
+	{ "a tcp rule", " such as {cidr: 192.0.2.10/32, port: 5432}" },
+	{ "auth", " such as {scheme: Bearer, token_ref: VARIABLE}" },
+	{ "a match", " such as {methods: [GET]}" },
+	{ "a path", " such as {value: /v1/}" },
+	{ "a header", " such as {name: Accept, value: text/html}" },
+	{ "git", " such as {fetch: true}" },
+	{ "dlp", " such as {outbound_on_match: block}, or false" },
+	{ "inbound_detectors", " such as [naive_injection_detection], or false" },
+	{ "outbound_detectors", " such as [known_secrets], or false" },
+	{ "routes", " such as [{host: api.example.com}]" },
+	{ "tcp", " such as [{cidr: 192.0.2.10/32, port: 5432}]" },
+	{ "addresses", " such as [10.0.0.0/8]" },
+	{ "minted_by", " such as [cdn.example.com]" },
+	{ "to", " such as [api.example.com]" },
+	{ "matches", " such as [{methods: [GET]}]" },
+	{ "methods", " such as [GET, HEAD]" },
+	{ "paths", " such as [{value: /v1/}]" },
+	{ "headers", " such as [{name: Accept, value: text/html}]" },
+};
+
+static const char *example_of(const char *what)
+{
+	for (size_t i = 0; i < BB_ARRAY_LEN(examples); i++) {
+		if (strcmp(what, examples[i].what) == 0)
+			return examples[i].example;
+	}
+	return "";
+}
+
+/* "host:a.example" is a text for YAML. Return: octets before its colon, or 0 */
+static int glued_key(const struct tree *n)
+{
+	size_t word = n->kind == TREE_SCALAR && n->plain
+			      ? strspn(n->text, "abcdefghijklmnopqrstuvwxyz"
+						"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+			      : 0;
+
+	return word && n->text[word] == ':' && n->text[word + 1] && n->text[word + 1] != '/'
+		       ? (int)word
+		       : 0;
+}
+
 bool schema_is_map(const struct tree *n, const char *what, struct diag *diag)
 {
+	int glued = glued_key(n);
+
 	if (n->kind == TREE_MAP)
 		return true;
-	diag_add(diag, n->at, "%s is %s; it has to be a map", what, kind_name(n));
+	if (glued)
+		diag_add(diag, n->at,
+			 "%s is a value; a key ends with a colon and a space: `%.*s: …`", what,
+			 glued, n->text);
+	else
+		diag_add(diag, n->at, "%s is %s; it has to be a map%s", what, kind_name(n),
+			 example_of(what));
 	return false;
 }
 
@@ -25,7 +83,8 @@ bool schema_is_seq(const struct tree *n, const char *what, struct diag *diag)
 {
 	if (n->kind == TREE_SEQ)
 		return true;
-	diag_add(diag, n->at, "%s is %s; it has to be a list", what, kind_name(n));
+	diag_add(diag, n->at, "%s is %s; it has to be a list%s", what, kind_name(n),
+		 example_of(what));
 	return false;
 }
 
@@ -142,51 +201,97 @@ static const struct {
 	{ "ssh", "use git-gate.repos" },
 };
 
+/* Keys that often lose their indentation, and the map that they belong to */
+static const struct {
+	const char *key, *map;
+} inner[] = {
+	{ "routes", "egress" },
+	{ "tcp", "egress" },
+	{ "dns", "egress" },
+	{ "transparent", "egress" },
+	{ "host", "egress.routes" },
+	{ "memory", "resources" },
+	{ "cpus", "resources" },
+	{ "disk", "resources" },
+	{ "pids", "resources" },
+	{ "template", "agent_provider" },
+	{ "dockerfile", "agent_provider" },
+	{ "auth_token", "agent_provider" },
+	{ "forward_host_credentials", "agent_provider" },
+	{ "repos", "git-gate" },
+	{ "token_ref", "auth" },
+	{ "scheme", "auth" },
+	{ "paths", "matches" },
+	{ "methods", "matches" },
+	{ "headers", "matches" },
+	{ "request_bytes", "limits" },
+	{ "requests_per_minute", "limits" },
+	{ "upload_per_session", "limits" },
+	{ "outbound_detectors", "dlp" },
+	{ "outbound_on_match", "dlp" },
+};
+
+static void complain_unknown(const struct tree *c, const char *what, const char *const *words,
+			     struct diag *diag)
+{
+	const char *near = diag_near(c->key, words);
+	char list[400];
+
+	for (size_t i = 0; i < BB_ARRAY_LEN(replaced); i++) {
+		if (strcmp(c->key, replaced[i].key) == 0) {
+			diag_add(diag, c->key_at, "%s: '%.60s' is no longer a key; %s", what,
+				 c->key, replaced[i].instead);
+			return;
+		}
+	}
+	for (size_t i = 0; i < BB_ARRAY_LEN(inner); i++) {
+		if (strcmp(c->key, inner[i].key) == 0) {
+			diag_add(diag, c->key_at,
+				 "%s: unknown key '%.60s'; it goes into `%s`, indented below it",
+				 what, c->key, inner[i].map);
+			return;
+		}
+	}
+	join_words(words, list, sizeof(list));
+	if (near)
+		diag_add(diag, c->key_at, "%s: unknown key '%.60s' (did you mean '%s'?)", what,
+			 c->key, near);
+	else
+		diag_add(diag, c->key_at, "%s: unknown key '%.60s'; allowed are: %s", what, c->key,
+			 list);
+}
+
 void schema_keys(const struct tree *map, const char *what, const char *const *words,
 		 struct diag *diag)
 {
 	for (const struct tree *c = map->first; c; c = c->next) {
-		const char *near, *instead = NULL;
 		bool known = false;
-		char list[400];
 
 		for (size_t i = 0; words[i] && !known; i++)
 			known = strcmp(c->key, words[i]) == 0;
-		if (known)
-			continue;
-		for (size_t i = 0; i < BB_ARRAY_LEN(replaced); i++) {
-			if (strcmp(c->key, replaced[i].key) == 0)
-				instead = replaced[i].instead;
-		}
-		near = diag_near(c->key, words);
-		join_words(words, list, sizeof(list));
-		if (instead)
-			diag_add(diag, c->key_at, "%s: '%.60s' is no longer a key; %s", what,
-				 c->key, instead);
-		else if (near)
-			diag_add(diag, c->key_at, "%s: unknown key '%.60s' (did you mean '%s'?)",
-				 what, c->key, near);
-		else
-			diag_add(diag, c->key_at, "%s: unknown key '%.60s'; allowed are: %s", what,
-				 c->key, list);
+		if (!known)
+			complain_unknown(c, what, words, diag);
 	}
+}
+
+bool schema_is_variable(const char *s)
+{
+	const char *c = s;
+
+	while (isalnum((unsigned char)*c) || *c == '_')
+		c++;
+	return *s && !isdigit((unsigned char)*s) && !*c;
 }
 
 const char *schema_variable(const struct tree *n, const char *what, struct diag *diag)
 {
 	const char *s = schema_text(n, what, diag);
 
-	if (!s)
-		return NULL;
-	if (!isdigit((unsigned char)*s)) {
-		const char *c = s;
-
-		while (isalnum((unsigned char)*c) || *c == '_')
-			c++;
-		if (!*c)
-			return s;
-	}
-	diag_add(diag, n->at, "%s has to be the name of a variable: letters, digits and _", what);
+	if (!s || schema_is_variable(s))
+		return s;
+	/* not what stands there: it may be the secret itself */
+	diag_add(diag, n->at, "%s has to be the name of a variable: letters, digits and _%s", what,
+		 *s == '$' ? "; without $ and {}" : "");
 	return NULL;
 }
 
@@ -210,6 +315,24 @@ static void complain_u_label(const struct tree *n, const char *host, struct diag
 	idn2_free(ascii);
 }
 
+/* A URL, or a name with a port or a path. Return: false when there is no name in it, either */
+static bool complain_more_than_name(const struct tree *n, const char *s, struct diag *diag)
+{
+	const char *colon = strstr(s, "://"), *name = colon ? colon + 3 : s;
+	char host[POLICY_NAME_MAX];
+	size_t len = strcspn(name, ":/?#"), wild = strncmp(name, "*.", 2) == 0 ? 2 : 0;
+
+	if (len < wild || !strpbrk(s, ":/?#") ||
+	    authority_name((struct bb_span){ (const uint8_t *)name + wild, len - wild }, host) !=
+		    REASON_OK)
+		return false;
+	diag_add(diag, n->at,
+		 "host: '%.100s' is more than a name: write %s%.100s; a port goes into `port:`, a "
+		 "path into `matches:`",
+		 s, wild ? "*." : "", host);
+	return true;
+}
+
 bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_NAME_MAX],
 		 bool *ret_wildcard, struct diag *diag)
 {
@@ -226,10 +349,10 @@ bool schema_host(const struct tree *n, bool wildcard_ok, char ret[static POLICY_
 		return false;
 	}
 	r = authority_name(BB_SPAN_STR(name), ret);
+	if (r != REASON_OK && complain_more_than_name(n, s, diag))
+		return false;
 	if (r == REASON_IP_LITERAL) {
 		diag_add(diag, n->at, "host: '%.60s' is an address; use egress.tcp with cidr", s);
-	} else if (r != REASON_OK && strchr(name, ':')) {
-		diag_add(diag, n->at, "host: '%.100s': the port goes into `port:`", s);
 	} else if (r != REASON_OK) {
 		diag_add(diag, n->at,
 			 "host: '%.100s' is not a host name; allowed are api.example.com%s", s,

@@ -5,6 +5,7 @@
 struct reader {
 	yaml_parser_t parser;
 	const char *file;
+	struct bb_span text;
 	unsigned int line;
 	struct diag *diag;
 	unsigned int nodes;
@@ -52,15 +53,74 @@ static void refuse(struct reader *r, struct diag_place at, const char *what)
 	r->failed = true;
 }
 
+/* libyaml's problem → the way out, where people write it that way */
+static const struct {
+	const char *problem, *way_out;
+} ways_out[] = {
+	{ "did not find expected alphabetic or numeric character",
+	  "a text that begins with * or & has to be in quotes: \"*.example.com\"" },
+	{ "found character that cannot start any token",
+	  "a text that begins with @, ` or % has to be in quotes" },
+	{ "mapping values are not allowed in this context",
+	  "a text with `: ` in it has to be in quotes; or this line stands too far to the right" },
+	{ "did not find expected '-' indicator", "the keys of one list entry begin in one column" },
+	{ "did not find expected key",
+	  "the keys of one map begin in one column; a quote inside of quotes is doubled" },
+	{ "could not find expected ':'", "a key ends with a colon and a space" },
+	{ "did not find expected ',' or '}'",
+	  "`{` has to be closed; a text with { or } in it has to "
+	  "be in quotes" },
+	{ "did not find expected ',' or ']'", "`[` has to be closed" },
+};
+
+/* Where the input stops being UTF-8: libyaml tells the octet only */
+static struct diag_place place_of_octet(const struct reader *r, struct bb_span text, size_t offset)
+{
+	struct diag_place at = { r->file, 1 + r->line, 1 };
+
+	for (size_t i = 0; i < offset && i < text.len; i++, at.column++) {
+		if (text.p[i] == '\n') {
+			at.line++;
+			at.column = 0;
+		}
+	}
+	return at;
+}
+
+/* What libyaml says, in our words where they help more */
+static void complain(struct reader *r)
+{
+	const yaml_parser_t *p = &r->parser;
+	const char *problem = p->problem ? p->problem : "not YAML", *way_out = NULL;
+	bool marked = p->problem_mark.line || p->problem_mark.column;
+	struct diag_place at = place(r, marked ? p->problem_mark : p->mark);
+
+	if (r->failed)
+		return;
+	r->failed = true;
+	for (size_t i = 0; i < BB_ARRAY_LEN(ways_out) && !way_out; i++) {
+		if (strcmp(problem, ways_out[i].problem) == 0)
+			way_out = ways_out[i].way_out;
+	}
+	if (p->error == YAML_READER_ERROR)
+		diag_add(r->diag, place_of_octet(r, r->text, p->problem_offset),
+			 "%s; the file has to be UTF-8 text", problem);
+	else if (p->context && strcmp(p->context, "while scanning a quoted scalar") == 0 &&
+		 strcmp(problem, "found unexpected end of stream") == 0)
+		diag_add(r->diag, place(r, p->context_mark), "this quote is not closed");
+	else if (way_out && p->context && p->context_mark.line < p->problem_mark.line)
+		diag_add(r->diag, at, "%s (%s from line %u on); %s", problem, p->context,
+			 place(r, p->context_mark).line, way_out);
+	else
+		diag_add(r->diag, at, "%s%s%s", problem, way_out ? "; " : "",
+			 way_out ? way_out : "");
+}
+
 static bool next_event(struct reader *r, yaml_event_t *ev)
 {
 	if (yaml_parser_parse(&r->parser, ev))
 		return true;
-	if (r->parser.problem_mark.line || r->parser.problem_mark.column)
-		refuse(r, place(r, r->parser.problem_mark), r->parser.problem);
-	else
-		refuse(r, place(r, r->parser.mark),
-		       r->parser.problem ? r->parser.problem : "not YAML");
+	complain(r);
 	return false;
 }
 
@@ -99,7 +159,9 @@ static bool event_is_decorated(struct reader *r, const yaml_event_t *ev)
 		bad = has_decoration(ev->data.sequence_start.anchor, ev->data.sequence_start.tag);
 	if (bad)
 		refuse(r, place(r, ev->start_mark),
-		       "anchors, aliases and tags are not allowed in a manifest");
+		       "anchors, aliases and tags are not allowed in a manifest; a text that "
+		       "begins "
+		       "with *, & or ! has to be in quotes");
 	return bad;
 }
 
@@ -285,7 +347,7 @@ static bool bytes_are_ok(struct reader *r, struct bb_span text)
 
 struct tree *tree_parse(struct bb_span text, const char *file, unsigned int line, struct diag *diag)
 {
-	struct reader r = { .file = file, .line = line, .diag = diag };
+	struct reader r = { .file = file, .text = text, .line = line, .diag = diag };
 	struct tree *root;
 
 	if (!bytes_are_ok(&r, text))

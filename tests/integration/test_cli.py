@@ -224,7 +224,10 @@ NEW = (  # what a new user tries first, its exit code, and the way out that is n
     ("run --bottle nothing -- true", 1, "bot-bottle init"), ("start nothing", 1, "bot-bottle start --bottle NAME"),
     ("start", 1, "ANTHROPIC_API_KEY"), ("edit", 2, "bot-bottle init"), ("run --alow-host x -- true", 2, "did you mean --allow-host?"),
     ("lsit", 2, "did you mean list?"), ("help lsit", 2, "did you mean list?"), ("run", 2, "usage: bot-bottle run"),
-    ("run --backend vm -- true", 2, "smolmachines, docker"), ("commit x --json", 2, "--json goes with ls"), ("scan", 2, "usage:"))
+    ("run --backend vm -- true", 2, "smolmachines, docker"), ("commit x --json", 2, "--json goes with ls"), ("scan", 2, "usage:"),
+    ("run --allow-host https://a.test -- true", 2, "HOST[:PORT], without a scheme or a path"),
+    ("run --allow-host 192.0.2.1 -- true", 2, "--allow-cidr"), ("run --allow-host *.co.uk -- true", 2, "below the public suffix co.uk"),
+    ("run --allow-host b\u00fccher.test -- true", 2, "xn--bcher-kva.test"))
 
 
 @pytest.fixture
@@ -291,6 +294,15 @@ def test_json_is_json(newcomer):
     [route], [tcp] = docs["routes"], docs["tcp"]
     assert route["host"] == "*.a.test" and route["ports"] == [443] and route["source"].startswith(file), docs
     assert tcp["to"] == "192.0.2.0/24" and tcp["port"] == 5432 and tcp["source"].startswith(file) and docs["not_built"] == [], docs
+    newcomer.write("bottles/env.md", "---\nenv: {A: $B, C: '${UNSET_HERE}', D: '${HOME}'}\negress:\n  routes:\n"
+                   "    - host: a.test\n      auth: {scheme: Bearer, token_ref: NO_TOKEN}\n---\n")
+    [env] = got("check", "env")
+    here = newcomer.home + "/.bot-bottle/bottles/env.md:"
+    assert env["ok"] and [n.replace(here, "") for n in env["notes"]] == [
+        "2:10: env.A stays this text; the value of a variable of this host is ${NAME}, alone",
+        "2: UNSET_HERE is not set on this host; without it this bottle does not start",
+        "5: NO_TOKEN is not set on this host; this route's requests need it"], env
+    assert newcomer.run("check", "env").out.decode().count("  note: ") == 3 and docs["notes"] == []
     for name, code, verdict in (("docs", 0, "allow"), ("fixer", 0, "allow"), ("docs", 3, "deny")):
         url = "https://x.a.test/" if code == 0 else "https://x.b.test/"
         v = got("check", name, "--url", url, code=code)

@@ -88,7 +88,32 @@ static const char *tcp_to(const struct policy_tcp *t, char buf[static IP_ADDR_TE
 	return buf;
 }
 
-/* Appends what print_policy() and print_not_built() say, for a script. @b: NULL, it has errors */
+/* Where a variable of this host that the bottle takes is not set: it may be, when it starts */
+static void add_unset(json_t *notes, const char *variable, const char *source, const char *then)
+{
+	if (variable && *variable && !getenv(variable))
+		(void)json_array_append_new(notes,
+					    json_sprintf("%s: %s is not set on this host; %s",
+							 source ? source : "?", variable, then));
+}
+
+/* What is valid, and probably not what was meant */
+static json_t *notes_of(const struct bottle *b)
+{
+	json_t *notes = json_copy(b->notes);
+
+	for (size_t i = 0; i < b->n_env; i++) {
+		if (b->env[i].kind == BOTTLE_ENV_HOST)
+			add_unset(notes, b->env[i].value, b->env[i].source,
+				  "without it this bottle does not start");
+	}
+	for (size_t i = 0; i < b->n_routes; i++)
+		add_unset(notes, b->routes[i].route.content->auth.token_ref, b->routes[i].source,
+			  "this route's requests need it");
+	return notes;
+}
+
+/* Appends what print_policy() and print_notes() say, for a script. @b: NULL, it has errors */
 static void add_result(json_t *all, const char *name, const struct bottle *b, json_t *errors)
 {
 	json_t *routes = json_array(), *tcp = json_array();
@@ -109,10 +134,11 @@ static void add_result(json_t *all, const char *name, const struct bottle *b, js
 		(void)json_array_append_new(
 			tcp, json_pack("{s:s, s:i, s:s}", "to", tcp_to(&b->tcp[i].rule, to), "port",
 				       b->tcp[i].rule.port, "source", b->tcp[i].source));
-	(void)json_array_append_new(all, json_pack("{s:s, s:b, s:o, s:o, s:o, s:O*}", "name", name,
-						   "ok", json_array_size(errors) == 0, "errors",
-						   json_copy(errors), "routes", routes, "tcp", tcp,
-						   "not_built", b ? b->not_built : NULL));
+	(void)json_array_append_new(all, json_pack("{s:s, s:b, s:o, s:o, s:o, s:O*, s:o*}", "name",
+						   name, "ok", json_array_size(errors) == 0,
+						   "errors", json_copy(errors), "routes", routes,
+						   "tcp", tcp, "not_built", b ? b->not_built : NULL,
+						   "notes", b ? notes_of(b) : NULL));
 	(void)json_array_clear(errors);
 }
 
@@ -137,14 +163,19 @@ static void print_policy(const struct bottle *b)
 		(void)puts("  nothing may leave");
 }
 
-static void print_not_built(const struct bottle *b)
+static void print_notes(const struct bottle *b)
 {
+	json_auto_t *notes = notes_of(b);
 	json_t *line;
 	size_t i;
 
 	json_array_foreach(b->not_built, i, line)
 	{
 		(void)printf("  note: %s; this bottle does not start\n", json_string_value(line));
+	}
+	json_array_foreach(notes, i, line)
+	{
+		(void)printf("  note: %s\n", json_string_value(line));
 	}
 }
 
@@ -207,7 +238,7 @@ static int check_names(struct check *c, const json_t *names, json_t *results)
 		} else if (r == 0) {
 			(void)printf("%s: ok\n", text);
 			print_policy(&b);
-			print_not_built(&b);
+			print_notes(&b);
 		}
 		if (r == 0)
 			bottle_release(&b);
@@ -337,7 +368,7 @@ static void print_info(const struct bottle *b)
 	for (size_t i = 0; i < b->n_env; i++)
 		print_env(&b->env[i]);
 	print_policy(b);
-	print_not_built(b);
+	print_notes(b);
 }
 
 /* What print_info() says, added to what check says of it */

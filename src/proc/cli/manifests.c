@@ -201,7 +201,13 @@ static int refuse_not_built(const struct bottle *b, struct bb_err *err)
 static int take_bottle(const struct bottle *b, struct plan *p, struct bb_err *err)
 {
 	int r = refuse_not_built(b, err);
+	json_t *note;
+	size_t i;
 
+	json_array_foreach(b->notes, i, note)
+	{
+		plan_warn(p, "%s", json_string_value(note));
+	}
 	if (r == 0)
 		r = bottle_to_policy(b, &p->policy, err);
 	if (r == 0)

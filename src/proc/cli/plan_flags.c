@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --allow-host and --allow-cidr: rules of this run only */
+#include "manifest/bottle.h"
 #include "policy/authority.h"
 #include "proc/cli/plan.h"
 #include <errno.h>
+#include <stdio.h>
 
 static int parse_port(const char *text, uint16_t *ret)
 {
@@ -43,31 +45,44 @@ int plan_add_route(struct policy *policy, const struct policy_route *route, stru
 	return 0;
 }
 
+/* As in a manifest, with its refusals: what a wildcard may not match, names that are not ASCII */
+static int take_host(char *name, struct policy_route *route, struct bb_err *err)
+{
+	const struct tree n = { .kind = TREE_SCALAR, .at.file = "--allow-host", .text = name };
+	struct diag diag;
+	int r = 0;
+
+	diag_init(&diag);
+	if (!schema_host(&n, true, route->host, &route->wildcard, &diag))
+		r = bb_err_set(err, -EINVAL, "%.*s", (int)strcspn(bb_buf_str(&diag.text), "\n"),
+			       bb_buf_str(&diag.text));
+	diag_release(&diag);
+	return r;
+}
+
 int plan_allow_host(struct policy *policy, const char *text, struct bb_err *err)
 {
-	const char *colon = strrchr(text, ':'), *host = text;
+	const char *colon = strrchr(text, ':');
 	struct policy_route route = { .n_ports = 2, .ports = { 443, 80 } };
-	char name[POLICY_NAME_MAX];
+	char name[POLICY_NAME_MAX + 8];
 	size_t len = colon ? (size_t)(colon - text) : strlen(text);
 
+	if (strchr(text, '/'))
+		return bb_err_set(err, -EINVAL,
+				  "--allow-host %.100s: HOST[:PORT], without a scheme or a path",
+				  text);
 	if (colon) {
 		route.n_ports = 1;
 		if (parse_port(colon + 1, &route.ports[0]) < 0)
 			return bb_err_set(err, -EINVAL,
 					  "--allow-host %.100s: bad port; HOST[:PORT]", text);
 	}
-	if (len > 2 && host[0] == '*' && host[1] == '.') {
-		route.wildcard = true;
-		host += 2;
-		len -= 2;
-	}
-	if (len >= sizeof(name))
-		return bb_err_set(err, -EINVAL, "--allow-host %.100s: name too long", text);
-	if (authority_name((struct bb_span){ (const uint8_t *)host, len }, route.host) != REASON_OK)
+	(void)snprintf(name, sizeof(name), "%.*s", (int)len, text);
+	if (authority_name(BB_SPAN_STR(name), route.host) == REASON_IP_LITERAL)
 		return bb_err_set(err, -EINVAL,
-				  "--allow-host %.100s: not a host name (an address needs "
-				  "--allow-cidr)",
-				  text);
+				  "--allow-host %.100s: an address needs --allow-cidr", text);
+	if (take_host(name, &route, err) < 0)
+		return err->code;
 	route.content = content_new();
 	if (!route.content)
 		return bb_err_set(err, -ENOMEM, "no memory");

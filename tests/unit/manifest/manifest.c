@@ -89,6 +89,60 @@ static void refusals(void **state)
 		  "{type: glob, name: a, value: b}]}]}]",
 		  "3:76: type is 'glob'; allowed are: exact, regex" },
 		{ "egress:\n  routes: [{host: a.test, upstream: ftp://x}]", "3:37: upstream:" },
+		{ "egress:\n  routes: [{host: \"https://a.test:80/x\"}]",
+		  "3:19: host: 'https://a.test:80/x' is more than a name: write a.test;" },
+		{ "egress:\n  routes: [{host: \"*.a.test:80\"}]",
+		  "3:19: host: '*.a.test:80' is more than a name: write *.a.test;" },
+		{ "egress:\n  routes: [{host: \"192.0.2.1:80\"}]",
+		  "3:19: host: '192.0.2.1:80' is an address" },
+		{ "egress:\n  routes: [{host: *.a.test}]",
+		  "3:20: did not find expected alphabetic or numeric character; a text that begins "
+		  "with * or & has to be in quotes" },
+		{ "egress:\n  routes:\n    - host:a.test",
+		  "4:7: a route is a value; a key ends with a colon and a space: `host: …`" },
+		{ "egress:\n  routes:\n    - a.test",
+		  "4:7: a route is a value; it has to be a map such as {host: api.example.com}" },
+		{ "egress:\n  routes:\n    - host: a.test\n     port: 1",
+		  "5:6: did not find expected '-' indicator (while parsing a block collection from "
+		  "line 4 on); the keys of one list entry begin in one column" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{methods: [get]}]}]",
+		  "3:48: methods: 'get' would match nothing; methods are in capitals" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{methods: [GET POST]}]}]",
+		  "3:48: methods: 'GET POST' is no method" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{paths: [{value: /v1/*}]}]}]",
+		  "3:54: paths: '/v1/*': `*` is no wildcard here" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{paths: [{value: /v1?a=b}]}]}]",
+		  "3:54: paths: '/v1?a=b' would match nothing: the query is no part of a path" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{paths: "
+		  "[{type: regex, value: '/v[12]/.*'}]}]}]",
+		  "" },
+		{ "egress:\n  routes: [{host: a.test, matches: [{headers: [{name: 'a b', value: "
+		  "c}]}]}]",
+		  "3:55: headers: 'a b' is not a header name" },
+		{ "egress:\n  routes: [{host: a.test, addresses: [10.0.0.0/8, fd12::/16]}]", "" },
+		{ "egress:\n  routes: [{host: a.test, addresses: [8.8.8.8]}]",
+		  "3:39: addresses: '8.8.8.8' is not private" },
+		{ "egress:\n  routes: [{host: a.test, addresses: [127.0.0.1]}]",
+		  "3:39: addresses: '127.0.0.1' is loopback, which no rule opens; a route's "
+		  "`upstream:`" },
+		{ "egress:\n  tcp: [{cidr: 127.0.0.0/8, port: 22}]",
+		  "3:16: cidr: '127.0.0.0/8' is loop" },
+		{ "egress:\n  tcp: [{cidr: 169.254.169.254, port: 80}]",
+		  "3:16: cidr: '169.254.169.254' is link-local, which no rule opens" },
+		{ "egress:\n  tcp: [{cidr: 0.0.0.0/0, port: 22}, {cidr: \"::/0\", port: 22}]", "" },
+		{ "routes: []",
+		  "2:1: bottle: unknown key 'routes'; it goes into `egress`, indented" },
+		{ "image: ~/Dockerfile",
+		  "2:8: image: '~/Dockerfile': ~ and variables stay as they are" },
+		{ "agent_provider: {dockerfile: $HOME/D}",
+		  "2:30: agent_provider.dockerfile: '$HOME/D'" },
+		{ "env: {X: \"${}\"}", "2:10: env.X: ${HOST_VAR} takes the name of a variable" },
+		{ "env: {X: \"${Y:-z}\"}",
+		  "2:10: env.X: ${HOST_VAR} takes the name of a variable" },
+		{ "env: {X: \"a\n", "2:10: this quote is not closed" },
+		{ "env:\n  X: \"b\xe4r\"",
+		  "3:9: invalid trailing UTF-8 octet; the file has to be UTF-8" },
+		{ "extends: [nobody, nothing]", "2:11: extends: there is no bottle 'nobody'" },
 		{ "egress:\n  routes: [{host: a.test, path_allowlist: [/]}]",
 		  "3:27: routes: 'path_allowlist' is no longer a key; use egress.routes" },
 		{ "egress: {log: 3}", "2:15: log has to be a number from 0 to 2" },
@@ -107,15 +161,15 @@ static void refusals(void **state)
 		{ "git-gate: {repos: {a: {url: \"file:///x\"}}}", "2:29: url: ssh:// or https://" },
 		{ "supervise: 1", "2:12: supervise has to be true or false" },
 		{ "role: x", "2:1: bottle: 'role' is no longer a key" },
-		{ "extends: x", " extends goes in a circle: x → x" },
+		{ "extends: x", "2:10: extends goes in a circle: x → x" },
 		{ "a: &x 1\nb: *x", "2:4: anchors, aliases and tags are not allowed" },
 		{ "a: !!str 1", "2:4: anchors, aliases and tags are not allowed" },
 		{ "env: {A: x}\nenv: {}", "3:1: this key stands twice in its map" },
 		{ "<<: {}", "2:1: merge keys (<<) are not allowed" },
 		{ "a:\n\tb: 1", "3:1: tab in indentation" },
 		{ "a: [", "3:1: " },
-		{ "- a", " the frontmatter has to be a map" },
-		{ "a: \xff", "2:" },
+		{ "- a", "2:1: the frontmatter is a list; it has to be a map" },
+		{ "a: \xff", "2:4: invalid leading UTF-8 octet" },
 		{ "a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: "
 		  "{}}}}}}}}}}}}}}}}",
 		  "2:64: nested deeper than 16" },
@@ -130,6 +184,39 @@ static void refusals(void **state)
 			fail_msg("%s\n  gives \"%s\"\n  wants \"%s\"", cases[i].front, got,
 				 cases[i].error);
 	}
+}
+
+/* All errors of a file, in its order, whatever order they were found in; those of parents, too */
+static void errors_in_order(void **state)
+{
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+	static const char *const begins[] = {
+		"2:11: extends: ", "2:19: extends: ",  "4:3: egress: ", "5:19: host: ",
+		"6:10: env.A",     "8:3: resources: ", "9:9: cpus "
+	};
+	struct bb_err err = { 0 };
+	struct bottle b;
+	struct diag diag;
+	char *save = NULL, *line;
+	size_t n = 0;
+
+	(void)state;
+	put("bottles/x.md", "---\nextends: [nobody, nothing]\negress:\n  rout: 1\n"
+			    "  routes: [{host: \"*\"}]\nenv: {A: }\n"
+			    "resources:\n  memroy: 1\n  cpus: x\n---\n");
+	diag_init(&diag);
+	assert_true(manifest_bottle(&dirs, "x", &b, &diag, &err) < 0);
+	line = strtok_r((char *)(uintptr_t)bb_buf_str(&diag.text), "\n", &save);
+	for (; line; line = strtok_r(NULL, "\n", &save), n++) {
+		const char *at = strstr(line, "x.md:");
+
+		assert_true(n < BB_ARRAY_LEN(begins));
+		assert_non_null(at);
+		if (strncmp(at + 5, begins[n], strlen(begins[n])) != 0)
+			fail_msg("%s\n  wants \"%s\"", line, begins[n]);
+	}
+	assert_int_equal(n, BB_ARRAY_LEN(begins));
+	diag_release(&diag);
 }
 
 static int load(const char *name, struct bottle *b)
@@ -204,6 +291,25 @@ static void not_built_is_noted(void **state)
 	assert_int_equal(json_array_size(b.not_built), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),
 			       "supervise is not built yet"));
+	bottle_release(&b);
+}
+
+/* What a shell would put a value into is a text here: said, not refused. A byte order mark is none
+ */
+static void texts_with_dollars_are_noted(void **state)
+{
+	struct bottle b;
+
+	(void)state;
+	put("bottles/dollar.md", "\xef\xbb\xbf---\r\nenv:\r\n  A: $HOME\r\n  B: a${HOME}\r\n"
+				 "  C: $5\r\n  D: ${HOME}\r\n  E: a$HOME\r\n---\r\n");
+	put("bottles/heir.md", "---\nextends: dollar\n---\n");
+	assert_int_equal(load("heir", &b), 0);
+	assert_int_equal(json_array_size(b.notes), 2);
+	assert_non_null(strstr(json_string_value(json_array_get(b.notes, 0)),
+			       "dollar.md:3:6: env.A stays this text"));
+	assert_non_null(strstr(json_string_value(json_array_get(b.notes, 1)),
+			       "dollar.md:4:6: env.B stays this text"));
 	bottle_release(&b);
 }
 
@@ -407,9 +513,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(errors_in_order),
 		cmocka_unit_test(extends_folds),
 		cmocka_unit_test(cycles_and_missing_parents_die),
 		cmocka_unit_test(not_built_is_noted),
+		cmocka_unit_test(texts_with_dollars_are_noted),
 		cmocka_unit_test(scalars_and_their_places),
 		cmocka_unit_test(forward_is_compiled),
 		cmocka_unit_test(images_are_names_or_files),
