@@ -305,7 +305,8 @@ struct ipc_exit {
 	uint8_t oom;
 };
 struct ipc_copy {            /* COPY_IN, COPY_OUT */
-	struct bb_span name; /* COPY_IN: entry name below the fd, "" = the directory itself */
+	struct bb_span name; /* COPY_IN: entry name below the fd, "" = the directory itself;
+			      * COPY_OUT: the one name that may come, "" = any */
 	struct bb_span path; /* in the guest */
 	struct bb_span user; /* owner in the guest */
 	uint8_t raw;         /* COPY_OUT: links as they are, whatever they point to */

@@ -144,6 +144,16 @@ def test_cp(either):
         r = either.run("cp", b.identity + ":/tmp/b.bin", out)
         assert r.code == 0, r
         assert open(out + "/b.bin", "rb").read() == open(src, "rb").read()
+        # the content of a directory goes into one that is empty, or where a '/' says that it may go beside what is there
+        assert b.sh("mkdir /tmp/d && echo 1 >/tmp/d/.profile").code == 0
+        r = either.run("cp", b.identity + ":/tmp/d", out)
+        assert r.code == 1 and b"d is a directory in the bottle" in r.err and os.listdir(out) == ["b.bin"], r
+        assert either.run("cp", b.identity + ":/tmp/d/", out).code == 0
+        assert sorted(os.listdir(out)) == [".profile", "b.bin"]
+        os.makedirs(out + "2")
+        either._own()
+        assert either.run("cp", b.identity + ":/tmp/d", out + "2").code == 0
+        assert os.listdir(out + "2") == [".profile"]
         r = either.run("cp", "/nonexistent", b.identity + ":/tmp/x")
         assert r.code == 1 and b"No such file" in r.err, r
     finally:

@@ -84,7 +84,9 @@ const struct cli_cmd cli_cmds[] = {
 	  NO_OPTS, 0, -1, -1, cmd_stop },
 	{ "cp", "FROM TO", "copy files into a bottle and out of it",
 	  "One of FROM and TO is ID:PATH. Into \"ID:/dir/\" a file keeps its name, into\n"
-	  "\"ID:/dir/name\" it becomes that; out of a bottle TO is a directory.",
+	  "\"ID:/dir/name\" it becomes that; out of a bottle TO is a directory. The content of a\n"
+	  "directory goes into TO when TO is empty, or when PATH ends in a '/': its names are the\n"
+	  "bottle's choice.",
 	  NO_OPTS, 2, 2, -1, cmd_cp },
 	{ "diff", "[ID]", "what a bottle changed in its copy of the working directory",
 	  "Compares /workspace of the bottle ID (the newest without ID) with what --cwd copied in, "

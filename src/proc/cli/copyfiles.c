@@ -3,6 +3,7 @@
 #include "base/printable.h"
 #include "ipc/sock.h"
 #include "proc/cli/session.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -125,6 +126,33 @@ int copy_out_raw(int control, const char *from, int to, struct bb_err *err)
 	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
 }
 
+/* Without anything of the user's in it? One that cannot be listed is not */
+static bool is_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	unsigned int n = 0;
+
+	if (!dir) {
+		bb_closep(&copy);
+		return false;
+	}
+	errno = 0;
+	while (n <= 2 && readdir(dir))
+		n++;
+	n = errno ? 3 : n;
+	(void)closedir(dir);
+	return n <= 2; /* "." and ".." */
+}
+
+/* The one name that may come from @from; "": it names a directory, whatever is in that */
+static const char *only_name(const char *from)
+{
+	const char *slash = strrchr(from, '/'), *name = slash ? slash + 1 : from;
+
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? "" : name;
+}
+
 int copy_out(int control, const char *from, const char *to, struct bb_err *err)
 {
 	bb_auto_close int fd = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -134,6 +162,7 @@ int copy_out(int control, const char *from, const char *to, struct bb_err *err)
 		return bb_err_set(err, -errno, "%s: %s (the target has to be a directory)", to,
 				  strerror(errno));
 	msg.u.copy.path = BB_SPAN_STR(from);
+	msg.u.copy.name = BB_SPAN_STR(is_empty(fd) ? "" : only_name(from));
 	msg.u.copy.limit = room_at(fd);
 	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
 }

@@ -48,7 +48,8 @@ struct copy {
 	bool raw;                     /* OUT: links as they are */
 	uint64_t limit;               /* OUT: of bytes */
 	uint32_t entries;             /* OUT: so far */
-	char host_name[TAR_PATH_MAX]; /* IN: name below base, "" = base itself */
+	char host_name[TAR_PATH_MAX]; /* IN: name below base, "" = base itself;
+				       * OUT: the one name that may come, "" = any */
 	char path[TAR_PATH_MAX];      /* IN: archive path being walked */
 	struct level levels[DEPTH_MAX];
 	size_t depth;
@@ -330,12 +331,32 @@ static int open_parent(struct copy *c, const char *path, const char **ret_name)
 	return open_beneath(c->base, dir, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/*
+ * What a guest sends for one file, into a directory with things of the user's, is that file: it
+ * does not choose names there. Return: false with why in @c
+ */
+static bool is_asked_for(struct copy *c, const struct tar_entry *e)
+{
+	if (!c->host_name[0])
+		return true;
+	if (strcmp(e->path, ".") == 0 || (e->type == TAR_TYPE_DIR && !strchr(e->path, '/')))
+		copy_failed(c, -EISDIR,
+			    "%s is a directory in the bottle: its content goes into an empty "
+			    "directory, or beside what is there with a '/' behind the name",
+			    c->host_name);
+	else if (strcmp(e->path, c->host_name) != 0)
+		copy_failed(c, -EPERM, "the bottle sends %.100s, which was not asked for", e->path);
+	return !c->err;
+}
+
 static int make_entry(struct copy *c, const struct tar_entry *e)
 {
 	const char *name;
 	bb_auto_close int parent = -1;
 	int r = 0;
 
+	if (!is_asked_for(c, e))
+		return 0;
 	if (++c->entries > ENTRIES_MAX)
 		return -E2BIG;
 	if (e->size > c->limit - c->bytes)

@@ -185,6 +185,7 @@ static void assert_outside_untouched(void)
 }
 
 static uint64_t copy_limit = 1u << 20;
+static const char *only = ""; /* the one name that may come */
 
 static void copy_out(struct role *r, int *ret_stream)
 {
@@ -195,6 +196,7 @@ static void copy_out(struct role *r, int *ret_stream)
 	(void)snprintf(path, sizeof(path), "%s/in", top);
 	m.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	m.u.copy.path = BB_SPAN_STR("/workspace/x");
+	m.u.copy.name = BB_SPAN_STR(only);
 	m.u.copy.limit = copy_limit;
 	role_send(r->peers[IPC_ROLE_CLI], &m);
 	(void)close(m.fd);
@@ -242,6 +244,54 @@ static void hostile_archive_stays_inside(void **state)
 		(void)role_end(&r);
 		assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 	}
+}
+
+/* A file was asked for, into a directory with things of the user's: it comes, and nothing else */
+static void nothing_comes_but_what_was_asked_for(void **state)
+{
+	static const struct {
+		struct member members[4];
+		bool refused;
+	} cases[] = {
+		{ { { "x", '0', "" } }, false },
+		{ { { "./x", '0', "" } }, false },
+		{ { { "x", '2', "window" } }, false },
+		{ { { "evil", '0', "" } }, true },
+		{ { { "x", '0', "" }, { "evil", '0', "" } }, true },
+		{ { { "sub/x", '0', "" } }, true },
+		{ { { "x/file", '0', "" } }, true },
+		{ { { "x", '5', "" }, { "x/evil", '0', "" } }, true },
+		{ { { ".", '5', "" }, { "x", '0', "" } }, true }, /* it is a directory */
+		{ { { "window", '0', "" } }, true },              /* what is there stays */
+	};
+	char path[128];
+	struct stat st;
+
+	(void)state;
+	only = "x";
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct role r;
+		int stream;
+
+		make_world();
+		copy_out(&r, &stream);
+		send_archive(stream, cases[i].members);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+		if ((r.msg.u.copy_done.err != 0) != cases[i].refused)
+			fail_msg("case %zu: error %u, %.*s", i, r.msg.u.copy_done.err,
+				 (int)r.msg.u.copy_done.text.len,
+				 (const char *)r.msg.u.copy_done.text.p);
+		assert_true(entries_of("in") <=
+			    (cases[i].members[0].name[0] == 'x' || !cases[i].refused));
+		(void)snprintf(path, sizeof(path), "%s/in/window", top);
+		assert_int_equal(lstat(path, &st), 0);
+		assert_true(S_ISLNK(st.st_mode));
+		assert_outside_untouched();
+		(void)close(stream);
+		(void)role_end(&r);
+		assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	}
+	only = "";
 }
 
 static void what_is_too_much_is_refused(void **state)
@@ -730,6 +780,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hostile_archive_stays_inside),
+		cmocka_unit_test(nothing_comes_but_what_was_asked_for),
 		cmocka_unit_test(what_is_too_much_is_refused),
 		cmocka_unit_test(some_stay_behind),
 		cmocka_unit_test(plain_archive_arrives),
