@@ -24,7 +24,7 @@ void bb_log(const char *fmt, ...)
 	for (const char *c = text; *c; c++) {
 		unsigned char u = (unsigned char)*c;
 
-		if (u < 0x20 || u == 0x7f)
+		if (u < 0x20 || u >= 0x7f)
 			n += (size_t)snprintf(line + n, 5, "\\x%02x", u);
 		else
 			line[n++] = *c;

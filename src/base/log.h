@@ -8,7 +8,7 @@
  *
  * Layer:     base
  * Used by:   processes; what a guest or server sent goes to the recorder, not here
- * Trust:     control octets in the text are shown as \xNN, so nothing reaches a terminal raw
+ * Trust:     whatever is not printable ASCII is shown as \xNN, so nothing reaches a terminal raw
  */
 
 /** bb_log_init() - Name this process (borrows @role for ever) */

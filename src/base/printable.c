@@ -89,3 +89,14 @@ const char *bb_printable(const char *text, char *ret, size_t size)
 	ret[b.len] = '\0';
 	return ret;
 }
+
+const char *bb_printable_span(struct bb_span text, char *ret, size_t size)
+{
+	char part[1024];
+	size_t n = text.len < sizeof(part) ? text.len : sizeof(part) - 1;
+
+	if (n)
+		memcpy(part, text.p, n);
+	part[n] = '\0';
+	return bb_printable(part, ret, size);
+}

@@ -2,6 +2,7 @@
 #include "proc/bottled/bottle.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -174,27 +175,35 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 void bottle_advance(struct bottle *b)
 {
 	struct bb_err err = { 0 };
-	int r = 0;
 
 	if (!b->timer)
 		b->timer = event_new(b->base, -1, 0, on_timer, b);
-	if (b->phase == BOTTLE_ROLES && children_all_ready(b)) {
-		b->phase = BOTTLE_PROBE;
-		r = probes_start(b, &err);
-	} else if (b->phase == BOTTLE_PROBE) {
-		probes_release(b);
-		bottle_record(b, "host_probe", "ok");
-		b->phase = BOTTLE_BOOT;
-		if (*b->spec.engine)
-			control_progress(b, "starting the container (%s)", b->spec.engine);
-		else
-			control_progress(b, "booting (%s: %s)", vmm_accel_str[b->accel.accel],
-					 b->accel.why);
-		r = children_start_vmm(b, &err);
-		b->boot_ms = bb_now_ms();
-		b->boot_cpu_ns = 0;
-		bottle_timer(b, BOOT_TIMEOUT_S);
-	}
+	if (b->phase != BOTTLE_ROLES || !children_all_ready(b))
+		return;
+	b->phase = BOTTLE_PROBE;
+	if (probes_start(b, &err) < 0)
+		bottle_fail(b, 125, &err);
+}
+
+void bottle_probed(struct bottle *b)
+{
+	struct bb_err err = { 0 };
+	int r;
+
+	if (b->phase != BOTTLE_PROBE)
+		return;
+	probes_release(b);
+	bottle_record(b, "host_probe", "ok");
+	b->phase = BOTTLE_BOOT;
+	if (*b->spec.engine)
+		control_progress(b, "starting the container (%s)", b->spec.engine);
+	else
+		control_progress(b, "booting (%s: %s)", vmm_accel_str[b->accel.accel],
+				 b->accel.why);
+	r = children_start_vmm(b, &err);
+	b->boot_ms = bb_now_ms();
+	b->boot_cpu_ns = 0;
+	bottle_timer(b, BOOT_TIMEOUT_S);
 	if (r < 0)
 		bottle_fail(b, 125, &err);
 }
@@ -219,12 +228,13 @@ void bottle_guest_hello(struct bottle *b, uint32_t version)
 void bottle_guest_probe(struct bottle *b, bool ok, struct bb_span text)
 {
 	struct bb_err err = { 0 };
+	char said[sizeof(err.msg)];
 
 	if (b->phase != BOTTLE_GUEST)
 		return;
 	if (!ok) {
-		(void)bb_err_set(&err, -EPERM, "guest probe: %.*s", (int)text.len,
-				 (const char *)text.p);
+		(void)bb_err_set(&err, -EPERM, "guest probe: %s",
+				 bb_printable_span(text, said, sizeof(said)));
 		bottle_fail(b, 125, &err);
 		return;
 	}

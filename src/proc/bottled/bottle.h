@@ -255,8 +255,11 @@ void control_release(struct bottle *b);
 /* bottle.c: the phases */
 /** bottle_start_attempt() - Begin with ROLES */
 BB_MUST_USE int bottle_start_attempt(struct bottle *b, struct bb_err *err);
-/** bottle_advance() - Look whether the phase is done, and go on */
+/** bottle_advance() - Are all roles ready? Then the host probe. Whoever says so once more is late
+ */
 void bottle_advance(struct bottle *b);
+/** bottle_probed() - gate has answered all of the host probe as it should: the machine may start */
+void bottle_probed(struct bottle *b);
 /** bottle_guest_hello() - The guest speaks */
 void bottle_guest_hello(struct bottle *b, uint32_t version);
 /** bottle_guest_probe() - Result of the guest's own probe */

@@ -5,6 +5,7 @@
  */
 #include "base/io.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "image/image.h"
 #include "ipc/sock.h"
 #include "jail/jail.h"
@@ -156,6 +157,7 @@ static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 	struct child *c = arg;
 	struct bottle *b = c->bottle;
 	struct bb_err err = { 0 };
+	char said[sizeof(err.msg)]; /* one that was taken over speaks to a terminal here */
 	int r;
 
 	(void)peer;
@@ -167,8 +169,8 @@ static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		bottle_advance(b);
 		break;
 	case IPC_FAILED:
-		(void)bb_err_set(&err, -ECHILD, "%s: %.*s", ipc_role_str[c->role],
-				 (int)msg->u.text.text.len, (const char *)msg->u.text.text.p);
+		(void)bb_err_set(&err, -ECHILD, "%s: %s", ipc_role_str[c->role],
+				 bb_printable_span(msg->u.text.text, said, sizeof(said)));
 		bottle_fail(b, 125, &err);
 		break;
 	case IPC_CA_CERT:
@@ -183,7 +185,7 @@ static void on_child_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		else if (r < 0)
 			bottle_fail(b, 125, &err);
 		else if (r > 0)
-			bottle_advance(b);
+			bottle_probed(b);
 		break;
 	case IPC_AUDIT_FULL:
 		next_audit_file(b);

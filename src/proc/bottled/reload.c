@@ -16,6 +16,7 @@
  * Up to the first SWITCH nothing has changed, and a refusal leaves the old policy in force, whole.
  * From then on whatever fails ends the bottle: there is no way back that could not fail as well.
  */
+#include "base/printable.h"
 #include "ipc/policy_json.h"
 #include "proc/bottled/bottle.h"
 #include <errno.h>
@@ -278,10 +279,11 @@ void reload_on_answer(struct bottle *b, enum ipc_role role, bool ok, struct bb_s
 {
 	struct reload *r = &b->reload;
 	struct bb_err err = { 0 };
+	char said[sizeof(err.msg)];
 
 	if (!ok)
-		(void)bb_err_set(&err, -EPERM, "%s: %.*s", ipc_role_str[role], (int)text.len,
-				 (const char *)text.p);
+		(void)bb_err_set(&err, -EPERM, "%s: %s", ipc_role_str[role],
+				 bb_printable_span(text, said, sizeof(said)));
 	if (r->step == RELOAD_NONE && r->missing) {
 		r->missing--; /* of a reload that was given up */
 		return;

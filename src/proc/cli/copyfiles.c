@@ -10,15 +10,6 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
-/* The guest has a word in it */
-static const char *shown(struct bb_span text, char ret[static 600])
-{
-	char raw[512];
-
-	(void)snprintf(raw, sizeof(raw), "%.*s", (int)text.len, (const char *)text.p);
-	return bb_printable(raw, ret, 600);
-}
-
 /* Names that stay behind: whole ones in each message */
 static int send_skips(int porter, struct bb_span names, struct bb_err *err)
 {
@@ -58,14 +49,16 @@ static int copy_run(int control, struct ipc_msg *msg, struct bb_span skip, struc
 		return bb_err_wrap(err, "copy");
 	bb_closep(&answer.fd);
 	if (answer.type == IPC_FAILED)
-		return bb_err_set(err, -EIO, "copy: %s", shown(answer.u.text.text, text));
+		return bb_err_set(err, -EIO, "copy: %s",
+				  bb_printable_span(answer.u.text.text, text, sizeof(text)));
 	if (answer.type != IPC_COPY_DONE)
 		return bb_err_set(err, -EBADMSG, "copy: unexpected %s", ipc_type_name(answer.type));
 	if (answer.u.copy_done.err)
 		return bb_err_set(err, -(int)answer.u.copy_done.err, "copy: %s",
-				  shown(answer.u.copy_done.text, text));
+				  bb_printable_span(answer.u.copy_done.text, text, sizeof(text)));
 	if (answer.u.copy_done.text.len)
-		(void)cli_error(0, "copy: %s", shown(answer.u.copy_done.text, text));
+		(void)cli_error(0, "copy: %s",
+				bb_printable_span(answer.u.copy_done.text, text, sizeof(text)));
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/session.h"
 #include "base/io.h"
+#include "base/printable.h"
 #include "ipc/peer.h"
 #include "ipc/sock.h"
 #include "proc/cli/terminal.h"
@@ -152,8 +153,7 @@ static void on_porter_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		finish(s, msg->u.exit.signo ? 128 + msg->u.exit.signo : msg->u.exit.code);
 		break;
 	case IPC_FAILED:
-		(void)snprintf(s->porter_said, sizeof(s->porter_said), "%.*s",
-			       (int)msg->u.text.text.len, (const char *)msg->u.text.text.p);
+		(void)bb_printable_span(msg->u.text.text, s->porter_said, sizeof(s->porter_said));
 		wait_for_reason(s);
 		break;
 	case IPC_DETACHED:

@@ -130,6 +130,11 @@ static void hostile_text_is_escaped(void **state)
 		assert_int_equal(bb_printable_is(rows[i][0]), strcmp(rows[i][0], rows[i][1]) == 0);
 	}
 	assert_string_equal(bb_printable("abcd\033", small, sizeof(small)), "abcd");
+	assert_string_equal(
+		bb_printable_span((struct bb_span){ (const uint8_t *)"a\033\xe2\x80\xae", 3 }, text,
+				  sizeof(text)),
+		"a\\x1b\\xe2");
+	assert_string_equal(bb_printable_span((struct bb_span){ 0 }, text, sizeof(text)), "");
 }
 
 int main(void)
