@@ -138,8 +138,8 @@ def test_cp(either):
         open(src, "wb").write(os.urandom(3000000))
         either._own()
         assert either.run("cp", src, b.identity + ":/tmp/b.bin").code == 0
-        out = either.home + "/out"
-        os.makedirs(out, exist_ok=True)
+        out = either.home + "/out-" + b.identity
+        os.makedirs(out)
         either._own()
         r = either.run("cp", b.identity + ":/tmp/b.bin", out)
         assert r.code == 0, r
