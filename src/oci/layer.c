@@ -219,6 +219,9 @@ static int add(struct layer *l, struct rootfs_node *dir, struct bb_span name, st
 
 	if (r == 0)
 		r = make_room(l, dir, name, shared, &n, err);
+	/* what made room may have held it */
+	if (r == 0 && shared)
+		r = link_target(l, &shared, err);
 	if (r < 0)
 		return r;
 	if (!n) {

@@ -172,6 +172,26 @@ static void what_is_hostile_is_refused(void **state)
 	REFUSED(-EINVAL, "a whiteout that is a directory", { ".wh.x", '5', NULL });
 }
 
+/* A hard link takes the place of the directory that holds its target */
+static void a_link_to_what_it_replaces_is_refused(void **state)
+{
+	static const char *const targets[] = { "d/a", "d/e/b", "other/../d/a", "by/a" };
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(targets); i++) {
+		struct bb_err err = { 0 };
+		struct rootfs fs;
+
+		begin(&fs, &rootfs_limits);
+		assert_int_equal(APPLY(&fs, 1, &err, { "d/a", '0', "1" }, { "d/e/b", '0', "2" },
+				       { "other", '5', NULL }, { "by", '2', "d" }),
+				 0);
+		assert_true(APPLY(&fs, 2, &err, { "d", '1', targets[i] }) < 0);
+		assert_non_null(strstr(err.msg, "layer 2: "));
+		end(&fs);
+	}
+}
+
 static void limits_hold(void **state)
 {
 	const struct rootfs_limits few = { 3, 4, 1000 }, text = { 100, 100, 6 };
@@ -264,6 +284,7 @@ int main(void)
 		cmocka_unit_test(layers_cover_each_other),
 		cmocka_unit_test(links_are_followed_inside),
 		cmocka_unit_test(what_is_hostile_is_refused),
+		cmocka_unit_test(a_link_to_what_it_replaces_is_refused),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(deep_trees_end),
 		cmocka_unit_test(an_image_is_made_fit),
