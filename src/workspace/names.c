@@ -59,9 +59,15 @@ static const char *const run_self[] = {
 	".envrc",
 	".mise.toml",
 	"mise.toml",
+	".mise.*.toml",
+	"mise.*.toml",
+	".mise",
+	".config/mise",
+	".config/mise.toml",
 	".vscode/tasks.json",
 	".vscode/settings.json",
 	".vscode/launch.json",
+	".vscode/mcp.json",
 	"*.code-workspace",
 	".idea",
 	".zed",
@@ -72,6 +78,12 @@ static const char *const run_self[] = {
 	".nvim.lua",
 	".lvimrc",
 	".dir-locals.el",
+	".dir-locals-2.el",
+	".helix",
+	".vim",
+	".Rprofile",
+	".irbrc",
+	".pryrc",
 	".devcontainer",
 	".devcontainer.json",
 	".claude",
@@ -79,12 +91,21 @@ static const char *const run_self[] = {
 	".cursor",
 	".codex",
 	".gemini",
+	".opencode",
+	"opencode.json",
+	"opencode.jsonc",
+	".windsurf",
+	".kiro",
+	".roo",
+	".continue",
+	".aider.conf.yml",
 	".husky",
 	".githooks",
 	".pre-commit-config.yaml",
 	"lefthook.yml",
 	".lefthook.yml",
 	".gitmodules",
+	".yarnrc",
 	".yarnrc.yml",
 	".npmrc",
 };
@@ -201,19 +222,36 @@ static bool stands_in(const char *const *list, size_t n, const char *path)
 	return false;
 }
 
-static bool is_git_dir(const char *component)
+/*
+ * Octets of a component that names a repository, or 0. Where the directory is a volume of Windows
+ * (a share, WSL's /mnt/c) or FAT, ".git" has other names: its short one, and itself with dots,
+ * spaces or the name of a stream behind it. git minds the same ones (core.protectNTFS).
+ */
+static size_t git_dir(const char *component)
 {
-	return strncasecmp(component, ".git", 4) == 0 &&
-	       (component[4] == '/' || component[4] == '\0');
+	size_t n = strcspn(component, "/"), at = 0;
+
+	if (strncasecmp(component, ".git", 4) == 0)
+		at = 4;
+	else if (strncasecmp(component, "git~", 4) == 0 && component[4] >= '1' &&
+		 component[4] <= '9')
+		at = 5;
+	if (at == 0)
+		return 0;
+	at += strspn(component + at, ". ");
+	return at == n || component[at] == ':' || component[at] == '\\' ? n : 0;
 }
 
 /* What stands behind the .git in @path: "" for the .git itself, NULL where there is none */
 static const char *inside_git(const char *path)
 {
 	for (const char *at = path; at; at = strchr(at, '/')) {
+		size_t n;
+
 		at += *at == '/';
-		if (is_git_dir(at))
-			return at + 4 + (at[4] == '/');
+		n = git_dir(at);
+		if (n)
+			return at + n + (at[n] == '/');
 	}
 	return NULL;
 }
