@@ -50,10 +50,11 @@ struct jail_rule {
 	{                                                                                          \
 		(n), SCMP_CMP_EQ, 0, 0                                                             \
 	}
-#define JAIL_NOT_ZERO(n)                                                                           \
+#define JAIL_NOT(n, v)                                                                             \
 	{                                                                                          \
-		(n), SCMP_CMP_NE, 0, 0                                                             \
+		(n), SCMP_CMP_NE, (v), 0                                                           \
 	}
+#define JAIL_NOT_ZERO(n) JAIL_NOT(n, 0)
 #define JAIL_ALLOW(name)                                                                           \
 	{                                                                                          \
 		.nr = SCMP_SYS(name)                                                               \
@@ -162,8 +163,9 @@ extern const struct jail_table jail_vmm_denied;
  *
  * A deny-list, because QEMU is not ours: socket, socketpair, connect, bind, listen, accept*, sends
  * that connect (MSG_FASTOPEN), io_uring_*, ptrace, process_vm_*, pidfd_*, bpf, userfaultfd,
- * keyrings, mounts, and signals and limits for other processes of the user answer EPERM; a call of
- * another ABI kills. Called between fork and exec; also sets no_new_privs.
+ * keyrings, mounts, namespaces, and signals, limits and priorities for other processes of the user
+ * answer EPERM, clone3 ENOSYS; a call of another ABI kills. Called between fork and exec; also sets
+ * no_new_privs.
  *
  * Return: 0 or -errno with @err
  */

@@ -2,6 +2,7 @@
 #include "jail/jail.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -140,6 +141,9 @@ int jail_lock_all(const struct jail_table *tables, size_t n_tables, struct bb_er
 	return r < 0 ? r : jail_lock(tables, n_tables, err);
 }
 
+#define NO_CLONE(flag)     JAIL_IF(clone, JAIL_BITS(0, flag, flag))
+#define IOPRIO_WHO_PROCESS 1 /* include/uapi/linux/ioprio.h, which Debian 12 does not have */
+
 static const struct jail_rule vmm_rules[] = {
 	JAIL_ALLOW(socket),
 	JAIL_ALLOW(socketpair),
@@ -169,8 +173,24 @@ static const struct jail_rule vmm_rules[] = {
 	JAIL_ALLOW(mount),
 	JAIL_ALLOW(umount2),
 	JAIL_ALLOW(pivot_root),
+	JAIL_ALLOW(fsopen),
+	JAIL_ALLOW(fspick),
+	JAIL_ALLOW(fsconfig),
+	JAIL_ALLOW(fsmount),
+	JAIL_ALLOW(open_tree),
+	JAIL_ALLOW(move_mount),
+	JAIL_ALLOW(mount_setattr),
+	JAIL_ALLOW(chroot),
 	JAIL_ALLOW(unshare),
 	JAIL_ALLOW(setns),
+	/* what unshare() would make; clone3() hides its flags in memory: jail_vmm() */
+	NO_CLONE(CLONE_NEWUSER),
+	NO_CLONE(CLONE_NEWNET),
+	NO_CLONE(CLONE_NEWNS),
+	NO_CLONE(CLONE_NEWPID),
+	NO_CLONE(CLONE_NEWIPC),
+	NO_CLONE(CLONE_NEWUTS),
+	NO_CLONE(CLONE_NEWCGROUP),
 
 	/* the user's other processes: no signal, by no way, and no limit */
 	JAIL_ALLOW(tkill),
@@ -184,6 +204,17 @@ static const struct jail_rule vmm_rules[] = {
 	JAIL_IF(ioctl, JAIL_INT(1, FIOSETOWN)),
 	JAIL_IF(ioctl, JAIL_INT(1, SIOCSPGRP)),
 	JAIL_IF(prlimit64, JAIL_NOT_ZERO(0)),
+	/* ... nor their share of processors, disk and memory */
+	JAIL_IF(sched_setaffinity, JAIL_NOT_ZERO(0)),
+	JAIL_IF(sched_setscheduler, JAIL_NOT_ZERO(0)),
+	JAIL_IF(sched_setparam, JAIL_NOT_ZERO(0)),
+	JAIL_IF(sched_setattr, JAIL_NOT_ZERO(0)),
+	JAIL_IF(setpriority, JAIL_NOT_ZERO(0)), /* PRIO_PROCESS */
+	JAIL_IF(setpriority, JAIL_NOT_ZERO(1)),
+	JAIL_IF(ioprio_set, JAIL_NOT(0, IOPRIO_WHO_PROCESS)),
+	JAIL_IF(ioprio_set, JAIL_NOT_ZERO(1)),
+	JAIL_IF(migrate_pages, JAIL_NOT_ZERO(0)),
+	JAIL_IF(move_pages, JAIL_NOT_ZERO(0)),
 };
 const struct jail_table jail_vmm_denied = { vmm_rules, BB_ARRAY_LEN(vmm_rules) };
 
@@ -199,6 +230,9 @@ int jail_vmm(struct bb_err *err)
 	r = set_attributes(ctx);
 	if (r == 0)
 		r = add_table(ctx, SCMP_ACT_ERRNO(EPERM), &jail_vmm_denied);
+	/* glibc asks clone() then, whose flags can be compared */
+	if (r == 0)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
 	if (r == 0)
 		r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, &other);
 	if (r == 0)
