@@ -145,6 +145,11 @@ static const struct attempt attempts[] = {
 	{ "netlink socket", SYS_socket, { AF_NETLINK, SOCK_RAW } },
 	{ "vsock socket", SYS_socket, { AF_VSOCK, SOCK_STREAM } },
 	{ "UNIX pair", SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0, AT(page) } },
+	/* with sendmsg() it reaches every datagram socket that the user may write to: the log's,
+	   init's */
+	{ "UNIX datagram pair",
+	  SYS_socketpair,
+	  { AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, AT(page) } },
 	{ "INET pair", SYS_socketpair, { AF_INET, SOCK_STREAM, 0, AT(page) } },
 	{ "connect", SYS_connect, { -1, AT(&loopback), sizeof(loopback) } },
 	{ "bind", SYS_bind, { -1, AT(&loopback), sizeof(loopback) } },
