@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/path.h"
 #include "policy/credential.h"
+#include <strings.h>
 
 /*
  * Invariants: a normalised path is no longer than what it came from, has neither controls nor
@@ -29,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char out[PATH_TEXT_MAX];
 	struct bb_span query, path = path_split((struct bb_span){ data, size }, &query);
+	struct path_end end = { "/x", false };
 	size_t len = 0;
 	bool basic;
 
@@ -39,10 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check((uint8_t)out[i] >= 0x20 && out[i] != 0x7f && out[i] != '\\');
 		check(!memmem(out, len, "/../", 4) && !memmem(out, len, "/./", 3));
 	}
-	len = path_bare(path, out);
+	len = path_bare(path, out, &end, 1);
+	check(end.hit || len < 2 || strncasecmp(out + len - 2, "/x", 2) != 0);
 	check(len <= path.len + 1 && (len == 0 || (out[0] == '/' && out[len - 1] != '/')));
 	for (size_t i = 0; i < len; i++)
-		check((uint8_t)out[i] > 0x20 && out[i] != 0x7f && out[i] != '\\' && out[i] != ';');
+		check((uint8_t)out[i] > 0x20 && out[i] != 0x7f && out[i] != '\\' &&
+		      !strchr(";?#", out[i]));
 	check(!memmem(out, len, "//", 2) && !memmem(out, len, "/../", 4) &&
 	      !memmem(out, len, "/./", 3));
 	check_query(query);

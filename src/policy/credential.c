@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/credential.h"
+#include "policy/field.h"
 
 static const char *const authorization_fields[] = {
 	"authorization",
@@ -105,25 +106,10 @@ static const char *const signature_schemes[] = {
 	"dpop",
 };
 
-/* CGI and its heirs read '-' and '_' as the same */
-static bool is_same(struct bb_span s, const char *name)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t a = s.p[i] == '_' ? '-' : s.p[i],
-			b = name[i] == '_' ? '-' : (uint8_t)name[i];
-
-		if (a >= 'A' && a <= 'Z')
-			a |= 0x20;
-		if (a != b)
-			return false;
-	}
-	return true;
-}
-
 static bool is_one_of(struct bb_span s, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strlen(names[i]) == s.len && is_same(s, names[i]))
+		if (field_is(s, names[i]))
 			return true;
 	}
 	return false;
@@ -217,31 +203,8 @@ bool credential_next_pair(struct bb_span *rest, char separator, struct bb_span *
 	return true;
 }
 
-/* Names may be written in escapes: "to%6ben" is "token" to every server */
-static size_t unescape_name(struct bb_span name, uint8_t *out, size_t cap)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < name.len && n < cap; i++) {
-		int high = -1, low = -1;
-
-		if (name.p[i] == '%' && i + 2 < name.len) {
-			high = bb_hex_value(name.p[i + 1]);
-			low = bb_hex_value(name.p[i + 2]);
-		}
-		if (high >= 0 && low >= 0) {
-			out[n++] = (uint8_t)((unsigned int)high * 16 + (unsigned int)low);
-			i += 2;
-		} else {
-			out[n++] = name.p[i];
-		}
-	}
-	return n;
-}
-
-/* '&', or ';' as HTML 4 had it and some servers still do */
-static bool next_parameter(struct bb_span *rest, struct bb_span *ret_name,
-			   struct bb_span *ret_value)
+bool credential_next_parameter(struct bb_span *rest, struct bb_span *ret_name,
+			       struct bb_span *ret_value)
 {
 	const uint8_t *amp = rest->len ? memchr(rest->p, '&', rest->len) : NULL;
 	const uint8_t *semi = rest->len ? memchr(rest->p, ';', rest->len) : NULL;
@@ -255,8 +218,9 @@ bool credential_next_query(struct bb_span *rest, struct bb_span *ret_name,
 {
 	uint8_t name[32];
 
-	while (next_parameter(rest, ret_name, ret_value)) {
-		size_t n = unescape_name(*ret_name, name, sizeof(name));
+	/* Names may be written in escapes: "to%6ben" is "token" to every server */
+	while (credential_next_parameter(rest, ret_name, ret_value)) {
+		size_t n = field_unescape(*ret_name, name, sizeof(name));
 
 		if (ret_value->len && credential_parameter((struct bb_span){ name, n }))
 			return true;

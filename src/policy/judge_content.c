@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/judge_content.h"
+#include "policy/credential.h"
+#include "policy/field.h"
 #include "policy/path.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
 
-/* The path in both forms, and who wants to hear about it */
+/* What a path may end with for some server, and is then git's or git-lfs's */
+enum end {
+	END_REFS = 0,
+	END_UPLOAD, /* a fetch: the names are the server's */
+	END_RECEIVE,
+	END_BATCH,
+
+	NUM_ENDS,
+};
+static const struct path_end git_ends[NUM_ENDS] = {
+	[END_REFS] = { .tail = "/info/refs" },
+	[END_UPLOAD] = { .tail = "/git-upload-pack" },
+	[END_RECEIVE] = { .tail = "/git-receive-pack" },
+	[END_BATCH] = { .tail = "/objects/batch" },
+};
+
+/* The path in its forms, and who wants to hear about it */
 struct judging {
 	const struct content_request *rq;
 	struct bb_span raw;
 	struct bb_span query;
 	struct bb_span normal;
 	struct bb_span bare;
+	struct path_end ends[NUM_ENDS];
 	void (*explain)(void *arg, const char *line);
 	void *arg;
 };
@@ -73,15 +92,76 @@ static bool mentions(struct bb_span s, const char *what)
 	return false;
 }
 
-/* A query that writes the service's name in escapes is for push until it is shown otherwise */
-static bool is_push(const struct judging *j)
+static bool is_method(struct bb_span method, const char *const *names)
 {
-	if (ends_with(j->bare, "/git-receive-pack"))
-		return true;
-	return ends_with(j->bare, "/info/refs") &&
-	       (mentions(j->query, "git-receive-pack") || mentions(j->query, "%"));
+	for (; *names; names++) {
+		if (bb_span_eq(method, BB_SPAN_STR(*names)))
+			return true;
+	}
+	return false;
 }
 
+/* Without an effect wherever it goes. Others may be written in another case */
+static bool only_reads(struct bb_span method)
+{
+	return is_method(method, (const char *const[]){ "GET", "HEAD", "OPTIONS", NULL });
+}
+
+/* Servers of git go by this as well, wherever a path may lead */
+static bool has_type(const struct judging *j, const char *type)
+{
+	struct bb_span name, value;
+	size_t len = strlen(type);
+
+	for (size_t i = 0; j->rq->field(j->rq->arg, i, &name, &value); i++) {
+		if (field_is(name, "content-type") && value.len >= len &&
+		    strncasecmp((const char *)value.p, type, len) == 0 &&
+		    (value.len == len || strchr(";, \t", value.p[len])))
+			return true;
+	}
+	return false;
+}
+
+/* A query that writes the service's name in escapes asks for it until it is shown otherwise */
+static bool may_ask_service(const struct judging *j, const char *name)
+{
+	return j->ends[END_REFS].hit && (mentions(j->query, name) || mentions(j->query, "%"));
+}
+
+/* Gitea, GitLab and others take a file at ".../info/lfs/objects/ID/SIZE" or ".../gitlab-lfs/..."
+ * from whom has a credential, without a batch before it */
+static bool is_lfs_store(const struct judging *j)
+{
+	static const char lfs[] = "lfs/objects";
+	const size_t len = sizeof(lfs) - 1;
+	const uint8_t *p = j->bare.p;
+
+	if (only_reads(j->rq->method) || j->ends[END_BATCH].hit)
+		return false;
+	for (size_t i = 1; i + len <= j->bare.len; i++) {
+		if ((p[i - 1] == '/' || p[i - 1] == '-') &&
+		    strncasecmp((const char *)p + i, lfs, len) == 0 &&
+		    (i + len == j->bare.len || p[i + len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static bool is_push(const struct judging *j)
+{
+	return j->ends[END_RECEIVE].hit || may_ask_service(j, "git-receive-pack") ||
+	       has_type(j, "application/x-git-receive-pack-request") || is_lfs_store(j);
+}
+
+/* For some server, and so not on a route without fetches */
+static bool may_be_fetch(const struct judging *j)
+{
+	return (j->ends[END_UPLOAD].hit && !only_reads(j->rq->method)) ||
+	       may_ask_service(j, "git-upload-pack") ||
+	       has_type(j, "application/x-git-upload-pack-request");
+}
+
+/* For every server */
 static bool is_fetch(const struct judging *j)
 {
 	if (bb_span_eq(j->rq->method, BB_SPAN_STR("GET")))
@@ -98,7 +178,7 @@ static enum policy_reason judge_git(const struct judging *j, const struct conten
 		say(j, "git: a push over HTTPS never passes; it goes through the git gate");
 		return REASON_GIT_PUSH;
 	}
-	if (c->git == CONTENT_GIT_NONE && fetch) {
+	if (c->git == CONTENT_GIT_NONE && (fetch || may_be_fetch(j))) {
 		say(j, "git: fetch is false");
 		return REASON_GIT;
 	}
@@ -113,8 +193,28 @@ static enum policy_reason judge_git(const struct judging *j, const struct conten
 	return REASON_ROUTE; /* not decided here */
 }
 
+/* By which some servers take another path than the one in the request */
+static bool has_other_path(const struct judging *j)
+{
+	static const char *const names[] = { "x-original-url", "x-original-uri",
+					     "x-rewrite-url",  "x-forwarded-prefix",
+					     "x-script-name",  "script-name",
+					     "path-info" };
+	struct bb_span name, value;
+
+	for (size_t i = 0; j->rq->field(j->rq->arg, i, &name, &value); i++) {
+		for (size_t k = 0; k < BB_ARRAY_LEN(names); k++) {
+			if (field_is(name, names[k]))
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool path_matches(const struct judging *j, const struct content_match *m)
 {
+	if (m->n_paths && has_other_path(j))
+		return false;
 	for (size_t i = 0; i < m->n_paths; i++) {
 		if (content_pattern_matches(&m->paths[i], j->raw) &&
 		    content_pattern_matches(&m->paths[i], j->normal))
@@ -123,27 +223,64 @@ static bool path_matches(const struct judging *j, const struct content_match *m)
 	return m->n_paths == 0;
 }
 
+/* Whoever takes another method from elsewhere may take it in any case */
+static bool is_listed(const struct content_match *m, struct bb_span method)
+{
+	for (size_t i = 0; i < m->n_methods; i++) {
+		if (strlen(m->methods[i]) == method.len &&
+		    strncasecmp(m->methods[i], (const char *)method.p, method.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A method that a server may take in the place of the request's, and that is not listed */
+static bool has_other_method(const struct judging *j, const struct content_match *m)
+{
+	static const char *const names[] = { "x-http-method-override", "x-http-method",
+					     "x-method-override" };
+	struct bb_span name, value, rest = j->query;
+	uint8_t text[32];
+
+	for (size_t i = 0; j->rq->field(j->rq->arg, i, &name, &value); i++) {
+		for (size_t k = 0; k < BB_ARRAY_LEN(names); k++) {
+			if (field_is(name, names[k]) && !is_listed(m, value))
+				return true;
+		}
+	}
+	while (credential_next_parameter(&rest, &name, &value)) {
+		size_t len = field_unescape(name, text, sizeof(text));
+
+		if (!field_is((struct bb_span){ text, len }, "_method"))
+			continue;
+		len = field_unescape(value, text, sizeof(text));
+		if (!is_listed(m, (struct bb_span){ text, len }))
+			return true;
+	}
+	return false;
+}
+
 static bool method_matches(const struct judging *j, const struct content_match *m)
 {
 	for (size_t i = 0; i < m->n_methods; i++) {
 		if (bb_span_eq(j->rq->method, BB_SPAN_STR(m->methods[i])))
-			return true;
+			return !has_other_method(j, m);
 	}
 	return m->n_methods == 0;
 }
 
 static bool header_matches(const struct judging *j, const struct content_header *h)
 {
-	struct bb_span name, value, want = BB_SPAN_STR(h->name);
+	struct bb_span name, value;
 	bool any = false;
 
 	for (size_t i = 0; j->rq->field(j->rq->arg, i, &name, &value); i++) {
-		if (name.len != want.len ||
-		    strncasecmp((const char *)name.p, h->name, name.len) != 0)
+		if (!field_is(name, h->name))
 			continue;
 		if (!content_pattern_matches(&h->value, value))
 			return false;
-		any = true;
+		/* "X_Team" has to match where it is taken for "X-Team", but need not be */
+		any |= strncasecmp((const char *)name.p, h->name, name.len) == 0;
 	}
 	return any;
 }
@@ -189,7 +326,9 @@ enum policy_reason content_judge(const struct content *c, const struct content_r
 	j.raw = path_split(rq->path, &j.query);
 	usable = path_normalise(j.raw, normal, &len);
 	j.normal = (struct bb_span){ (const uint8_t *)normal, len };
-	j.bare = (struct bb_span){ (const uint8_t *)bare, path_bare(j.raw, bare) };
+	memcpy(j.ends, git_ends, sizeof(j.ends));
+	j.bare.len = path_bare(j.raw, bare, j.ends, NUM_ENDS);
+	j.bare.p = (const uint8_t *)bare;
 	if (usable && memmem(normal, len, "%2F", 3))
 		say(&j, "path: %%2F is not a separator: /a%%2Fb and /a/b are two values");
 	if (!usable && (c->n_matches || c->git != CONTENT_GIT_UNSAID || len == 0)) {
@@ -203,11 +342,11 @@ enum policy_reason content_judge(const struct content *c, const struct content_r
 
 bool content_is_lfs_batch(struct bb_span method, struct bb_span target)
 {
-	struct bb_span query, path = path_split(target, &query);
+	struct path_end end = git_ends[END_BATCH];
 	char text[PATH_TEXT_MAX];
+	struct bb_span query;
 
 	/* (one that is too long has been refused) */
-	return bb_span_eq(method, BB_SPAN_STR("POST")) &&
-	       ends_with((struct bb_span){ (const uint8_t *)text, path_bare(path, text) },
-			 "/objects/batch");
+	(void)path_bare(path_split(target, &query), text, &end, 1);
+	return end.hit && !only_reads(method);
 }

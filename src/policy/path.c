@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/path.h"
+#include <strings.h>
 
 struct bb_span path_split(struct bb_span target, struct bb_span *ret_query)
 {
@@ -112,12 +113,39 @@ static size_t bare_segment(const uint8_t *p, size_t len)
 {
 	size_t n = 0;
 
-	while (n < len && p[n] != ';' && p[n] > 0x20 && p[n] != 0x7f)
+	while (n < len && !strchr(";?#", p[n]) && p[n] > 0x20 && p[n] != 0x7f)
 		n++;
 	return n;
 }
 
-size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX])
+/* Put @p behind the @n octets of @ret. Return: how many there are now; SIZE_MAX without room */
+static size_t add_segment(char ret[static PATH_TEXT_MAX], size_t n, const uint8_t *p, size_t len)
+{
+	if (len == 0 || (is_dots(p, len) && len == 1))
+		return n;
+	if (n + 1 + len > PATH_TEXT_MAX)
+		return SIZE_MAX; /* it begins without a slash */
+	if (!is_dots(p, len)) {
+		ret[n++] = '/';
+		memcpy(ret + n, p, len);
+		return n + len;
+	}
+	while (n && ret[--n] != '/')
+		;
+	return n;
+}
+
+static void look_at_end(const char *bare, size_t n, struct path_end *ends, size_t n_ends)
+{
+	for (size_t i = 0; i < n_ends; i++) {
+		size_t len = strlen(ends[i].tail);
+
+		ends[i].hit |= n >= len && strncasecmp(bare + n - len, ends[i].tail, len) == 0;
+	}
+}
+
+size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX], struct path_end *ends,
+		 size_t n_ends)
 {
 	uint8_t text[PATH_TEXT_MAX] = { 0 };
 	size_t len, n = 0, to;
@@ -127,24 +155,19 @@ size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX])
 	len = decode(path.p, path.len, text);
 	len = decode(text, len, text); /* never ahead of what it reads */
 	for (size_t at = 0; at < len; at = to + 1) {
-		size_t used;
+		size_t used, more;
 
 		for (to = at; to < len && !is_slash(text[to]);)
 			to++;
 		used = bare_segment(text + at, to - at);
-		if (used == 0 || (is_dots(text + at, used) && used == 1))
-			continue;
-		if (n + 1 + used > PATH_TEXT_MAX)
-			break; /* it begins without a slash */
-		if (!is_dots(text + at, used)) {
-			ret[n++] = '/';
-			memcpy(ret + n, text + at, used);
-			n += used;
-			continue;
-		}
-		while (n && ret[--n] != '/')
-			;
+		more = add_segment(ret, n, text + at, used);
+		if (more == SIZE_MAX)
+			break;
+		n = more;
+		if (used < to - at)
+			look_at_end(ret, n, ends, n_ends);
 	}
+	look_at_end(ret, n, ends, n_ends);
 	return n;
 }
 

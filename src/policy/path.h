@@ -32,13 +32,23 @@ struct bb_span path_split(struct bb_span target, struct bb_span *ret_query);
 BB_MUST_USE bool path_normalise(struct bb_span path, char ret[static PATH_TEXT_MAX],
 				size_t *ret_len);
 
+/** struct path_end - @tail: in lower case, from its '/' on; @hit: set where the path ends with it
+ */
+struct path_end {
+	const char *tail;
+	bool hit;
+};
+
 /**
  * path_bare() - A path as the most lenient server reads it: escapes undone twice, both slashes
- * alike, dot segments resolved, parameters and what follows a control octet or a space cut off,
- * empty segments left out
+ * alike, dot segments resolved, empty segments left out. Of a segment, what follows a ';', '?',
+ *'#', a space or a control octet is cut off
  * @path:	Without query
+ * @ends:	@n_ends of them. Some servers cut all of the rest off there: where the path could
+ *end for anybody, its end is looked at
  *
  * For what must never pass. Return: length, each segment behind a '/'; 0 also when it is too long
  */
-size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX]);
+size_t path_bare(struct bb_span path, char ret[static PATH_TEXT_MAX], struct path_end *ends,
+		 size_t n_ends);
 #endif

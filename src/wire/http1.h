@@ -190,6 +190,10 @@ BB_MUST_USE enum http1_result http1_request_parse(struct bb_span head, struct ht
 BB_MUST_USE enum http1_result http1_response_parse(uint8_t *head, size_t len, struct bb_span method,
 						   struct http1_response *ret);
 
+/** http1_fields_drop_named() - Drop what a Connection field names; nobody behind this hop gets it
+ */
+void http1_fields_drop_named(struct http1_fields *f);
+
 /**
  * http1_request_settle() - Take out the fields that http1_request_write() leaves out
  *

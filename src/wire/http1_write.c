@@ -119,10 +119,9 @@ static const char *const own_names[] = {
 	"http2-settings",
 };
 
-void http1_request_settle(struct http1_request *r)
+void http1_fields_drop_named(struct http1_fields *f)
 {
-	struct http1_fields *f = &r->fields;
-	size_t kept = 0, left = 0;
+	size_t kept = 0;
 
 	/* Connection fields stay until all that they name has gone: none of them is overwritten */
 	for (size_t i = 0; i < f->n; i++) {
@@ -131,7 +130,16 @@ void http1_request_settle(struct http1_request *r)
 		if (names || !is_nominated(f, f->v[i].name))
 			f->v[kept++] = f->v[i];
 	}
-	for (size_t i = 0; i < kept; i++) {
+	f->n = kept;
+}
+
+void http1_request_settle(struct http1_request *r)
+{
+	struct http1_fields *f = &r->fields;
+	size_t left = 0;
+
+	http1_fields_drop_named(f);
+	for (size_t i = 0; i < f->n; i++) {
 		if (!http1_is_hop_name(f->v[i].name) &&
 		    !http1_in_names(f->v[i].name, own_names, BB_ARRAY_LEN(own_names)))
 			f->v[left++] = f->v[i];

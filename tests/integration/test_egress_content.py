@@ -41,6 +41,7 @@ ROUTES = {
     "token.test": auth("token"),
     "basic.test": auth("Basic", "USERPASS"),
     "header.test": auth("header", header="x-api-key"),
+    "corp.test": auth("header", header="X-Corp-Key"),
     "cookies.test": auth("Bearer", cookies=True),
     "empty.test": auth("Bearer", "EMPTY"),
     "pass.test": dict(credentials="pass"),
@@ -48,6 +49,7 @@ ROUTES = {
     "inbound.test": dict(dlp={"injection": True}),
     "fetch.test": dict(git=2),
     "nofetch.test": dict(git=1),
+    "less.test": dict(limits={"upload_per_session": 1500}),
     "limits.test": dict(limits={"request_bytes": 1000, "upload_per_session": 1500}),
     "often.test": dict(limits={"requests_per_minute": 3}),
     "match.test": dict(matches=[
@@ -158,6 +160,16 @@ def fields(seen, name):
     ("/re/abc", [], False), ("/re/abc", ["-H", "X-Kind: b"], False),
     ("/re/abc", ["-H", "X-Kind: a", "-H", "X-Kind: b"], False), ("/re/abc1", ["-H", "X-Kind: a"], False),
     ("/%61pi/v1/x", [], False),
+    # what the server would not get, or would get as another
+    ("/re/abc", ["--http1.1", "-H", "X-Kind: a", "-H", "Connection: x-kind"], False),
+    ("/re/abc", ["-H", "X-Kind: a", "-H", "X_Kind: b"], False),
+    ("/api/v1/x", ["-H", "X-HTTP-Method-Override: GET"], True),
+    ("/api/v1/x", ["-H", "X-HTTP-Method-Override: DELETE"], False),
+    ("/api/v1/x", ["-H", "X_Http_Method: DELETE"], False), ("/api/v1/x", ["-H", "X-Method-Override: put"], False),
+    ("/api/v1/x?a=b&_method=DELETE", [], False), ("/api/v1/x?%5fmethod=%44ELETE", [], False),
+    ("/api/v1/x?_method=get", [], True), ("/re/abc?_method=DELETE", ["-H", "X-Kind: a"], True),
+    ("/api/v1/x", ["-H", "X-Original-URL: /admin"], False), ("/exact", ["-H", "X-Rewrite-Url: /admin"], False),
+    ("/api/v1/x", ["-H", "SCRIPT_NAME: /api/v1"], False),
 ])
 def test_matches(w, target, args, ok):
     if ok:
@@ -193,9 +205,31 @@ def test_git_fetch_and_nothing_else(w):
     "/o/p.git/git-receive-pack;a=b", "/o/p.git/git-receive-pack%3Ba=b", "/o/p.git/git-receive-pack/",
     "/o/p.git/git-receive-pack//", "/o/p.git/git-receive-pack;a/;b/", "/o/p.git/git-receive-pack%2f",
     "/o/p.git/info;a/refs;b=c?service=git-receive-pack", "/o/p.git/info//refs/?service=git-receive-pack",
-    "/o/p.git/info/refs?service=a;service=git-receive-pack", "/o/p.git;x/git-receive-pack"])
+    "/o/p.git/info/refs?service=a;service=git-receive-pack", "/o/p.git;x/git-receive-pack",
+    "/o/p.git/git-receive-pack%3fa/git-upload-pack", "/o/p.git/git-receive-pack;a/git-upload-pack",
+    "/o/p.git/git-receive-pack%23/git-upload-pack"])
 def test_git_push_never(w, host, target):
     w.denied("https://" + host + target, reason="git_push")
+    w.denied("https://" + host + target, "-d", "x", reason="git_push")
+
+
+def test_git_push_says_what_it_is(w):
+    push = "application/x-git-receive-pack-request"
+    for target in ("/o/p.git/git-receive-pac%25256b", "/alias"):
+        for kind in (push, push.upper(), push + "; a=b"):
+            w.denied("https://plain.test" + target, "-d", "x", "-H", "Content-Type: " + kind, reason="git_push")
+    w.allowed("https://plain.test/alias", "-d", "x", "-H", "Content-Type: %s-not" % push)
+
+
+@pytest.mark.parametrize("target", [
+    "/o/p.git/git-upload-pack", "/o/p.git/git-upload%2dpack", "/o/p.git/git-upload-pack;a=b",
+    "/o/p.git/git-upload-pack/", "/o/p.git/git-upload-pack%3fa/b",
+    "/o/p.git/info//refs?service=git-upload-pack", "/alias"])
+def test_no_fetch_however_it_is_spelled(w, target):
+    w.denied("https://nofetch.test" + target, "-d", "x", "-H", "Content-Type: application/x-git-upload-pack-request",
+             reason="git")
+    if target != "/alias":
+        w.denied("https://nofetch.test" + target, "-d", "x", reason="git")
 
 
 # ---- credentials ----
@@ -228,6 +262,16 @@ def test_placeholder_is_replaced(w):
     ["-G", "-d", "to%6ben=of-somebody-else"], ["-G", "-d", "X-Amz-Signature=0123abcd"]])
 def test_foreign_credential(w, host, args):
     w.denied("https://%s/x" % host, *args, reason="foreign_credential")
+
+
+def test_foreign_credential_in_the_route_s_own_field(w):
+    for name in ("X-Corp.Key", "X_Corp_Key", "x-corp-KEY", "X-CORP_KEY"):
+        w.denied("https://corp.test/x", "-H", name + ": of-somebody-else", reason="foreign_credential")
+        seen = w.allowed("https://corp.test/x", "-H", name + ": " + PLACEHOLDER)
+        assert seen.lower().count(b"corp") == 2 and PLACEHOLDER.encode() not in seen, seen  # Host, and ours
+    for name in ("Authorization", "X_Api_Key", "x.api.key"):
+        w.denied("https://plain.test/x", "-H", name + ": of-somebody-else", reason="foreign_credential")
+    w.denied("https://plain.test/x?access.token=of-somebody-else", reason="foreign_credential")
 
 
 def test_cookies(w):
@@ -501,6 +545,21 @@ def test_limits(w):
     status, body, seen = w.curl("https://limits.test/", "-H", "Transfer-Encoding: chunked", "-d", "x" * 900)
     assert status == 403 and json.loads(body)["reason"] == "budget" and b"x" * 600 not in seen
     assert w.rig.wait_record(kind="end", reason="budget")
+
+
+def test_a_lower_limit_counts_what_was_used(w):
+    def routes(**more):
+        return [egressrig.route(h, **dict(c, **more) if h == "less.test" else c) for h, c in ROUTES.items()]
+    w.allowed("https://less.test/", "-d", "x" * 900)
+    assert w.rig.stage(routes(limits={"upload_per_session": 500}), generation=2) == ""
+    w.rig.switch()
+    w.denied("https://less.test/", "-d", "x" * 100, reason="budget")
+    w.denied("https://less.test/", "-d", "x", reason="budget")
+    with open(w.tmp + "/long", "wb") as f:
+        f.write(b"x" * (2 << 20))
+    w.denied("https://less.test/", "-T", w.tmp + "/long", reason="budget")
+    assert w.rig.stage(routes(), generation=3) == ""
+    w.rig.switch()
 
 
 def test_requests_per_minute(w):

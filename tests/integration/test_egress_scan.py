@@ -805,13 +805,24 @@ def test_what_nobody_can_search_has_a_budget(w):
 def test_lfs_upload(w):
     target = b"/o/p.git/info/lfs/objects/batch"
     up, down = (json.dumps({"operation": o, "objects": []}).encode() for o in ("upload", "download"))
-    for body in (up, b"{}", b"not json", b'{"operation": "download", "operation": "upload"}'):
+    for body in (up, b"{}", b"not json", b'{"operation": "download", "operation": "upload"}',
+                 b'{"operation": "download", "Operation": "upload"}',  # Go's decoder takes the last of both
+                 b'{"\\u004fPERATION": "upload", "operation": "download"}'):
         status, answer = w.ask("off.test", target, body=body)
         assert status == 403 and json.loads(answer)["reason"] == "git_push", body
     assert w.ask("off.test", target, chunks=[up])[0] == 403
-    for more in (b";a=b", b"/", b"%2f", b"/;a", b"/x/.."):
+    for more in (b";a=b", b"/", b"%2f", b"/;a", b"/x/..", b"%3fa/b", b";a/b"):
         assert w.ask("off.test", target + more, body=up)[0] == 403, more
+    for method in (b"PUT", b"post", b"PATCH"):
+        assert w.ask("off.test", target, body=up, method=method)[0] == 403, method
+    # the store itself, as Gitea and GitLab have it: who has a credential put in needs no batch
+    for store in (b"/o/p.git/info/lfs/objects/%s/12" % (b"0a" * 32), b"/o/p.git/gitlab-lfs/objects/%s/12" % (b"0a" * 32),
+                  b"/o/p.git/info/lf%%73/objects/;a/%s" % (b"0a" * 32)):
+        for method in (b"PUT", b"POST", b"put"):
+            status, answer = w.ask("off.test", store, body=b"data of a file", method=method)
+            assert status == 403 and json.loads(answer)["reason"] == "git_push", (store, method)
     assert w.seen() == b"" and w.ask("off.test", target, body=down)[0] == 200
+    assert w.ask("off.test", store)[0] == 200
 
 
 def test_whole_bodies_arrive_unchanged(w):

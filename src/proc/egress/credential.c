@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/credential.h"
+#include "policy/field.h"
 #include "proc/egress/egress.h"
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ static struct judgement judge_field(const struct conn *c, const struct request *
 	if (http1_span_is(f->name, "sec-websocket-protocol"))
 		return judge_protocols(c, rq, content, value);
 	/* The field that we put in is a position whatever its name */
-	if (pin && content->auth.header && http1_span_is(f->name, content->auth.header))
+	if (pin && content->auth.header && field_is(f->name, content->auth.header))
 		kind = CREDENTIAL_FIELD;
 	if (kind == CREDENTIAL_NONE || value.len == 0) {
 		*ret_drop = pin && kind != CREDENTIAL_NONE;

@@ -149,17 +149,21 @@ static bool field_at(const void *arg, size_t i, struct bb_span *ret_name, struct
 	return true;
 }
 
-/* Steps 4 and 5. A CONNECT says nothing about the requests to come */
+/* Steps 4 and 5, without the fields that Connection names, for they go no further. A
+ * CONNECT says nothing about the requests to come */
 static struct judgement judge_content(const struct conn *c, struct request *rq)
 {
-	struct content_request what = { .method = rq->http.method,
-					.path = rq->path,
-					.field = field_at,
-					.arg = &rq->http.fields };
+	static struct http1_fields sent;
+	struct content_request what = {
+		.method = rq->http.method, .path = rq->path, .field = field_at, .arg = &sent
+	};
 	enum policy_reason r;
 
 	if (rq->http.form == HTTP1_FORM_AUTHORITY)
 		return go_on;
+	sent.n = rq->http.fields.n;
+	memcpy(sent.v, rq->http.fields.v, sent.n * sizeof(sent.v[0]));
+	http1_fields_drop_named(&sent);
 	r = content_judge(c->eg->policy.routes[rq->route].content, &what, NULL, NULL);
 	return r == REASON_OK ? go_on : no(403, r, "");
 }
@@ -203,7 +207,9 @@ static struct judgement judge_limits(const struct conn *c, struct request *rq)
 		return go_on;
 	if (l->request_bytes && rq->http.length > l->request_bytes)
 		return no(403, REASON_BUDGET, "request_bytes");
-	if (l->upload_per_session && rq->http.length > l->upload_per_session - u->uploaded)
+	/* A reload may have made it less than what has been used */
+	if (l->upload_per_session && (u->uploaded > l->upload_per_session ||
+				      rq->http.length > l->upload_per_session - u->uploaded))
 		return no(403, REASON_BUDGET, "upload_per_session");
 	return go_on;
 }

@@ -665,14 +665,34 @@ static struct judgement search_decoded(const struct conn *c, struct request *rq)
 	return j;
 }
 
+/* Of what some decoder takes for "operation" (Go's goes by no case), each has to ask for a download
+ */
+static bool asks_download(json_t *j)
+{
+	bool any = false;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(j, name, value)
+	{
+		const char *text = json_string_value(value);
+
+		if (strcasecmp(name, "operation") != 0)
+			continue;
+		if (!text || strcmp(text, "download") != 0)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 static struct judgement judge_lfs(const struct request *rq)
 {
 	json_error_t je;
 	json_auto_t *j =
 		json_loadb((const char *)rq->body.p, rq->body.len, JSON_REJECT_DUPLICATES, &je);
-	const char *operation = json_string_value(json_object_get(j, "operation"));
 
-	if (operation && strcmp(operation, "download") == 0)
+	if (asks_download(j))
 		return clean;
 	return (struct judgement){ 403, REASON_GIT_PUSH, "git-lfs upload" };
 }

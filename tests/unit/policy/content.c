@@ -100,12 +100,29 @@ static void git(void **state)
 		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack/x", REASON_OK },
 		{ CONTENT_GIT_UNSAID, "GET", "/p/info;a//refs/?x;service=git-receive-pack",
 		  REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack;/x", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack%3F/x", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack/%2523x/y", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/git-receive-pack%00/../x", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "PUT", "/p/info/lfs/objects/0a/1", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "post", "/p/info/LFS;/objects", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "PUT", "/p/gitlab-lfs/objects/0a/1", REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID, "GET", "/p/gitlab-lfs/objects/0a", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "PUT", "/p/shelfs/objects/0a", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "PUT", "/p/lfs/objectsx", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/info/lfs/objects/batch", REASON_OK },
+		{ CONTENT_GIT_UNSAID, "POST", "/p/info/lfs/locks/verify", REASON_OK },
 		{ CONTENT_GIT_FETCH, "GET", "/p/info/refs?service=git-upload-pack", REASON_OK },
 		{ CONTENT_GIT_FETCH, "POST", "/p/git-upload-pack", REASON_OK },
 		{ CONTENT_GIT_FETCH, "GET", "/p/git-upload-pack", REASON_GIT },
 		{ CONTENT_GIT_FETCH, "GET", "/p", REASON_GIT },
 		{ CONTENT_GIT_FETCH, "GET", "/a/../p", REASON_BAD_PATH },
 		{ CONTENT_GIT_NONE, "POST", "/p/git-upload-pack", REASON_GIT },
+		{ CONTENT_GIT_NONE, "POST", "/p/git-upload%2Dpack;a/x", REASON_GIT },
+		{ CONTENT_GIT_NONE, "PUT", "/p/git-upload-pack/", REASON_GIT },
+		{ CONTENT_GIT_NONE, "GET", "/p/info//refs/?service=git-upload-pack", REASON_GIT },
+		{ CONTENT_GIT_NONE, "GET", "/p/info/refs", REASON_OK },
+		{ CONTENT_GIT_NONE, "GET", "/p/git-upload-pack", REASON_OK },
 		{ CONTENT_GIT_NONE, "GET", "/p", REASON_OK },
 	};
 
@@ -130,6 +147,7 @@ static void lfs(void **state)
 	assert_true(content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects/b%61tch")));
 	assert_true(
 		content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects;a/batch/;b?c")));
+	assert_true(content_is_lfs_batch(BB_SPAN_STR("post"), BB_SPAN_STR("/objects/batch%3f/x")));
 	assert_false(content_is_lfs_batch(BB_SPAN_STR("GET"), BB_SPAN_STR("/objects/batch")));
 	assert_false(content_is_lfs_batch(BB_SPAN_STR("POST"), BB_SPAN_STR("/objects/batches")));
 }
@@ -144,6 +162,45 @@ static bool some_fields(const void *arg, size_t i, struct bb_span *name, struct 
 	*name = BB_SPAN_STR(fields[2 * i]);
 	*value = BB_SPAN_STR(fields[2 * i + 1]);
 	return true;
+}
+
+/* Whatever path leads there, a server of git asks for its type */
+static void git_types(void **state)
+{
+	static const struct {
+		enum content_git git;
+		const char *fields[3];
+		enum policy_reason want;
+	} cases[] = {
+		{ CONTENT_GIT_UNSAID,
+		  { "content-type", "Application/x-git-receive-pack-request;a=b" },
+		  REASON_GIT_PUSH },
+		{ CONTENT_GIT_FETCH,
+		  { "Content-Type", "application/x-git-receive-pack-request" },
+		  REASON_GIT_PUSH },
+		{ CONTENT_GIT_UNSAID,
+		  { "Content-Type", "application/x-git-receive-pack-requests" },
+		  REASON_OK },
+		{ CONTENT_GIT_UNSAID,
+		  { "Content-Type", "application/x-git-upload-pack-request" },
+		  REASON_OK },
+		{ CONTENT_GIT_NONE,
+		  { "Content-Type", "application/x-git-upload-pack-request" },
+		  REASON_GIT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct content c = { .git = cases[i].git };
+		struct content_request rq = { .method = BB_SPAN_STR("POST"),
+					      .path = BB_SPAN_STR(cases[i].git == CONTENT_GIT_FETCH
+									  ? "/git-upload-pack"
+									  : "/any"),
+					      .field = some_fields,
+					      .arg = cases[i].fields };
+
+		assert_int_equal(content_judge(&c, &rq, NULL, NULL), cases[i].want);
+	}
 }
 
 static void on_line(void *arg, const char *line)
@@ -180,6 +237,20 @@ static void matches(void **state)
 		  { "X-Team", "red", "A", "b", "X-Team", "blue" },
 		  REASON_NO_MATCH,
 		  "the header X-Team" },
+		{ "POST",
+		  "/any",
+		  { "X-Team", "red", "X_Team", "blue" },
+		  REASON_NO_MATCH,
+		  "the header X-Team" },
+		{ "POST", "/any", { "X_Team", "red" }, REASON_NO_MATCH, "the header X-Team" },
+		/* as another method, or at another place */
+		{ "GET", "/v1", { "X-Method-Override", "head" }, REASON_OK, "matches[0]: yes" },
+		{ "GET", "/v1", { "X-HTTP_Method", "PUT" }, REASON_NO_MATCH, "the method" },
+		{ "GET", "/v1?_method=head", { NULL }, REASON_OK, "matches[0]: yes" },
+		{ "GET", "/v1?a;%5Fmethod=PU%54", { NULL }, REASON_NO_MATCH, "the method" },
+		{ "GET", "/v1?_method", { NULL }, REASON_NO_MATCH, "the method" },
+		{ "GET", "/v1", { "X-Original-Url", "/v2" }, REASON_NO_MATCH, "the path" },
+		{ "GET", "/v1", { "PATH_INFO", "/v2" }, REASON_NO_MATCH, "the path" },
 	};
 	struct content_pattern path = { 0 };
 	struct content_header header = { .name = name };
@@ -213,8 +284,9 @@ static void matches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(patterns), cmocka_unit_test(bad_pattern), cmocka_unit_test(git),
-		cmocka_unit_test(matches),  cmocka_unit_test(lfs),
+		cmocka_unit_test(patterns), cmocka_unit_test(bad_pattern),
+		cmocka_unit_test(git),      cmocka_unit_test(matches),
+		cmocka_unit_test(lfs),      cmocka_unit_test(git_types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,12 +79,46 @@ static void splits(void **state)
 	assert_true(path.len == 2 && query.len == 0);
 }
 
+/* As the most lenient server reads it, and wherever one may end it */
+static void bare(void **state)
+{
+	static const struct {
+		const char *path, *want;
+		bool ends; /* with "/x/y" */
+	} cases[] = {
+		{ "/x/y", "/x/y", true },
+		{ "/a/X//Y/", "/a/X/Y", true },
+		{ "/x/y/z", "/x/y/z", false },
+		{ "/x/y;a/z", "/x/y/z", true },
+		{ "/x/y%3Fa/z", "/x/y/z", true },
+		{ "/x/y%2523/z", "/x/y/z", true },
+		{ "/x%20/y", "/x/y", true },
+		{ "/x/y/;/z", "/x/y/z", true },
+		{ "/x/z/../y%00/z", "/x/y/z", true },
+		{ "/x/yy;/z", "/x/yy/z", false },
+		{ "/x;/z/../..", "", false },
+		{ "", "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct path_end end = { .tail = "/x/y" };
+		char out[PATH_TEXT_MAX];
+		size_t len = path_bare(BB_SPAN_STR(cases[i].path), out, &end, 1);
+
+		if (len != strlen(cases[i].want) || memcmp(out, cases[i].want, len) != 0 ||
+		    end.hit != cases[i].ends)
+			fail_msg("%s: %.*s, %d", cases[i].path, (int)len, out, end.hit);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(normalises),
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(splits),
+		cmocka_unit_test(bare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
