@@ -10,6 +10,11 @@
  * what hits some turns only does not move it, what lasts hits all three alike. What a storm may do
  * at once (GATE_WORK_BURST) is over before its turn is measured: this is about what goes on.
  *
+ * A processor that sleeps takes longer to wake, the longer it has slept and the more so where the
+ * host is itself a guest: an idle neighbour then is slower than one beside a storm. So in all three
+ * modes the processors are kept awake, by processes of the class that runs only where nothing else
+ * wants to (SCHED_IDLE).
+ *
  * JSON lines: of each, the latencies of the first bottle (p99 of all turns as one; median and
  * quartiles of the turns' own; that median of every other turn, and of the rest: no comparison
  * resolves less than these two differ), and of the storm its rate.
@@ -18,6 +23,7 @@
 #include "tests/unit/proc/gate/gate.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -179,24 +185,54 @@ _Noreturn static void spin(void)
 		x = x + 1;
 }
 
+/* The session's share (sched(7), autogroup) counts where sessions have one, not the class */
+_Noreturn static void keep_awake(void)
+{
+	const struct sched_param none = { 0 };
+	int share;
+
+	(void)setsid();
+	share = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if ((share >= 0 && bb_write_full(share, "19", 2) < 0) ||
+	    sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+		_exit(1);
+	spin();
+}
+
+struct spinners {
+	pid_t pids[64];
+	long n;
+};
+
+/* One for each processor of the host */
+static void spinners_start(struct spinners *s, void (*work)(void))
+{
+	s->n = sysconf(_SC_NPROCESSORS_ONLN);
+	s->n = s->n < 64 ? s->n : 64;
+	for (long i = 0; i < s->n; i++) {
+		s->pids[i] = fork();
+		if (s->pids[i] == 0)
+			work();
+	}
+}
+
+static void spinners_stop(struct spinners *s)
+{
+	for (long i = 0; i < s->n; i++) {
+		(void)kill(s->pids[i], SIGKILL);
+		(void)waitpid(s->pids[i], NULL, 0);
+	}
+}
+
 /* On all processors of the host, as a guest may that has as many */
 static void compute(int words)
 {
 	struct pollfd p = { .fd = words, .events = POLLIN };
-	pid_t pids[64];
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	struct spinners s;
 
-	n = n < 64 ? n : 64;
-	for (long i = 0; i < n; i++) {
-		pids[i] = fork();
-		if (pids[i] == 0)
-			spin();
-	}
+	spinners_start(&s, spin);
 	(void)poll(&p, 1, -1);
-	for (long i = 0; i < n; i++) {
-		(void)kill(pids[i], SIGKILL);
-		(void)waitpid(pids[i], NULL, 0);
-	}
+	spinners_stop(&s);
 }
 
 static uint64_t now_us(void)
@@ -330,6 +366,7 @@ static void neighbours(void **state)
 	char dirs[2][32] = { "/tmp/bb-bench-XXXXXX", "/tmp/bb-bench-XXXXXX" }, cmd[80];
 	uint64_t storm_us = 0, t;
 	struct storm s, all = { 0 };
+	struct spinners awake;
 	int loud, quiet;
 	pid_t pids[2];
 
@@ -338,6 +375,7 @@ static void neighbours(void **state)
 	assert_non_null(mkdtemp(dirs[1]));
 	pids[0] = fork_bottle(&loud, dirs[0]);
 	pids[1] = fork_bottle(&quiet, dirs[1]);
+	spinners_start(&awake, keep_awake);
 	for (uint8_t i = 0; i < ROUNDS * NUM_MODES; i++) {
 		uint8_t mode = i % NUM_MODES;
 
@@ -361,6 +399,7 @@ static void neighbours(void **state)
 	(void)printf("{\"what\": \"rate\", \"flows_per_s\": %.0f, \"host_cores\": %.2f}\n",
 		     1e6 * (double)all.flows / (double)storm_us,
 		     (double)all.host_us / (double)storm_us);
+	spinners_stop(&awake);
 	say(loud, QUIT);
 	say(quiet, QUIT);
 	for (int i = 0; i < 2; i++) {
