@@ -148,11 +148,17 @@ void searcher_replace(struct searcher *s, struct searcher *next)
 
 /* ---- what is found ---- */
 
+struct gathered {
+	size_t n;
+	uint8_t octets[4096];
+};
+
 /**
  * struct search - One piece of a request being searched
  * @canary:	Its stream looks for nothing but that
  * @clean:	Mark what can be cleaned instead of stopping at it
  * @left_out:	Of the head something has not been put
+ * @head:	Of the head, what has been put and not yet been searched
  * @result:	Of the last piece of a head
  * @marks:	Octets of the body to mask, by their end and number of letters and digits
  */
@@ -164,6 +170,7 @@ struct search {
 	bool clean;
 	bool left_out;
 	bool found;
+	struct gathered *head;
 	enum scan_result result;
 	size_t n_marks;
 	struct scan_finding marks[64];
@@ -270,14 +277,36 @@ static void begin_search(const struct search *s, struct scan_stream *stream, boo
 		scan_want_entropy(stream);
 }
 
-static bool put(struct search *s, struct bb_span text, const char *after, bool end)
+/* What is gathered of the head: a search costs by the piece, and most heads are one */
+static bool search_gathered(struct search *s, bool end)
 {
-	struct scan_stream *whole = s->c->eg->searcher.whole;
+	struct gathered *g = s->head;
 
-	s->result = scan_feed(whole, text, false, on_finding, s);
-	if (s->result < SCAN_FOUND)
-		s->result = scan_feed(whole, BB_SPAN_STR(after), end, on_finding, s);
+	s->result = scan_feed(s->c->eg->searcher.whole, (struct bb_span){ g->octets, g->n }, end,
+			      on_finding, s);
+	g->n = 0;
 	return s->result < SCAN_FOUND;
+}
+
+static bool gather(struct search *s, struct bb_span text)
+{
+	struct gathered *g = s->head;
+
+	while (text.len) {
+		size_t room = sizeof(g->octets) - g->n, n = text.len < room ? text.len : room;
+
+		memcpy(g->octets + g->n, text.p, n);
+		g->n += n;
+		text = (struct bb_span){ text.p + n, text.len - n };
+		if (n == room && !search_gathered(s, false))
+			return false;
+	}
+	return true;
+}
+
+static bool put(struct search *s, struct bb_span text, const char *after)
+{
+	return gather(s, text) && gather(s, BB_SPAN_STR(after));
 }
 
 /* A path is one run of characters of base64 if it will: what a segment hides is seen in the segment
@@ -288,7 +317,7 @@ static bool put_segments(struct search *s, struct bb_span path)
 		const uint8_t *mark = memchr(path.p, '/', path.len);
 		size_t n = mark ? (size_t)(mark - path.p) : path.len;
 
-		if (n >= VIEW_RUN_MIN && !put(s, (struct bb_span){ path.p, n }, " ", false))
+		if (n >= VIEW_RUN_MIN && !put(s, (struct bb_span){ path.p, n }, " "))
 			return false;
 		n += mark != NULL;
 		path = (struct bb_span){ path.p + n, path.len - n };
@@ -304,20 +333,20 @@ static bool put_path(struct search *s, struct bb_span path)
 	struct bb_span rest, name, value;
 
 	if (!mark)
-		return put_segments(s, path) && put(s, path, "\n", false);
+		return put_segments(s, path) && put(s, path, "\n");
 	rest = (struct bb_span){ mark + 1, path.len - (size_t)(mark + 1 - path.p) };
 	path.len -= rest.len;
-	if (!put_segments(s, path) || !put(s, path, "", false))
+	if (!put_segments(s, path) || !put(s, path, ""))
 		return false;
 	while (credential_next_pair(&rest, '&', &name, &value)) {
-		if (!put(s, name, "=", false))
+		if (!put(s, name, "="))
 			return false;
 		if (credential_parameter(name))
 			s->left_out = true;
-		else if (!put(s, value, "&", false))
+		else if (!put(s, value, "&"))
 			return false;
 	}
-	return put(s, rest, "\n", false);
+	return put(s, rest, "\n");
 }
 
 static bool put_fields(struct search *s, const struct http1_fields *f, bool credentials)
@@ -327,7 +356,7 @@ static bool put_fields(struct search *s, const struct http1_fields *f, bool cred
 			s->left_out = true;
 			continue;
 		}
-		if (!put(s, f->v[i].name, ": ", false) || !put(s, f->v[i].value, "\n", false))
+		if (!put(s, f->v[i].name, ": ") || !put(s, f->v[i].value, "\n"))
 			return false;
 	}
 	return true;
@@ -348,8 +377,7 @@ static bool put_length(struct search *s)
 	char text[LENGTH_MAX];
 	struct bb_span length = length_of(s->rq, text);
 
-	return !length.len ||
-	       (put(s, BB_SPAN_STR("Content-Length: "), "", false) && put(s, length, "\n", false));
+	return !length.len || (put(s, BB_SPAN_STR("Content-Length: "), "") && put(s, length, "\n"));
 }
 
 /* In the order in which it is sent. Without @credentials: vendors' patterns and known secrets in
@@ -357,19 +385,22 @@ static bool put_length(struct search *s)
 static struct judgement head_pass(struct search *s, bool credentials)
 {
 	const struct request *rq = s->rq;
-	struct scan_stream *whole = s->c->eg->searcher.whole;
+	BB_UNINIT struct gathered head;
 	bool ok;
 
-	begin_search(s, whole, !credentials);
-	ok = put(s, rq->http.method, " ", false);
+	head.n = 0;
+	s->head = &head;
+	begin_search(s, s->c->eg->searcher.whole, !credentials);
+	ok = put(s, rq->http.method, " ");
 	if (ok)
-		ok = credentials ? put(s, rq->path, "\n", false) : put_path(s, rq->path);
+		ok = credentials ? put(s, rq->path, "\n") : put_path(s, rq->path);
 	if (ok)
-		ok = put(s, BB_SPAN_STR("HTTP/1.1\nHost: "), rq->to.name, false) &&
-		     put(s, BB_SPAN_STR("\n"), "", false) &&
+		ok = put(s, BB_SPAN_STR("HTTP/1.1\nHost: "), rq->to.name) &&
+		     put(s, BB_SPAN_STR("\n"), "") &&
 		     put_fields(s, &rq->http.fields, credentials) && put_length(s);
 	if (ok)
-		s->result = scan_feed(whole, (struct bb_span){ 0 }, true, on_finding, s);
+		(void)search_gathered(s, true);
+	s->head = NULL;
 	return verdict_of(s, s->result);
 }
 
