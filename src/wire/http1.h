@@ -235,8 +235,13 @@ BB_MUST_USE enum http1_result http1_response_write(const struct http1_response *
 						   enum http1_body body, const char *connection,
 						   uint8_t *out, size_t cap, size_t *ret_len);
 
-/** http1_span_is() - ASCII case-insensitive comparison with a literal */
-bool http1_span_is(struct bb_span s, const char *literal);
+/** http1_is_same() - ASCII case-insensitive comparison of as many octets */
+bool http1_is_same(const uint8_t *a, const char *b, size_t len);
+/** http1_span_is() - ... with a literal: most differ in length, which the compiler knows */
+static inline bool http1_span_is(struct bb_span s, const char *literal)
+{
+	return s.len == strlen(literal) && http1_is_same(s.p, literal, s.len);
+}
 
 /** http1_list_has() - Is @token an element of a comma-separated list? Case-insensitive */
 bool http1_list_has(struct bb_span list, const char *token);

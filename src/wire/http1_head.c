@@ -110,13 +110,13 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-bool http1_span_is(struct bb_span s, const char *literal)
+bool http1_is_same(const uint8_t *a, const char *b, size_t len)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (literal[i] == '\0' || lower(s.p[i]) != lower((uint8_t)literal[i]))
+	for (size_t i = 0; i < len; i++) {
+		if (lower(a[i]) != lower((uint8_t)b[i]))
 			return false;
 	}
-	return literal[s.len] == '\0';
+	return true;
 }
 
 bool http1_list_has(struct bb_span list, const char *token)
