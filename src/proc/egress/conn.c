@@ -287,6 +287,12 @@ static struct conn *conn_new(struct egress *eg, uint64_t flow)
 	return NULL;
 }
 
+/* An answer that waits in a stream costs as much as its conn did */
+static bool is_full(const struct egress *eg)
+{
+	return eg->n_conns + eg->orphans >= eg->max_conns;
+}
+
 enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb_span name,
 			     uint16_t port)
 {
@@ -297,7 +303,7 @@ enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb
 
 	if (r != REASON_OK)
 		return r;
-	if (eg->n_conns >= eg->max_conns)
+	if (is_full(eg))
 		return REASON_LIMIT;
 	c = conn_new(eg, flow);
 	if (!c)
@@ -321,7 +327,7 @@ enum policy_reason conn_open(struct egress *eg, uint64_t flow, int fd, struct bb
 struct conn *conn_open_inside(struct conn *parent)
 {
 	struct egress *eg = parent->eg;
-	struct conn *c = eg->n_conns < eg->max_conns ? conn_new(eg, parent->flow) : NULL;
+	struct conn *c = is_full(eg) ? NULL : conn_new(eg, parent->flow);
 
 	if (!c)
 		return NULL;

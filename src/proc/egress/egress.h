@@ -32,8 +32,8 @@
  * nothing moves any more. A step never frees; it sets CONN_DEAD and conn_run() cleans up.
  *
  * Trust:     the guest and the upstream are hostile; keyd, dialer, gate, recorder are peers
- * Limits:    EGRESS_CONNS_MAX connections; per connection and direction one head (64 KiB) or
- *            48 KiB of body
+ * Limits:    EGRESS_CONNS_MAX connections, and streams of HTTP/2 that hold an answer; per
+ * connection and direction one head (64 KiB) or 48 KiB of body
  */
 #define EGRESS_CONNS_MAX    4096
 #define EGRESS_CONN_BUCKETS 1024
@@ -53,7 +53,7 @@
 #define EGRESS_LINGER_MS       5000
 #define EGRESS_LINGER_BYTES    (64u << 20)
 
-/* Idle upstream connections that are kept for the next request, and for how long */
+/* Idle upstream connections that are kept for the next request, in all, and for how long */
 #define UPSTREAM_IDLE_MAX 32
 #define UPSTREAM_IDLE_MS  60000
 
@@ -118,6 +118,8 @@ struct egress {
 	struct conn_list followers; /* wait for one of them */
 	size_t n_idle;
 	unsigned int fast_streams;
+	size_t orphans;     /* streams of HTTP/2 whose answer the guest has not taken, and without a
+			       conn */
 	bool audit_awaited; /* connections wait for recorder */
 	struct event *sweep;
 	uint8_t scratch[HTTP1_WRITE_MAX]; /* a head being written */

@@ -93,7 +93,8 @@ static const struct mux_role guest_role = {
 
 void h2_begin(struct conn *c)
 {
-	c->mux = mux_new(&guest_role, c, &c->guest, c->again, &c->eg->fast_streams);
+	c->mux =
+		mux_new(&guest_role, c, &c->guest, c->again, &c->eg->fast_streams, &c->eg->orphans);
 	if (!c->mux) {
 		conn_abort(c, REASON_LIMIT, "out of memory");
 		return;

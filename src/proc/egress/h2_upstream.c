@@ -21,6 +21,7 @@ struct upstream {
 	struct ip_addr addr;
 	bool proxied;
 	struct ip_addr source;
+	bool idle;  /* counted among these */
 	bool stale; /* this host has lost @source: no further streams */
 	struct stream io;
 	struct mux *mux;
@@ -28,11 +29,18 @@ struct upstream {
 	uint64_t idle_since;
 };
 
+static void set_idle(struct upstream *u, bool idle)
+{
+	if (idle && !u->idle)
+		u->idle_since = bb_now_ms();
+	u->eg->n_idle += (size_t)(idle - u->idle);
+	u->idle = idle;
+}
+
 static void upstream_free(struct upstream *u)
 {
 	LIST_REMOVE(u, link);
-	if (!u->mux)
-		u->eg->n_idle--;
+	set_idle(u, false);
 	mux_free(u->mux);
 	stream_close(&u->io);
 	if (u->again)
@@ -48,6 +56,19 @@ static void end_mux(struct upstream *u)
 		upstream_free(u);
 }
 
+/* Of those that are idle, but for @keep, the one that has been so for longest */
+static void free_oldest(struct egress *eg, const struct upstream *keep)
+{
+	struct upstream *u, *oldest = NULL;
+
+	LIST_FOREACH(u, &eg->upstreams, link)
+	{
+		if (u != keep && u->idle && (!oldest || u->idle_since < oldest->idle_since))
+			oldest = u;
+	}
+	upstream_free(oldest);
+}
+
 static void run_mux(struct upstream *u)
 {
 	unsigned int budget = 32;
@@ -57,10 +78,15 @@ static void run_mux(struct upstream *u)
 		progress = stream_flush(&u->io);
 		progress |= mux_run(u->mux);
 	}
-	if (mux_is_over(u->mux))
+	if (mux_is_over(u->mux)) {
 		end_mux(u);
-	else if (progress)
+		return;
+	}
+	if (progress)
 		(void)event_add(u->again, &(struct timeval){ 0 });
+	set_idle(u, !mux_is_used(u->mux));
+	if (u->eg->n_idle > UPSTREAM_IDLE_MAX)
+		free_oldest(u->eg, u);
 }
 
 /* Idle: an upstream that speaks or ends is of no more use */
@@ -106,10 +132,9 @@ static struct upstream *take_over(struct conn *c)
 	u->proxied = c->up_proxied;
 	u->source = c->up_source;
 	u->stale = c->up_stale;
-	u->idle_since = bb_now_ms();
 	u->io.fd = -1;
 	LIST_INSERT_HEAD(&u->eg->upstreams, u, link);
-	u->eg->n_idle++; /* until it has a mux */
+	set_idle(u, true);
 	u->again = evtimer_new(u->eg->base, on_again, u);
 	if (u->again && stream_move(&u->io, &c->up, u->eg->base, on_ready, u) == 0)
 		return u;
@@ -120,21 +145,15 @@ static struct upstream *take_over(struct conn *c)
 
 void upstream_keep(struct conn *c)
 {
-	struct upstream *u, *oldest = NULL;
+	struct upstream *u;
 
 	if (!stream_is_open(&c->up) || c->up_stale || c->up.far || c->up.in.len || c->up.out.len ||
 	    c->up.eof || c->up.error || c->up.write_error) {
 		stream_close(&c->up);
 		return;
 	}
-	if (c->eg->n_idle >= UPSTREAM_IDLE_MAX) {
-		LIST_FOREACH(u, &c->eg->upstreams, link)
-		{
-			if (!u->mux && (!oldest || u->idle_since < oldest->idle_since))
-				oldest = u;
-		}
-		upstream_free(oldest);
-	}
+	if (c->eg->n_idle >= UPSTREAM_IDLE_MAX)
+		free_oldest(c->eg, NULL);
 	u = take_over(c);
 	if (u)
 		stream_slim(&u->io);
@@ -222,6 +241,7 @@ static bool join(struct upstream *u, struct conn *c)
 	c->up_proxied = u->proxied;
 	c->up_stale = false; /* the stream's end is its connection's matter */
 	mux_attach(s, &c->up, c->again);
+	set_idle(u, false);
 	return true;
 }
 
@@ -231,9 +251,8 @@ bool upstream_adopt(struct conn *c)
 
 	if (!u)
 		return false;
-	u->mux = mux_new(&upstream_role, u, &u->io, u->again, &u->eg->fast_streams);
-	if (u->mux)
-		u->eg->n_idle--;
+	u->mux =
+		mux_new(&upstream_role, u, &u->io, u->again, &u->eg->fast_streams, &u->eg->orphans);
 	if (u->mux && join(u, c)) {
 		(void)event_add(u->again, &(struct timeval){ 0 });
 		return true;
@@ -372,8 +391,8 @@ void upstream_sweep(struct egress *eg)
 	for (u = LIST_FIRST(&eg->upstreams); u; u = next) {
 		next = LIST_NEXT(u, link);
 		if (u->mux && mux_is_used(u->mux))
-			u->idle_since = now;
-		else if (u->stale || now - u->idle_since > UPSTREAM_IDLE_MS)
+			continue;
+		if (u->stale || (u->idle && now - u->idle_since > UPSTREAM_IDLE_MS))
 			upstream_free(u);
 	}
 }

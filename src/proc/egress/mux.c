@@ -49,6 +49,8 @@ static void stream_free(struct mux_stream *s)
 	s->mux->n_streams--;
 	if (s->fast)
 		--*s->mux->fast;
+	if (s->orphan)
+		--*s->mux->orphans;
 	fields_free(s);
 	bb_buf_release(&s->head);
 	bb_buf_release(&s->data);
@@ -303,8 +305,12 @@ static void end_close(void *arg)
 		s->broken = true; /* what the guest's HTTP/1.1 connection would have got, too */
 	else if (!whole)
 		mux_reset(s, s->mux->role->server ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL);
-	if (s->closed || s->id < 0)
+	if (s->closed || s->id < 0) {
 		stream_free(s);
+		return;
+	}
+	s->orphan = true;
+	++*s->mux->orphans;
 }
 
 static const struct stream_far mux_far = { end_fill, end_flush, end_close };
@@ -586,7 +592,7 @@ static int make_session(struct mux *m)
 }
 
 struct mux *mux_new(const struct mux_role *role, void *owner, struct stream *io, struct event *ev,
-		    unsigned int *fast)
+		    unsigned int *fast, size_t *orphans)
 {
 	static const nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MUX_STREAMS_MAX },
@@ -598,7 +604,9 @@ struct mux *mux_new(const struct mux_role *role, void *owner, struct stream *io,
 
 	if (!m)
 		return NULL;
-	*m = (struct mux){ .role = role, .owner = owner, .io = io, .wake = ev, .fast = fast };
+	*m = (struct mux){
+		.role = role, .owner = owner, .io = io, .wake = ev, .fast = fast, .orphans = orphans
+	};
 	if (make_session(m) == 0 &&
 	    nghttp2_submit_settings(m->session, NGHTTP2_FLAG_NONE, settings,
 				    BB_ARRAY_LEN(settings) - role->server) == 0 &&

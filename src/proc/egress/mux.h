@@ -99,6 +99,7 @@ struct mux_stream {
 	struct http1_chunked chunks;
 	struct bb_buf content;
 	struct bb_buf trailers;
+	bool orphan; /* the conn has left, and the peer has not got all of it */
 	bool broken; /* the conn has left in the middle: a reset follows the content that is left */
 	bool waits;  /* nghttp2 has asked for content, and there was none */
 	bool head_request;
@@ -123,6 +124,7 @@ struct mux_role {
  * @io:		Its octets; of the conn or upstream that owns us
  * @wake:	The owner's event: run when there is something to send
  * @fast:	Streams with large windows, counted over all connections
+ * @orphans:	Streams that hold an answer and have no conn any more, counted in the same way
  */
 struct mux {
 	const struct mux_role *role;
@@ -131,6 +133,7 @@ struct mux {
 	struct stream *io;
 	struct event *wake;
 	unsigned int *fast;
+	size_t *orphans;
 	struct mux_stream_list streams;
 	size_t n_streams;
 	bool in_section; /* between the first and the last frame of one */
@@ -141,7 +144,7 @@ struct mux {
 
 /** mux_new() - Begin; the preface and SETTINGS are the first to be sent. Return: it, or NULL */
 struct mux *mux_new(const struct mux_role *role, void *owner, struct stream *io, struct event *wake,
-		    unsigned int *fast);
+		    unsigned int *fast, size_t *orphans);
 /** mux_free() - Every conn that still has a stream sees it fail */
 void mux_free(struct mux *m);
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one guest can make the egress guard hold: bounded in all, not for each connection alone."""
+import os
+import sys
+import time
+
+import h2.settings
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/lib"))
+import egressrig  # noqa: E402
+import h2client  # noqa: E402
+import testca  # noqa: E402
+import upstreams  # noqa: E402
+
+BUILD = os.environ.get("BOT_BOTTLE_BUILD", os.path.join(ROOT, "build"))
+EXE = os.path.join(BUILD, "src/proc/egress/egress")
+CONNS = 128  # of a guard that may open this many files
+FILES = 300
+PIECE = 40 << 10
+
+
+class Anywhere(dict):
+    """Every name leads to one address."""
+
+    def get(self, key, default=None):
+        return super().get("all", default)
+
+
+class World:
+    def __init__(self, tmp):
+        ca = testca.CA("upstream root")
+        ca.issue(tmp + "/good", "a.test")
+        self.nginx = upstreams.Nginx(tmp + "/nginx", tmp + "/good.crt", tmp + "/good.key")
+        self.nginx.put("piece", os.urandom(PIECE))
+        self.nginx.put("k", b"k")
+        with open(tmp + "/egress", "w") as f:
+            f.write("#!/bin/sh\nulimit -n %d && exec %s\n" % (FILES, EXE))
+        os.chmod(tmp + "/egress", 0o755)
+        self.rig = egressrig.Rig(tmp + "/egress", [egressrig.route("a.test", wildcard=w) for w in (False, True)],
+                                 testca.pem(ca.cert))
+        self.rig.targets = Anywhere(all=self.nginx.h2c)
+
+    def client(self, host="a.test"):
+        return h2client.Client(self.rig.connect(host, 80), host, "http")
+
+    def files(self):
+        return len(os.listdir("/proc/%d/fd" % self.rig.proc.pid))
+
+    def close(self):
+        self.rig.close()
+        self.nginx.close()
+
+
+@pytest.fixture
+def w(tmp_path):
+    w = World(str(tmp_path))
+    yield w
+    assert w.rig.proc.poll() is None, "egress died"
+    w.close()
+
+
+def test_answers_that_nobody_takes(w):
+    assert w.client().ask("/piece").status == 200
+    before, clients, given, refused = w.rig.memory_kib(), [], 0, 0
+    for _ in range(12):
+        c = w.client()
+        c.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        c.flush()
+        for _ in range(100):
+            c.begin(c.head("/piece"))
+        c.wait(199, lambda a: a.status or a.reset is not None)
+        while c.read(0.3):
+            pass
+        refused += sum(a.reset == 7 for a in c.answers.values())  # REFUSED_STREAM: may be sent again
+        given += sum(a.status == 200 for a in c.answers.values())
+        clients.append(c)
+    # once they are that many, no further connection is taken either
+    assert 0 < given <= CONNS and refused and w.rig.refused[-1][1] == "limit", (given, refused)
+    assert w.rig.memory_kib() - before < CONNS * 80, w.rig.memory_kib() - before
+    for c in clients:
+        c.close()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and w.files() > 20:
+        time.sleep(0.05)
+    c = w.client()  # all of it is free again
+    got = [c.wait(c.begin(c.head("/piece"))) for _ in range(100)]
+    assert all(len(a.body) == PIECE for a in got)
+
+
+def test_idle_connections_to_many_hosts(w):
+    before = w.files()
+    for i in range(80):
+        c = w.client("x%d.a.test" % i)
+        assert c.ask("/k").body == b"k"
+        c.close()
+    assert w.files() - before <= 32 + 4, w.files()
+    # those of last are kept
+    w.rig.clear()
+    for i in (79, 75):
+        assert w.client("x%d.a.test" % i).ask("/k").body == b"k"
+    assert w.rig.dials == []
+    assert w.client("x1.a.test").ask("/k").body == b"k" and len(w.rig.dials) == 1
