@@ -57,40 +57,64 @@ bool http1_is_hop_name(struct bb_span name)
 	return http1_in_names(name, hop_names, BB_ARRAY_LEN(hop_names));
 }
 
-/* Named by a Connection field? The names there are tokens; others match nothing */
-static bool is_nominated(const struct http1_fields *f, struct bb_span name)
+static bool is_same_name(struct bb_span a, struct bb_span b)
 {
-	for (size_t i = 0; i < f->n; i++) {
-		struct bb_span list = f->v[i].value, e;
+	size_t j = 0;
 
-		if (!http1_span_is(f->v[i].name, "connection") &&
-		    !http1_span_is(f->v[i].name, "proxy-connection"))
-			continue;
-		while (http1_list_next(&list, &e)) {
-			size_t j = 0;
+	while (a.len == b.len && j < a.len &&
+	       (a.p[j] == b.p[j] ||
+		((a.p[j] ^ b.p[j]) == 0x20 && (a.p[j] | 0x20) >= 'a' && (a.p[j] | 0x20) <= 'z')))
+		j++;
+	return a.len == b.len && j == a.len;
+}
 
-			while (e.len == name.len && j < e.len &&
-			       (e.p[j] == name.p[j] ||
-				((e.p[j] ^ name.p[j]) == 0x20 && (e.p[j] | 0x20) >= 'a' &&
-				 (e.p[j] | 0x20) <= 'z')))
-				j++;
-			if (e.len && j == e.len)
-				return true;
+/* By the length of their names, up to where there is one bit for all */
+static uint64_t length_bit(struct bb_span name)
+{
+	return 1ull << (name.len < 63 ? name.len : 63);
+}
+
+static void name_all(const struct http1_fields *f, struct bb_span list, uint64_t lengths,
+		     bool named[static HTTP1_FIELDS_MAX])
+{
+	struct bb_span e;
+
+	while (http1_list_next(&list, &e)) {
+		for (size_t i = 0; i < f->n && (lengths & length_bit(e)); i++) {
+			if (f->v[i].name.len == e.len && !named[i])
+				named[i] = is_same_name(f->v[i].name, e);
 		}
 	}
-	return false;
+}
+
+/* Which are named by a Connection field? The names there are tokens; others match nothing. A list
+ * may be as long as the head, so each is read once */
+static void find_named(const struct http1_fields *f, bool named[static HTTP1_FIELDS_MAX])
+{
+	uint64_t lengths = 0;
+
+	memset(named, 0, f->n * sizeof(named[0]));
+	for (size_t i = 0; i < f->n; i++)
+		lengths |= length_bit(f->v[i].name);
+	for (size_t i = 0; i < f->n; i++) {
+		if (http1_span_is(f->v[i].name, "connection") ||
+		    http1_span_is(f->v[i].name, "proxy-connection"))
+			name_all(f, f->v[i].value, lengths, named);
+	}
 }
 
 static void put_end_to_end(struct http1_out *o, const struct http1_fields *f,
 			   const char *const *drop, size_t n_drop)
 {
+	bool named[HTTP1_FIELDS_MAX];
+
+	find_named(f, named);
 	for (size_t i = 0; i < f->n; i++) {
 		const struct http1_field *v = &f->v[i];
 
-		if (http1_is_hop_name(v->name) || http1_in_names(v->name, drop, n_drop) ||
-		    is_nominated(f, v->name))
-			continue;
-		http1_put_field(o, v->name, v->value);
+		if (!named[i] && !http1_is_hop_name(v->name) &&
+		    !http1_in_names(v->name, drop, n_drop))
+			http1_put_field(o, v->name, v->value);
 	}
 }
 
@@ -121,13 +145,12 @@ static const char *const own_names[] = {
 
 void http1_fields_drop_named(struct http1_fields *f)
 {
+	bool named[HTTP1_FIELDS_MAX];
 	size_t kept = 0;
 
-	/* Connection fields stay until all that they name has gone: none of them is overwritten */
+	find_named(f, named);
 	for (size_t i = 0; i < f->n; i++) {
-		bool names = http1_is_hop_name(f->v[i].name);
-
-		if (names || !is_nominated(f, f->v[i].name))
+		if (!named[i] || http1_is_hop_name(f->v[i].name))
 			f->v[kept++] = f->v[i];
 	}
 	f->n = kept;

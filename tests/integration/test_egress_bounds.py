@@ -48,6 +48,12 @@ class World:
     def files(self):
         return len(os.listdir("/proc/%d/fd" % self.rig.proc.pid))
 
+    def cpu(self):
+        """Seconds of a processor that the guard has used."""
+        with open("/proc/%d/stat" % self.rig.proc.pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def close(self):
         self.rig.close()
         self.nginx.close()
@@ -102,3 +108,19 @@ def test_idle_connections_to_many_hosts(w):
         assert w.client("x%d.a.test" % i).ask("/k").body == b"k"
     assert w.rig.dials == []
     assert w.client("x1.a.test").ask("/k").body == b"k" and len(w.rig.dials) == 1
+
+
+@pytest.mark.parametrize("lists, fields", [(1, 180), (100, 98)])
+def test_long_lists_of_connection(w, lists, fields):
+    """What names fields costs its length, not its length for each field."""
+    w.rig.targets["all"] = w.nginx.plain
+    head = (b"GET /k HTTP/1.1\r\nHost: a.test\r\n" + lists * (b"Connection: " + b"a," * (28000 // lists) + b"\r\n")
+            + b"".join(b"x%d: y\r\n" % i for i in range(fields)) + b"\r\n")
+    s, before = w.rig.connect("a.test", 80), w.cpu()
+    for _ in range(20):
+        s.sendall(head)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\nk"):
+            answer += s.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200")
+    assert w.cpu() - before < 0.5, w.cpu() - before

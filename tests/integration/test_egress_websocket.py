@@ -367,6 +367,8 @@ def test_keys_among_the_subprotocols(w):
         s = w.by_hand("raw.test", b"Sec-WebSocket-Protocol: " + protocols)
         data = head_of(s) + rest_of(s, 0.5)
         assert json.loads(data.split(b"\r\n\r\n")[1])["reason"] == reason and w.raw.seen == [], data
+    s = w.by_hand("raw.test", b"Sec_WebSocket_Protocol: server-key.of-somebody-else-0123456789")
+    assert head_of(s).startswith(b"HTTP/1.1 403 ")
     s = w.by_hand("raw.test", b"Sec-WebSocket-Protocol: realtime, v2.channel")
     assert head_of(s).startswith(b"HTTP/1.1 101 ")
 

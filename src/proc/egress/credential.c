@@ -141,7 +141,7 @@ static struct judgement judge_field(const struct conn *c, const struct request *
 	bool pin = content->credentials == CONTENT_PIN, basic = false;
 	struct bb_span value = f->value;
 
-	if (http1_span_is(f->name, "sec-websocket-protocol"))
+	if (field_is(f->name, "sec-websocket-protocol"))
 		return judge_protocols(c, rq, content, value);
 	/* The field that we put in is a position whatever its name */
 	if (pin && content->auth.header && field_is(f->name, content->auth.header))
