@@ -312,6 +312,34 @@ def test_minted_tokens_pass(w):
              reason="foreign_credential")
 
 
+def test_what_is_repeated_is_not_given(w):
+    """Who can make a host repeat a credential of somebody else cannot use it there afterwards."""
+    mine = "of-somebody-else/0123"
+    said = {"as it is": ["https://plain.test/set?lang=" + mine], "escaped": ["https://plain.test/set?lang=of%2Dsomebody%2delse%2f0123"],
+            "field": ["https://plain.test/set", "-H", "X-Lang: " + mine], "form": ["https://plain.test/set", "-d", "lang=" + mine],
+            "json": ["https://plain.test/set", "-d", '{"lang": "of\\u002dsomebody-else\\/0123"}'],
+            "chunked": ["https://plain.test/set", "-d", "lang=" + mine, "-H", "Transfer-Encoding: chunked"]}
+    told = [(b"ok", b"Set-Cookie: lang=%s; Path=/" % mine.encode()), (b"ok", b"Set-Cookie: lang=of-somebody-else%2F0123"),
+            (b"ok", b"Location: /next?token=" + mine.encode()),
+            (b'{"token": "%s"}' % mine.encode(), b"Content-Type: application/json"),
+            (b'{"url": "https://plain.test/?sig=of-somebody-else%2f0123"}', b"Content-Type: application/json")]
+    for how, args in said.items():
+        for body, field in told:
+            w.answers(body, field)
+            w.allowed(*args)
+            w.answers()
+            for value in (mine, "of-somebody-else%2F0123", "of-somebody-else%2f0123"):
+                w.denied("https://plain.test/", "-H", "Authorization: Bearer " + value, reason="foreign_credential")
+                w.denied("https://plain.test/?token=" + value, reason="foreign_credential")
+                w.denied("https://plain.test/", "-H", "Cookie: session=" + value, reason="foreign_credential")
+    # a setting that comes back as a cookie is one still
+    assert fields(w.allowed("https://plain.test/", "-H", "Cookie: a=b; lang=" + mine), b"cookie") == [b"a=b; lang=" + mine.encode()]
+    w.answers(b'{"token": "%s"}' % mine.encode(), b"Content-Type: application/json")
+    w.allowed("https://plain.test/token")
+    w.answers()
+    w.allowed("https://plain.test/", "-H", "Authorization: Bearer " + mine)
+
+
 def test_to_gives_a_credential(w):
     for args in (["-u", "me:db-password-of-the-guest"], ["-H", "Authorization: Bearer db-password-of-the-guest"]):
         w.allowed("https://plain.test/", *args)

@@ -59,6 +59,7 @@ void request_free(struct request *rq)
 	bb_buf_release(&rq->held);
 	bb_buf_release(&rq->trailers);
 	bb_buf_release(&rq->tap);
+	bb_buf_release(&rq->said);
 	bb_buf_release(&rq->body);
 	bb_buf_release(&rq->waiting);
 	scan_close(rq->search);

@@ -100,7 +100,8 @@ static struct judgement judge_cookies(const struct conn *c, const struct request
 	struct bb_span name, v;
 
 	while (j.status == 0 && credential_next_pair(&value, ';', &name, &v)) {
-		if (v.len >= MINTED_MIN)
+		if (v.len >= MINTED_MIN &&
+		    !minted_has_cookie(&c->eg->minted, rq->to.name, minted_cookie(name, v)))
 			j = judge_minted(c, rq, content, v, false);
 	}
 	return j;

@@ -62,6 +62,10 @@
 
 /* Decoders of responses, all together */
 #define INBOUND_DECODERS_MAX (64u << 20)
+/* Of a request's body that streams, how much is compared with what the response hands out; and
+ * octets that are compared for one response */
+#define INBOUND_SAID_MAX  (64u << 10)
+#define INBOUND_SAID_WORK (64u << 20)
 /* Of a response, how much is looked at for tokens that it hands out */
 #define INBOUND_TAP_MAX (64u << 10)
 
@@ -185,6 +189,7 @@ struct request {
 	struct fields *fields;              /* of a body that is protobuf */
 	struct coding *decoder;             /* of a streaming body that is coded */
 	struct opaque opaque;               /* of the body, decoded */
+	struct bb_buf said;                 /* beginning of a streaming body, for inbound.c */
 	struct across_piece added;          /* of it to what is read across requests */
 	/* request body */
 	bool sent;
@@ -401,6 +406,8 @@ BB_MUST_USE int credential_add_field(const struct conn *c, struct request *rq, s
 
 /* inbound.c: what comes back */
 
+/** inbound_said() - Content of the request that streams. Return: 0 or negative */
+BB_MUST_USE int inbound_said(struct conn *c, struct bb_span data);
 /** inbound_begin() - Before the first octet of the response */
 void inbound_begin(struct conn *c);
 /** inbound_mask_head() - The head, complete and not parsed yet */

@@ -126,6 +126,51 @@ struct about {
 	enum coding_result known; /* the codings */
 };
 
+int inbound_said(struct conn *c, struct bb_span data)
+{
+	struct bb_buf *said = &c->rq->said;
+	size_t room = INBOUND_SAID_MAX - said->len;
+
+	if (content_of(c)->credentials == CONTENT_PASS || room == 0)
+		return 0;
+	return bb_buf_add(said, data.p, data.len < room ? data.len : room);
+}
+
+/* Return: length of @text with its escapes undone at @out + @at */
+static size_t put_plain(struct bb_span text, uint8_t *out, size_t at, struct bb_span *ret)
+{
+	*ret = (struct bb_span){ out + at, minted_plain(text, out + at) };
+	return at + ret->len;
+}
+
+/* What follows is of a response to @c->rq, until forget_said(). Where the guest may have
+ * credentials of its own, they are given by whoever repeats them */
+static void remember_said(struct conn *c, struct minted_said *s, uint8_t **ret)
+{
+	struct request *rq = c->rq;
+	struct bb_span head = bb_buf_span(&rq->head),
+		       body = bb_buf_span(rq->body.len ? &rq->body : &rq->said);
+	size_t at;
+
+	if (content_of(c)->credentials == CONTENT_PASS)
+		return;
+	*s = (struct minted_said){ .texts = { head, body }, .work = INBOUND_SAID_WORK };
+	*ret = malloc(head.len + body.len + 1);
+	if (*ret) {
+		at = put_plain(head, *ret, 0, &s->texts[2]);
+		(void)put_plain(body, *ret, at, &s->texts[3]);
+	} else {
+		s->work = 0; /* then nothing is new */
+	}
+	c->eg->minted.said = s;
+}
+
+static void forget_said(struct conn *c, uint8_t *plain)
+{
+	c->eg->minted.said = NULL;
+	free(plain);
+}
+
 /* Return: false for a field that must not reach the guest */
 static bool take_field(struct conn *c, const struct http1_field *f, struct about *a)
 {
@@ -175,15 +220,26 @@ static enum coding_result open_decoder(struct conn *c, const struct about *a, un
 			   &c->rq->response_decoder);
 }
 
+/* Does one of them hand out something? */
+static bool hands_out(const struct http1_fields *f)
+{
+	return http1_fields_find(f, "set-cookie", 0) || http1_fields_find(f, "location", 0);
+}
+
 static void take_fields(struct conn *c, struct http1_fields *f, struct about *a)
 {
+	struct minted_said said;
+	uint8_t *plain = NULL;
 	size_t kept = 0;
 
+	if (hands_out(f))
+		remember_said(c, &said, &plain);
 	for (size_t i = 0; i < f->n; i++) {
 		if (take_field(c, &f->v[i], a))
 			f->v[kept++] = f->v[i];
 	}
 	f->n = kept;
+	forget_said(c, plain);
 }
 
 void inbound_on_informational(struct conn *c, struct http1_response *h)
@@ -231,8 +287,13 @@ void inbound_tap(struct conn *c, struct bb_span data)
 void inbound_end(struct conn *c)
 {
 	struct request *rq = c->rq;
+	struct minted_said said;
+	uint8_t *plain = NULL;
 
-	if (rq->tapping && rq->tap.len)
+	if (rq->tapping && rq->tap.len) {
+		remember_said(c, &said, &plain);
 		minted_from_json(&c->eg->minted, rq->to.name, bb_buf_span(&rq->tap));
+		forget_said(c, plain);
+	}
 	rq->tapping = false;
 }

@@ -15,6 +15,7 @@ static struct request *request_new(struct bb_span head)
 	bb_buf_init(&rq->injected, 2 * SECRETS_VALUE_MAX);
 	bb_buf_init(&rq->held, MASK_REACH_MAX(SECRETS_VALUE_MAX) + HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->tap, INBOUND_TAP_MAX);
+	bb_buf_init(&rq->said, INBOUND_SAID_MAX);
 	bb_buf_init(&rq->trailers, 2 * HTTP1_TRAILER_MAX);
 	bb_buf_init(&rq->coded_in, 2 * HTTP1_HEAD_MAX);
 	bb_buf_init(&rq->waiting, OUTBOUND_HOLD_MAX);

@@ -101,6 +101,8 @@ static int pass_on(struct conn *c, struct bb_span data)
 	if (data.len == 0)
 		return 0;
 	c->rq->bytes_out += data.len;
+	if (inbound_said(c, data) < 0)
+		return -1;
 	if (c->rq->http.body == HTTP1_BODY_CHUNKED)
 		return egress_put_chunk(&c->up.out, data);
 	return bb_buf_add(&c->up.out, data.p, data.len);
