@@ -55,7 +55,7 @@ static bool ends_with(struct bb_span s, const char *tail)
 	return s.len >= len && strncasecmp((const char *)s.p + s.len - len, tail, len) == 0;
 }
 
-/* The service of "…/info/refs?service=NAME"; the first one counts for some servers, the last for
+/* The service of ".../info/refs?service=NAME"; the first one counts for some servers, the last for
  * others, so each is looked at */
 static bool asks_service(const struct judging *j, struct bb_span path, const char *name)
 {
@@ -128,21 +128,36 @@ static bool may_ask_service(const struct judging *j, const char *name)
 	return j->ends[END_REFS].hit && (mentions(j->query, name) || mentions(j->query, "%"));
 }
 
-/* Gitea, GitLab and others take a file at ".../info/lfs/objects/ID/SIZE" or ".../gitlab-lfs/..."
- * from whom has a credential, without a batch before it */
+/* Is one of the segments of @path called @name? */
+static bool has_segment(struct bb_span path, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 1; i + len <= path.len; i++) {
+		if (path.p[i - 1] == '/' && strncasecmp((const char *)path.p + i, name, len) == 0 &&
+		    (i + len == path.len || path.p[i + len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* From who has a credential servers take a file without a batch before it: Gitea and Azure at
+ * ".../info/lfs/objects/ID", GitLab at ".../gitlab-lfs/objects/ID", Artifactory at
+ * "/api/lfs/REPO/objects/ID", Bitbucket at "/rest/git-lfs/storage/REPO/ID" */
 static bool is_lfs_store(const struct judging *j)
 {
-	static const char lfs[] = "lfs/objects";
+	static const char lfs[] = "lfs/";
 	const size_t len = sizeof(lfs) - 1;
-	const uint8_t *p = j->bare.p;
+	struct bb_span bare = j->bare;
 
 	if (only_reads(j->rq->method) || j->ends[END_BATCH].hit)
 		return false;
-	for (size_t i = 1; i + len <= j->bare.len; i++) {
-		if ((p[i - 1] == '/' || p[i - 1] == '-') &&
-		    strncasecmp((const char *)p + i, lfs, len) == 0 &&
-		    (i + len == j->bare.len || p[i + len] == '/'))
-			return true;
+	for (size_t i = 1; i + len <= bare.len; i++) {
+		struct bb_span rest = { bare.p + i + len - 1, bare.len - i - len + 1 };
+
+		if ((bare.p[i - 1] == '/' || bare.p[i - 1] == '-') &&
+		    strncasecmp((const char *)bare.p + i, lfs, len) == 0)
+			return has_segment(rest, "objects") || has_segment(rest, "storage");
 	}
 	return false;
 }
