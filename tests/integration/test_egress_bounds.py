@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one guest can make the egress guard hold: bounded in all, not for each connection alone."""
 import os
+import ssl
+import struct
 import sys
 import time
 
@@ -93,6 +95,64 @@ def test_answers_that_nobody_takes(w):
     c = w.client()  # all of it is free again
     got = [c.wait(c.begin(c.head("/piece"))) for _ in range(100)]
     assert all(len(a.body) == PIECE for a in got)
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def test_malformed_sections_wait_for_recorder(w):
+    """Their records need no conn that could wait: the connection does."""
+    host = ".".join(["y" * 60] * 4)[:240] + ".a.test"  # records are long
+    bad = b"\x82\x87\x84\x01\x06a.test"             # GET https /, in a tunnel without TLS
+    s, buf, answers, stream = w.rig.connect(host, 80), b"", 0, 1
+    s.settimeout(2)
+    s.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(4, 1, 0) + frame(8, 0, 0, struct.pack(">I", 1 << 30)))
+
+    def read(wanted):
+        nonlocal buf, answers
+        while answers < wanted:
+            got = s.recv(1 << 20)
+            assert got, "the guard has gone"
+            buf += got
+            while len(buf) >= 9 and len(buf) >= 9 + int.from_bytes(buf[:3], "big"):
+                answers += buf[3] == 0 and buf[4] & 1
+                buf = buf[9 + int.from_bytes(buf[:3], "big"):]
+
+    w.rig.deaf = True
+    try:
+        with pytest.raises(TimeoutError):
+            while answers < 40000:
+                s.sendall(b"".join(frame(1, 5, stream + 2 * i, bad) for i in range(90)))
+                stream += 180
+                read(stream // 2)
+    finally:
+        w.rig.deaf = False
+    read(stream // 2)
+    assert len(w.rig.wait_records(answers, lambda r: r["reason"] == "bad_request")) == answers == stream // 2
+
+
+def test_names_that_keyd_is_asked_for(w):
+    """A guest that asks for certificates faster than they are signed, and goes, ends nothing."""
+    signs, slow = w.rig._on_keyd, [True]
+
+    def later(*message):
+        while slow[0]:
+            time.sleep(0.01)
+        signs(*message)
+    w.rig._on_keyd = later
+    w.rig.targets["all"] = w.nginx.tls
+    for i in range(20000):
+        with w.rig.connect(("%d." % i) + ".".join(["y" * 60] * 4)[:230] + ".a.test", 443) as s:
+            try:
+                s.sendall(b"\x16")
+            except BrokenPipeError:  # too many at a time
+                time.sleep(0.01)
+        assert w.rig.proc.poll() is None, "egress died of it"
+    s = w.rig.connect("last.a.test", 443)
+    slow[0] = False
+    ctx = ssl.create_default_context(cadata=w.rig.root_pem.decode())
+    assert ctx.wrap_socket(s, server_hostname="last.a.test").version()
 
 
 def test_idle_connections_to_many_hosts(w):

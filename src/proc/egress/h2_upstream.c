@@ -76,7 +76,7 @@ static void run_mux(struct upstream *u)
 
 	while (progress && budget-- && !mux_is_over(u->mux)) {
 		progress = stream_flush(&u->io);
-		progress |= mux_run(u->mux);
+		progress |= mux_run(u->mux, true);
 	}
 	if (mux_is_over(u->mux)) {
 		end_mux(u);
@@ -295,7 +295,7 @@ bool upstream_reuse(struct conn *c, stream_fn on_up_ready)
 		if (u->mux) {
 			u->io.readable = true; /* ask, as below */
 			if (!mux_is_over(u->mux))
-				(void)mux_run(u->mux);
+				(void)mux_run(u->mux, true);
 			ok = c->inside && has_room(u) && join(u, c);
 			(void)event_add(u->again, &(struct timeval){ 0 });
 			continue;

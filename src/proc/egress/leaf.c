@@ -8,6 +8,10 @@
 /* Asked again when less than this is left of it; far more than a connection's set-up takes */
 #define RENEW_BEFORE_S 3600
 
+/* Octets waiting for keyd above which it is asked for no more names: it signs them one after the
+ * other, and a guest may ask and go */
+#define KEYD_QUEUE_HIGH (128u << 10)
+
 struct leaf {
 	TAILQ_ENTRY(leaf) link;
 	uint64_t id; /* flow of SIGN_LEAF */
@@ -132,7 +136,11 @@ static struct leaf *leaf_new(struct leaf_store *st, const char *name)
 
 static void ask(struct leaf_store *st, struct leaf *l)
 {
-	struct ipc_msg msg = {
+	struct ipc_msg msg;
+
+	if (ipc_peer_queued(st->keyd) > KEYD_QUEUE_HIGH)
+		return; /* ask_next() does */
+	msg = (struct ipc_msg){
 		.type = IPC_SIGN_LEAF,
 		.fd = -1,
 		.flow = l->id = ++st->last_id,
@@ -143,6 +151,20 @@ static void ask(struct leaf_store *st, struct leaf *l)
 	/* Out of memory here leaves the waiters to their time-outs */
 	if (ipc_peer_send(st->keyd, &msg) < 0)
 		l->asked = false;
+}
+
+/* Keyd has answered: the one that has waited for longest without its being asked */
+static void ask_next(struct leaf_store *st)
+{
+	struct leaf *l;
+
+	TAILQ_FOREACH_REVERSE(l, &st->leafs, leaf_list, link)
+	{
+		if (!l->asked && !TAILQ_EMPTY(&l->waiting)) {
+			ask(st, l);
+			return;
+		}
+	}
 }
 
 static bool is_fresh(const struct leaf *l)
@@ -264,4 +286,5 @@ void leaf_on_msg(struct leaf_store *st, const struct ipc_msg *msg)
 		on_intermediate(st, msg->u.cert.cert);
 	else
 		on_leaf(st, msg);
+	ask_next(st);
 }

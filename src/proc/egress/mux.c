@@ -666,12 +666,12 @@ static bool pump(struct mux *m)
 	return any;
 }
 
-bool mux_run(struct mux *m)
+bool mux_run(struct mux *m, bool read)
 {
 	bool any = false;
 
 	/* Who does not read what we send is not read either */
-	if (!stream_out_full(m->io)) {
+	if (read && !stream_out_full(m->io)) {
 		any = stream_fill(m->io, STREAM_CHUNK);
 		any |= feed(m);
 	}

@@ -150,10 +150,11 @@ void mux_free(struct mux *m);
 
 /**
  * mux_run() - Feed what @io has received, and fill what it sends
+ * @read:	false: only the latter
  *
  * Return: something was done? @m->failed: the connection is of no more use
  */
-bool mux_run(struct mux *m);
+bool mux_run(struct mux *m, bool read);
 /** mux_fail() - It is over: no stream whose message is not complete gets any more of it */
 void mux_fail(struct mux *m);
 /** mux_is_used() - A conn has a stream of it? */
