@@ -176,9 +176,21 @@ static bool may_be_fetch(const struct judging *j)
 	       has_type(j, "application/x-git-upload-pack-request");
 }
 
+/* Does it end where it ends for every server? None of those that path_bare() thinks of cuts it */
+static bool is_plain(struct bb_span normal)
+{
+	for (size_t i = 0; i < normal.len; i++) {
+		if (strchr(";?#%", normal.p[i]))
+			return false;
+	}
+	return true;
+}
+
 /* For every server */
 static bool is_fetch(const struct judging *j)
 {
+	if (!is_plain(j->normal))
+		return false;
 	if (bb_span_eq(j->rq->method, BB_SPAN_STR("GET")))
 		return asks_service(j, j->raw, "git-upload-pack");
 	return bb_span_eq(j->rq->method, BB_SPAN_STR("POST")) &&

@@ -192,7 +192,11 @@ FETCH = "https://%s/o/p.git/info/refs?service=git-upload-pack"
 def test_git_fetch_and_nothing_else(w):
     w.allowed(FETCH % "fetch.test")
     w.allowed("https://fetch.test/o/p.git/git-upload-pack", "-d", "x")
+    w.allowed("https://fetch.test/o%20p/_git/p/git-upload-pack", "-d", "x")
     w.denied("https://fetch.test/o/p", reason="git")
+    for target in ("/api;/git-upload-pack", "/api%3f/git-upload-pack", "/api%253fa/b/git-upload-pack", "/api%23/git-upload-pack"):
+        w.denied("https://fetch.test" + target, "-d", "x", reason="git")
+    w.denied(FETCH % "fetch.test/api;", reason="git")
     w.denied(FETCH % "nofetch.test", reason="git")
     w.allowed("https://nofetch.test/o/p")
 
