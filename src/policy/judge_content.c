@@ -238,13 +238,51 @@ static bool has_other_path(const struct judging *j)
 	return false;
 }
 
+/* Without parameters, which servers of Java and others take out of each segment, or cut off with
+ * all that follows (@all): by its end an expression would admit what they never look at. Return:
+ * length */
+static size_t cut_parameters(struct bb_span path, bool all, char *out)
+{
+	bool skip = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < path.len; i++) {
+		uint8_t c = path.p[i];
+
+		if (c == '?' || c == '#' || (c == ';' && all))
+			break;
+		skip = c == ';' || (skip && c != '/');
+		if (!skip)
+			out[n++] = (char)c;
+	}
+	return n;
+}
+
+/* An expression that is about ';' knows what it admits, as an exact path does; a prefix is all that
+ * matters to itself */
+static bool matches_cut(const struct judging *j, const struct content_pattern *p)
+{
+	char cut[PATH_TEXT_MAX];
+
+	if (p->type != CONTENT_REGEX || is_plain(j->normal) || strchr(p->text, ';'))
+		return true;
+	for (unsigned int all = 0; all < 2; all++) {
+		size_t len = cut_parameters(j->normal, all, cut);
+
+		if (!content_pattern_matches(p, (struct bb_span){ (uint8_t *)cut, len }))
+			return false;
+	}
+	return true;
+}
+
 static bool path_matches(const struct judging *j, const struct content_match *m)
 {
 	if (m->n_paths && has_other_path(j))
 		return false;
 	for (size_t i = 0; i < m->n_paths; i++) {
 		if (content_pattern_matches(&m->paths[i], j->raw) &&
-		    content_pattern_matches(&m->paths[i], j->normal))
+		    content_pattern_matches(&m->paths[i], j->normal) &&
+		    matches_cut(j, &m->paths[i]))
 			return true;
 	}
 	return m->n_paths == 0;

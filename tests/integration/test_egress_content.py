@@ -56,7 +56,8 @@ ROUTES = {
         {"paths": [path("/api/v1/"), path("/exact", "exact")], "methods": ["GET", "HEAD"],
          "headers": []},
         {"paths": [path("/re/[a-z]+", "regex")], "methods": [], "headers": [
-            {"name": "X-Kind", "type": "exact", "value": "a"}]}]),
+            {"name": "X-Kind", "type": "exact", "value": "a"}]},
+        {"paths": [path("/files/.*[.]md", "regex"), path("/v/.*(;a=b)?[.]json", "regex")], "methods": [], "headers": []}]),
 }
 
 
@@ -170,6 +171,10 @@ def fields(seen, name):
     ("/api/v1/x?_method=get", [], True), ("/re/abc?_method=DELETE", ["-H", "X-Kind: a"], True),
     ("/api/v1/x", ["-H", "X-Original-URL: /admin"], False), ("/exact", ["-H", "X-Rewrite-Url: /admin"], False),
     ("/api/v1/x", ["-H", "SCRIPT_NAME: /api/v1"], False),
+    ("/files/a/b.md", [], True), ("/files/a%3bx/b;c.md", [], False), ("/files/a/b;c/d.md", [], False),
+    ("/files/admin;.md", [], False), ("/files/admin;/x.md", [], False), ("/files/admin%3fx.md", [], False),
+    ("/files/admin%23/x.md", [], False), ("/v/1;a=b.json", [], True), ("/v/%25.json", [], True),
+    ("/api/v1/a;b=c", [], True),
 ])
 def test_matches(w, target, args, ok):
     if ok:
