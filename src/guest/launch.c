@@ -178,7 +178,7 @@ static _Noreturn void child_main(const struct launch_env *env, const struct requ
 		_exit(req->tar_in ? tarbox_unpack(0, req->tar_in) : tarbox_pack(1, req->tar_out));
 	}
 	if (req->cwd ? chdir(req->cwd) < 0 : chdir(u->home) < 0 && chdir("/") < 0)
-		child_fail(p->status[1], LAUNCH_FAILED, errno, "cwd");
+		child_fail(p->status[1], LAUNCH_FAILED, errno, "working directory");
 	env_build(&list, env, req, u);
 	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	exec_in_path(p->status[1], req->argv, (char **)(uintptr_t)list.v);

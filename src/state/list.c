@@ -126,7 +126,8 @@ int state_find(const struct paths *paths, const char *id, bool live,
 		if (!is_meant(&list.entries[i], id, live, false))
 			continue;
 		if (found)
-			return bb_err_set(err, -EEXIST, "%s: both %s and %s begin so", id,
+			return bb_err_set(err, -EEXIST,
+					  "%s: both %s and %s begin so; give more of it", id,
 					  found->identity, list.entries[i].identity);
 		found = &list.entries[i];
 	}
@@ -134,6 +135,12 @@ int state_find(const struct paths *paths, const char *id, bool live,
 		struct bb_near near = BB_NEAR(id);
 
 		for (size_t i = 0; i < list.n; i++) {
+			if (live && is_meant(&list.entries[i], id, false, false))
+				return bb_err_set(
+					err, -ENOENT,
+					"%.80s: no such running bottle: %s has ended; see: "
+					"bot-bottle list",
+					id, list.entries[i].identity);
 			if (!live || list.entries[i].pid)
 				bb_near_try(&near, list.entries[i].identity);
 		}

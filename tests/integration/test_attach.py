@@ -296,7 +296,7 @@ def test_what_cannot_be_attached_to(product, terminal):
     assert r.code == 1 and b"was not made by start: bot-bottle exec" in r.err, r
     b.close()
     r = product.run("attach", b.identity)
-    assert r.code == 1 and b"no such running bottle" in r.err, r
+    assert r.code == 1 and b"no such running bottle: %s has ended" % b.identity.encode() in r.err, r
     # the window of a `run` takes its bottle along, as before
     t = terminal("run", "--yes", "--", "sh", "-c", "echo ready; sleep 1000")
     t.expect(b"ready\r\n")

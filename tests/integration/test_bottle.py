@@ -70,6 +70,12 @@ def test_exec_echo(bottle):
     assert bottle.exec("cat", input=b"to the end").out == b"to the end"
     r = bottle.exec("wc", "-c", input=b"x" * 3000000)
     assert r.out.split() == [b"3000000"], r
+    with open("/dev/full", "wb") as full:  # no reader that went: a write that failed is said
+        r = bottle.exec("echo", "out", stdout=full)
+    assert r.code == 1 and b"standard output: No space left on device" in r.err, r
+    r = bottle.product.run("exec", "--workdir", "/none", bottle.identity, "--", "pwd")
+    assert r.code == 125 and b"working directory: No such file or directory" in r.err, r
+    assert bottle.product.run("exec", "--workdir", "/tmp", bottle.identity, "--", "pwd").out == b"/tmp\n"
 
 
 @both

@@ -128,6 +128,8 @@ def test_cwd_is_copied(either, workdir):
     assert r.code == 0 and r.out.startswith(b"/workspace\ncontent"), r
     assert b"?? sub/" in r.out, r
     assert b"stays behind because it looks like secrets: .env (" in r.err, r
+    r = either.run("run", "--cwd", "--", "true", cwd="/")
+    assert r.code == 1 and b"go to a project's directory" in r.err, r
 
 
 @both

@@ -57,7 +57,7 @@ class Copy:
         self.identity = [b["identity"] for b in product.list() if b["identity"] not in before][0]
 
     def sh(self, script, **kw):
-        return self.product.run("exec", "--workdir", "/workspace", self.identity, "--", "bash", "-c", script, **kw)
+        return self.product.run("exec", self.identity, "--", "bash", "-c", script, **kw)
 
     def stop(self):
         r = self.product.run("stop", self.identity)

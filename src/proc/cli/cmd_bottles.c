@@ -4,6 +4,7 @@
 #include "ipc/sock.h"
 #include "proc/cli/commands.h"
 #include "proc/cli/copyfiles.h"
+#include "proc/cli/copyin.h"
 #include "proc/cli/images.h"
 #include "proc/cli/launch.h"
 #include "proc/cli/session.h"
@@ -20,6 +21,20 @@ static int failed(const struct bb_err *err)
 			 "%s", err->msg);
 }
 
+/* What is noted of the bottle, as true or false */
+static bool meta_says(const char *identity, const char *key)
+{
+	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
+	json_auto_t *meta = NULL;
+	struct bb_err ignored = { 0 };
+	struct paths paths;
+
+	return paths_get(&paths, &ignored) == 0 &&
+	       state_bottle_open(&paths, identity, false, &b, &ignored) == 0 &&
+	       state_meta_read(b.state_fd, &meta, &ignored) == 0 &&
+	       json_is_true(json_object_get(meta, key));
+}
+
 int cmd_exec(const struct cli_args *args)
 {
 	struct session_request req = { .argv = args->operands + 1,
@@ -30,24 +45,15 @@ int cmd_exec(const struct cli_args *args)
 	char identity[STATE_IDENTITY_MAX];
 	struct bb_err err = { 0 };
 	bb_auto_close int control = launch_connect(args->operands[0], identity, &err);
-	int code = CLI_BROKEN, porter = control < 0 ? -1 : session_open(control, &req, &err);
+	int code = CLI_BROKEN, porter = -1;
 
+	if (control >= 0 && !req.cwd && meta_says(identity, "workspace"))
+		req.cwd = COPYIN_DIR; /* as the bottle's own command */
+	if (control >= 0)
+		porter = session_open(control, &req, &err);
 	if (porter < 0 || session_run(control, porter, &req, &code, &err) < 0)
 		return failed(&err);
 	return code;
-}
-
-static bool is_kept(const char *identity)
-{
-	state_bottle_auto struct state_bottle b = { .state_fd = -1, .runtime_fd = -1 };
-	json_auto_t *meta = NULL;
-	struct bb_err ignored = { 0 };
-	struct paths paths;
-
-	return paths_get(&paths, &ignored) == 0 &&
-	       state_bottle_open(&paths, identity, false, &b, &ignored) == 0 &&
-	       state_meta_read(b.state_fd, &meta, &ignored) == 0 &&
-	       json_is_true(json_object_get(meta, "keep_disk"));
 }
 
 int cmd_stop(const struct cli_args *args)
@@ -61,7 +67,7 @@ int cmd_stop(const struct cli_args *args)
 		bb_auto_close int control =
 			launch_connect(args->n_operands ? args->operands[i] : NULL, identity, &err);
 
-		if (control >= 0 && is_kept(identity))
+		if (control >= 0 && meta_says(identity, "keep_disk"))
 			launch_sync(control);
 		if (control < 0 || launch_stop(control, &err) < 0)
 			code = failed(&err);

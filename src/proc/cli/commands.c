@@ -67,7 +67,8 @@ const struct cli_cmd cli_cmds[] = {
 	       OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES),
 	  1, -1, 0, cmd_run },
 	{ "exec", "ID [--] CMD [ARG…]", "run a command in a running bottle",
-	  "Runs CMD in the bottle ID (an unambiguous beginning will do).",
+	  "Runs CMD in the bottle ID (an unambiguous beginning will do), with --cwd's copy in\n"
+	  "/workspace, else in the home directory. The exit code is the command's.",
 	  OPTS(OPT_USER, OPT_WORKDIR, OPT_NO_TTY), 2, -1, 1, cmd_exec },
 	{ "list", "", "bottles, running and ended",
 	  "Lists all bottles, newest first: status, backend, accelerator, time since the start, "

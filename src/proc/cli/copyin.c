@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define SKIP_MAX  (8u << 20)
 #define SHOWN_MAX 6 /* names in one line of the preflight */
@@ -77,6 +78,14 @@ static void say(struct plan *p, const struct look *l)
 		plan_warn(p, "%u names that git ignores stay behind", l->left);
 }
 
+static bool is_here(const char *path)
+{
+	struct stat there, here;
+
+	return stat(path, &there) == 0 && stat(".", &here) == 0 && there.st_dev == here.st_dev &&
+	       there.st_ino == here.st_ino;
+}
+
 int copyin_plan(const struct cli_args *args, struct plan *p, struct copyin *ret, struct bb_err *err)
 {
 	bb_auto_close int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -87,6 +96,13 @@ int copyin_plan(const struct cli_args *args, struct plan *p, struct copyin *ret,
 	bb_buf_init(&c.skip, SKIP_MAX);
 	if (root < 0)
 		return bb_err_set(err, -errno, "working directory: %s", strerror(errno));
+	if (is_here("/"))
+		return bb_err_set(err, -EINVAL,
+				  "--cwd: / is this host's whole file system; go to a project's "
+				  "directory first");
+	if (getenv("HOME") && is_here(getenv("HOME")))
+		plan_warn(p, "--cwd copies the whole home directory: go to a project's directory "
+			     "first?");
 	if (cli_has(args, OPT_GITIGNORE))
 		r = ignored_read(&l.ignored, err);
 	if (r == 0)

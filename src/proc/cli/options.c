@@ -16,8 +16,23 @@ int cli_error(int code, const char *fmt, ...)
 	return code;
 }
 
+/* What other tools call it */
+static const struct {
+	const char *name, *here;
+} elsewhere[] = {
+	{ "ps", "list" },           { "status", "list" },    { "rm", "cleanup" },
+	{ "prune", "cleanup" },     { "kill", "stop" },      { "down", "stop" },
+	{ "shell", "exec" },        { "ssh", "exec" },       { "build", "image build" },
+	{ "images", "image ls" },   { "validate", "check" }, { "new", "init" },
+	{ "version", "--version" }, { "-V", "--version" },   { "-v", "--version" },
+};
+
 int cli_no_command(const char *name, const char *near)
 {
+	for (size_t i = 0; i < BB_ARRAY_LEN(elsewhere); i++) {
+		if (strcmp(name, elsewhere[i].name) == 0)
+			near = elsewhere[i].here;
+	}
 	return cli_error(CLI_USAGE, "there is no command '%.40s'%s%s%s; see: bot-bottle --help",
 			 name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
@@ -156,6 +171,11 @@ int cli_parse(const struct cli_cmd *cmd, int argc, char **argv, struct cli_args 
 	ret->n_operands = (size_t)n;
 	if (cli_has(ret, OPT_HELP))
 		return 0;
+	if (cli_has(ret, OPT_WORKDIR) && cli_opt(ret, OPT_WORKDIR)[0] != '/')
+		return bb_err_set(
+			err, -EINVAL,
+			"--workdir %.100s: a path of the bottle from / on, such as /workspace",
+			cli_opt(ret, OPT_WORKDIR));
 	if (n < cmd->min)
 		return bb_err_set(err, -EINVAL, "usage: bot-bottle %s [options] %s", cmd->name,
 				  cmd->operands);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define QUEUE_MAX       (1u << 20)
 #define INTERRUPT_AGAIN 2000 /* ms */
@@ -51,6 +52,15 @@ static void finish(struct session *s, int code)
 		(void)event_base_loopbreak(s->base);
 }
 
+/* A pipe without a reader, a terminal whose window was closed; the rest, a full disk, is a failure
+ */
+static bool reader_went(int fd, int error)
+{
+	struct stat st;
+
+	return error == EPIPE || (error == EIO && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode));
+}
+
 static void on_outlet_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct outlet *o = arg;
@@ -67,6 +77,10 @@ static void on_outlet_writable(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (done < 0) {
 		o->broken = true; /* as a pipeline expects: the reader went, so do we */
+		if (!reader_went(fd, errno) && !o->session->err.code)
+			(void)bb_err_set(&o->session->err, -EIO, "%s: %s",
+					 fd == STDOUT_FILENO ? "standard output" : "standard error",
+					 strerror(errno));
 		(void)evbuffer_drain(o->queue, evbuffer_get_length(o->queue));
 		finish(o->session, o->session->lasting ? SESSION_GOES_ON : 128 + SIGPIPE);
 		return;
