@@ -44,9 +44,14 @@ static void parse_agent_git(const struct tree *n, struct diag *diag)
 
 static void parse_agent(const struct tree *root, struct agent *a, struct diag *diag)
 {
-	/* name to tools: so that a Claude Code subagent file works as it is */
-	static const char *const keys[] = { "bottle", "skills", "git-gate", "name",  "description",
-					    "model",  "color",  "memory",   "tools", NULL };
+	/* from name on: so that a Claude Code subagent file works as it is */
+	static const char *const keys[] = {
+		"bottle",      "skills",          "git-gate",   "name",
+		"description", "model",           "color",      "memory",
+		"tools",       "disallowedTools", "mcpServers", "hooks",
+		"maxTurns",    "permissionMode",  "background", "effort",
+		"isolation",   "initialPrompt",   NULL
+	};
 	const struct tree *k;
 
 	if (!root)

@@ -217,31 +217,12 @@ static void parse_resources(const struct tree *n, struct bottle *b, struct diag 
 		b->pids = (uint32_t)v;
 }
 
-/*
- * A name, or a file: "/…", "./…", "../…", the last two beside the manifest. A Dockerfile is always
- * a file.
- */
+/* A Dockerfile is always a file */
 static void take_image(const struct tree *n, const char *key, bool is_file, struct bottle *b,
 		       struct diag *diag)
 {
-	const char *text = n->text, *slash = strrchr(n->at.file, '/');
-	bool relative = text[0] == '.' && (text[1] == '/' || strncmp(text, "../", 3) == 0);
-
-	if (text[0] == '~' || text[0] == '$')
-		diag_add(diag, n->at,
-			 "%s: '%.60s': ~ and variables stay as they are; write /…, or ./… beside "
-			 "this "
-			 "file",
-			 key, text);
-
 	free(b->image);
-	b->image = NULL;
-	if (slash && text[0] != '/' && (relative || is_file)) {
-		if (asprintf(&b->image, "%.*s/%s", (int)(slash - n->at.file), n->at.file, text) < 0)
-			b->image = NULL;
-	} else {
-		b->image = strdup(text);
-	}
+	b->image = schema_path(n, key, is_file, diag);
 	bottle_note(b, key, n);
 }
 

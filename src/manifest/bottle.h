@@ -130,6 +130,14 @@ int schema_one_of(const struct tree *n, const char *what, const char *const *wor
 /** schema_keys() - Complain about every key of @map that is not in @words */
 void schema_keys(const struct tree *map, const char *what, const char *const *words,
 		 struct diag *diag);
+/**
+ * schema_path() - A name, or a file: "/…", "./…", "../…", the last two beside the file they stand
+ * in
+ * @is_file:	it is a file, however it is written
+ *
+ * Return: owned; NULL after a complaint about ~ or $NAME, which nobody expands, or without memory
+ */
+char *schema_path(const struct tree *n, const char *what, bool is_file, struct diag *diag);
 /** schema_is_variable() - Could it be the name of a variable? */
 BB_MUST_USE bool schema_is_variable(const char *s);
 /** schema_variable() - Name of a host variable */

@@ -51,8 +51,11 @@ static void take_ca_files(const struct tree *n, struct config *c, struct diag *d
 	for (const struct tree *k = n->first; k; k = k->next) {
 		const char *s = schema_text(k, "upstream_ca_files", diag);
 
-		if (s)
-			(void)json_array_append_new(c->upstream_ca_files, json_string(s));
+		bb_auto_free char *path =
+			s ? schema_path(k, "upstream_ca_files", true, diag) : NULL;
+
+		if (path)
+			(void)json_array_append_new(c->upstream_ca_files, json_string(path));
 	}
 }
 
@@ -124,7 +127,7 @@ static void parse_config(const struct tree *root, struct config *c, struct diag 
 			 "-sSL https://smolmachines.com/install.sh | sh); use qemu");
 	take_proxy(root, c, diag);
 	if ((k = tree_get(root, "image")) && schema_text(k, "image", diag))
-		c->image = strdup(k->text);
+		c->image = schema_path(k, "image", false, diag);
 	if ((k = tree_get(root, "debian_mirror")) && schema_text(k, "debian_mirror", diag))
 		c->mirror = strdup(k->text);
 	if ((k = tree_get(root, "resources")))

@@ -71,7 +71,30 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-json_t *manifest_names(const struct manifest_dirs *dirs, const char *kind)
+/* Is this entry a bottle or an agent? Cuts its suffix off when it is */
+static bool is_manifest(char *entry)
+{
+	char *dot = strrchr(entry, '.');
+
+	if (!dot || strcmp(dot, ".md") != 0)
+		return false;
+	*dot = '\0';
+	if (name_is_ok(entry))
+		return true;
+	*dot = '.';
+	return false;
+}
+
+/* What looks like a manifest and is none: its name is not one, or its suffix is another format's */
+static bool is_stray(const char *entry)
+{
+	const char *dot = strrchr(entry, '.');
+
+	return dot && dot != entry &&
+	       (strcmp(dot, ".md") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".yaml") == 0);
+}
+
+static json_t *entries(const struct manifest_dirs *dirs, const char *kind, bool strays)
 {
 	json_t *names = json_array();
 	struct dirent **list = NULL;
@@ -81,17 +104,24 @@ json_t *manifest_names(const struct manifest_dirs *dirs, const char *kind)
 	(void)snprintf(path, sizeof(path), "%s/%s", dirs->home, kind);
 	n = scandir(path, &list, NULL, compare_names);
 	for (int i = 0; i < n; i++) {
-		char *dot = strrchr(list[i]->d_name, '.');
+		char *name = list[i]->d_name;
 
-		if (dot && strcmp(dot, ".md") == 0) {
-			*dot = '\0';
-			if (name_is_ok(list[i]->d_name))
-				(void)json_array_append_new(names, json_string(list[i]->d_name));
-		}
+		if (is_manifest(name) ? !strays : strays && is_stray(name))
+			(void)json_array_append_new(names, json_string(name));
 		free(list[i]);
 	}
 	free(list);
 	return names;
+}
+
+json_t *manifest_names(const struct manifest_dirs *dirs, const char *kind)
+{
+	return entries(dirs, kind, false);
+}
+
+json_t *manifest_strays(const struct manifest_dirs *dirs, const char *kind)
+{
+	return entries(dirs, kind, true);
 }
 
 bool manifest_has_repo_bottles(const struct manifest_dirs *dirs)
@@ -106,6 +136,17 @@ bool manifest_has_repo_bottles(const struct manifest_dirs *dirs)
 	return stat(path, &own) < 0 || own.st_dev != st.st_dev || own.st_ino != st.st_ino;
 }
 
+/* A path, a file name, capitals: nothing that is looked for under it would be found */
+static int not_a_name(const struct manifest_dirs *dirs, const char *kind, const char *name,
+		      struct bb_err *err)
+{
+	return bb_err_set(
+		err, -ENOENT,
+		"'%.60s' is no name: small letters, digits and -, at most %d, as of the file "
+		"%.80s/%s/NAME.md",
+		name, BOTTLE_NAME_MAX - 1, dirs->home, kind);
+}
+
 int manifest_no_such(const struct manifest_dirs *dirs, const char *kind, const char *name,
 		     struct bb_err *err)
 {
@@ -116,6 +157,8 @@ int manifest_no_such(const struct manifest_dirs *dirs, const char *kind, const c
 	json_t *n;
 	size_t i, at = 0;
 
+	if (!name_is_ok(name))
+		return not_a_name(dirs, kind, name, err);
 	json_array_foreach(names, i, n)
 	{
 		if (at < sizeof(list))

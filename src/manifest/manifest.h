@@ -83,6 +83,8 @@ void config_release(struct config *c);
  * Return: new JSON array, sorted
  */
 json_t *manifest_names(const struct manifest_dirs *dirs, const char *kind);
+/** manifest_strays() - Files beside them that somebody took for some: Docs.md, docs.yaml */
+json_t *manifest_strays(const struct manifest_dirs *dirs, const char *kind);
 
 /**
  * manifest_no_such() - Say that there is none of this name, and which was meant or which there are

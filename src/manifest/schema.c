@@ -157,8 +157,9 @@ bool schema_bytes(const struct tree *n, const char *what, uint64_t min, uint64_t
 		*ret = v;
 		return true;
 	}
-	diag_add(diag, n->at, "%s has to be a size such as 512MiB or 4GiB, from %lluMiB to %lluGiB",
-		 what, (unsigned long long)(min >> 20), (unsigned long long)(max >> 30));
+	diag_add(diag, n->at, "%s has to be a size such as 512MiB or 4GiB, from %llu%s to %lluGiB",
+		 what, (unsigned long long)(min >> 20 ? min >> 20 : min), min >> 20 ? "MiB" : "",
+		 (unsigned long long)(max >> 30));
 	return false;
 }
 
@@ -272,6 +273,26 @@ void schema_keys(const struct tree *map, const char *what, const char *const *wo
 		if (!known)
 			complain_unknown(c, what, words, diag);
 	}
+}
+
+char *schema_path(const struct tree *n, const char *what, bool is_file, struct diag *diag)
+{
+	const char *text = n->text, *slash = strrchr(n->at.file, '/');
+	bool relative = strncmp(text, "./", 2) == 0 || strncmp(text, "../", 3) == 0;
+	char *path = NULL;
+
+	if (text[0] == '~' || text[0] == '$') {
+		diag_add(diag, n->at,
+			 "%s: '%.60s': ~ and variables stay as they are; write /…, or ./… beside "
+			 "this file",
+			 what, text);
+		return NULL;
+	}
+	if (!slash || text[0] == '/' || (!relative && !is_file))
+		return strdup(text);
+	if (asprintf(&path, "%.*s/%s", (int)(slash - n->at.file), n->at.file, text) < 0)
+		return NULL;
+	return path;
 }
 
 bool schema_is_variable(const char *s)

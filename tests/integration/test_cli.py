@@ -245,7 +245,10 @@ def test_first_steps(newcomer):
         assert r.code == code and text in r.err.decode() and r.out == b"", (command, text, r)
         assert r.err.startswith(b"bot-bottle: "), (command, r)
     newcomer.write("bottles/docs.md", "---\negress: {routes: [{host: a.test}]}\n---\n")
-    for command, text in (("start docs", "--bottle docs"), ("run --bottle dosc -- true", "did you mean 'docs'?"),
+    newcomer.write("bottles/My_Docs.md", "---\n---\n")
+    r = newcomer.run("check")
+    assert r.code == 0 and r.err.count(b"\n") == 1 and b"bottles/My_Docs.md is passed over: names are small letters" in r.err, r
+    for command, text in (("start docs", "--bottle docs"), ("check docs.md", "'docs.md' is no name: small letters"), ("run --bottle dosc -- true", "did you mean 'docs'?"),
                           ("check x", "there are: docs")):
         r = newcomer.run(*command.split())
         assert r.code == 1 and text in r.err.decode(), (command, r)

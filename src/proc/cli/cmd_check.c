@@ -107,6 +107,9 @@ static json_t *notes_of(const struct bottle *b)
 			add_unset(notes, b->env[i].value, b->env[i].source,
 				  "without it this bottle does not start");
 	}
+	if (b->image && b->image[0] == '/' && access(b->image, F_OK) < 0)
+		(void)json_array_append_new(
+			notes, json_sprintf("image: %s: %s", b->image, strerror(errno)));
 	for (size_t i = 0; i < b->n_routes; i++)
 		add_unset(notes, b->routes[i].route.content->auth.token_ref, b->routes[i].source,
 			  "this route's requests need it");
@@ -190,8 +193,11 @@ static int add_provider(const char *name, const char *template, struct bottle *b
 	if (template)
 		r = provider_show(b, template, err);
 	if (r < 0) {
+		const char *at = json_string_value(
+			json_object_get(b->sources, "agent_provider.forward_host_credentials"));
+
+		(void)bb_err_wrap(err, "%s", at ? at : name);
 		bottle_release(b);
-		(void)bb_err_wrap(err, "%s", name);
 	}
 	return r;
 }
@@ -295,6 +301,23 @@ static int check_config(struct check *c, json_t *results)
 	return CLI_FAILED;
 }
 
+static void show_strays(const struct check *c, const char *kind)
+{
+	json_auto_t *strays = manifest_strays(&c->dirs, kind);
+	char name[100];
+	json_t *n;
+	size_t i;
+
+	json_array_foreach(strays, i, n)
+	{
+		(void)cli_error(0,
+				"%s/%s/%s is passed over: names are small letters, digits and -, "
+				"with .md",
+				c->paths.config, kind,
+				bb_printable(json_string_value(n), name, sizeof(name)));
+	}
+}
+
 /* Those given, else all */
 static json_t *names_of(const struct check *c, const struct cli_args *args)
 {
@@ -307,6 +330,8 @@ static json_t *names_of(const struct check *c, const struct cli_args *args)
 		return names;
 	agents = manifest_names(&c->dirs, "agents");
 	(void)json_array_extend(names, agents);
+	show_strays(c, "bottles");
+	show_strays(c, "agents");
 	if (json_array_size(names) == 0 && !c->errors)
 		(void)cli_error(0, "there is no bottle in %s; a first one: bot-bottle init",
 				c->paths.config);

@@ -2,6 +2,7 @@
 #include "manifest/manifest.h"
 #include "tests/unit/unit.h"
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -278,6 +279,37 @@ static void cycles_and_missing_parents_die(void **state)
 	assert_int_equal(load("../../etc/passwd", &b), -ENOENT);
 }
 
+/* A file that nobody reads, and a name that nobody finds, are said to be that */
+static void names_that_are_none(void **state)
+{
+	static const char *const none[] = { "Docs", "my_docs", "docs.md", "./docs", "9docs", "" };
+	static const char *const files[] = { "bottles/Docs.md", "bottles/my_docs.md",
+					     "bottles/docs.yaml", "bottles/docs.yml" };
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+	json_auto_t *strays = NULL, *names = NULL;
+	struct bottle b;
+	struct diag diag;
+
+	(void)state;
+	diag_init(&diag);
+	for (size_t i = 0; i < BB_ARRAY_LEN(none); i++) {
+		struct bb_err err = { 0 };
+
+		assert_int_equal(manifest_bottle(&dirs, none[i], &b, &diag, &err), -ENOENT);
+		assert_non_null(strstr(err.msg, "is no name: small letters, digits and -"));
+	}
+	diag_release(&diag);
+	for (size_t i = 0; i < BB_ARRAY_LEN(files); i++)
+		put(files[i], "---\n---\n");
+	put("bottles/.hidden", "");
+	put("bottles/docs.md~", "");
+	strays = manifest_strays(&dirs, "bottles");
+	assert_int_equal(json_array_size(strays), BB_ARRAY_LEN(files));
+	names = manifest_names(&dirs, "bottles");
+	for (size_t i = 0; i < json_array_size(names); i++)
+		assert_null(strpbrk(json_string_value(json_array_get(names, i)), "D_."));
+}
+
 static void not_built_is_noted(void **state)
 {
 	struct bottle b;
@@ -389,6 +421,34 @@ static void images_are_names_or_files(void **state)
 	}
 }
 
+/* What config.yaml names stands beside it, wherever the command is called */
+static void files_of_the_config(void **state)
+{
+	struct manifest_dirs dirs = { home, "/nonexistent" };
+	struct bb_err err = { 0 };
+	struct config c = { 0 };
+	struct diag diag;
+	char want[300];
+
+	(void)state;
+	diag_init(&diag);
+	put("config.yaml",
+	    "image: ./Dockerfile\nupstream_ca_files: [ca/own.pem, /etc/other.pem]\n");
+	assert_int_equal(manifest_config(&dirs, &c, &diag, &err), 0);
+	(void)snprintf(want, sizeof(want), "%s/./Dockerfile", home);
+	assert_string_equal(c.image, want);
+	(void)snprintf(want, sizeof(want), "%s/ca/own.pem", home);
+	assert_string_equal(json_string_value(json_array_get(c.upstream_ca_files, 0)), want);
+	assert_string_equal(json_string_value(json_array_get(c.upstream_ca_files, 1)),
+			    "/etc/other.pem");
+	config_release(&c);
+	put("config.yaml", "image: ~/Dockerfile\nupstream_ca_files: [$HOME/own.pem]\n");
+	assert_int_equal(manifest_config(&dirs, &c, &diag, &err), -EINVAL);
+	assert_int_equal(diag.n, 2);
+	diag_release(&diag);
+	put("config.yaml", "");
+}
+
 static void upstream_proxies(void **state)
 {
 	static const struct {
@@ -459,7 +519,8 @@ static void agents_widen_nothing(void **state)
 	(void)state;
 	diag_init(&diag);
 	put("agents/good.md",
-	    "---\nname: x\nmodel: y\ntools: Read\nbottle: one\nskills: [a-b]\n---\n\n Do it. \n");
+	    "---\nname: x\nmodel: y\ntools: Read\npermissionMode: plan\nmcpServers: [x]\nbottle: "
+	    "one\nskills: [a-b]\n---\n\n Do it. \n");
 	assert_int_equal(manifest_agent(&dirs, "good", &a, &diag, &err), 0);
 	assert_string_equal(a.bottle, "one");
 	assert_string_equal(a.prompt, "Do it.");
@@ -490,23 +551,18 @@ static int set_up(void **state)
 	return mkdir(path, 0700);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 static int tear_down(void **state)
 {
-	static const char *const names[] = {
-		"bottles/x.md",     "bottles/one.md",   "bottles/two.md",
-		"bottles/child.md", "bottles/clear.md", "bottles/ping.md",
-		"bottles/pong.md",  "bottles/self.md",  "bottles/orphan.md",
-		"bottles/later.md", "agents/good.md",   "agents/bad.md",
-		"bottles",          "agents",           ""
-	};
-	char path[256];
-
 	(void)state;
-	for (size_t i = 0; i < BB_ARRAY_LEN(names); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", home, names[i]);
-		(void)remove(path);
-	}
-	return 0;
+	return nftw(home, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void)
@@ -516,11 +572,13 @@ int main(void)
 		cmocka_unit_test(errors_in_order),
 		cmocka_unit_test(extends_folds),
 		cmocka_unit_test(cycles_and_missing_parents_die),
+		cmocka_unit_test(names_that_are_none),
 		cmocka_unit_test(not_built_is_noted),
 		cmocka_unit_test(texts_with_dollars_are_noted),
 		cmocka_unit_test(scalars_and_their_places),
 		cmocka_unit_test(forward_is_compiled),
 		cmocka_unit_test(images_are_names_or_files),
+		cmocka_unit_test(files_of_the_config),
 		cmocka_unit_test(upstream_proxies),
 		cmocka_unit_test(agents_widen_nothing),
 	};
