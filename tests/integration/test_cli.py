@@ -224,7 +224,7 @@ NEW = (  # what a new user tries first, its exit code, and the way out that is n
     ("run --bottle nothing -- true", 1, "bot-bottle init"), ("start nothing", 1, "bot-bottle start --bottle NAME"),
     ("start", 1, "ANTHROPIC_API_KEY"), ("edit", 2, "bot-bottle init"), ("run --alow-host x -- true", 2, "did you mean --allow-host?"),
     ("lsit", 2, "did you mean list?"), ("ps", 2, "did you mean list?"), ("version", 2, "did you mean --version?"),
-    ("run --workdir src -- true", 2, "--workdir src: a path of the bottle"), ("help lsit", 2, "did you mean list?"), ("run", 2, "usage: bot-bottle run"),
+    ("scan /", 1, "git ls-files -z | xargs -0 bot-bottle scan"), ("run --workdir src -- true", 2, "--workdir src: a path of the bottle"), ("help lsit", 2, "did you mean list?"), ("run", 2, "usage: bot-bottle run"),
     ("run --backend vm -- true", 2, "smolmachines, docker"), ("commit x --json", 2, "--json goes with ls"), ("scan", 2, "usage:"),
     ("run --allow-host https://a.test -- true", 2, "HOST[:PORT], without a scheme or a path"),
     ("run --allow-host 192.0.2.1 -- true", 2, "--allow-cidr"), ("run --allow-host *.co.uk -- true", 2, "below the public suffix co.uk"),
@@ -305,12 +305,16 @@ def test_json_is_json(newcomer):
     assert env["ok"] and [n.replace(here, "") for n in env["notes"]] == [
         "2:10: env.A stays this text; the value of a variable of this host is ${NAME}, alone",
         "2: UNSET_HERE is not set on this host; without it this bottle does not start",
-        "5: NO_TOKEN is not set on this host; this route's requests need it"], env
+        "5: NO_TOKEN is not set on this host; requests of this route need it"], env
     assert newcomer.run("check", "env").out.decode().count("  note: ") == 3 and docs["notes"] == []
     for name, code, verdict in (("docs", 0, "allow"), ("fixer", 0, "allow"), ("docs", 3, "deny")):
         url = "https://x.a.test/" if code == 0 else "https://x.b.test/"
         v = got("check", name, "--url", url, code=code)
         assert v["verdict"] == verdict and v["steps"] and v["reason"] == ("route" if code == 0 else "not_listed"), v
+    for url, reason, text in (("https://192.0.2.10:5432/", "ip_literal", "egress.tcp"), ("https://", "bad_name", "no host name"),
+                              ("http://x.a.test/", "port", "no route lists x.a.test port 80")):
+        v = got("check", "docs", "--url", url, code=3)
+        assert v["reason"] == reason and text in v["steps"][0] and len(v["steps"]) == 1, v
     for name in ("bad", "lone", "nothing"):
         [x] = got("check", name, "--url", "https://x.a.test/", code=1)
         assert x["name"] == name and not x["ok"] and x["errors"], x

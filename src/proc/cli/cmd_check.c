@@ -112,7 +112,7 @@ static json_t *notes_of(const struct bottle *b)
 			notes, json_sprintf("image: %s: %s", b->image, strerror(errno)));
 	for (size_t i = 0; i < b->n_routes; i++)
 		add_unset(notes, b->routes[i].route.content->auth.token_ref, b->routes[i].source,
-			  "this route's requests need it");
+			  "requests of this route need it");
 	return notes;
 }
 

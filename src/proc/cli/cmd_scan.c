@@ -133,6 +133,12 @@ static int scan_file(const char *path, bool json, struct scan_stream *stream, un
 	*found += s.found;
 	if (r == -EFBIG)
 		return cli_error(CLI_FAILED, "%s: unpacks to more than is searched", s.file);
+	if (r == -EISDIR)
+		return cli_error(
+			CLI_FAILED,
+			"%s: a directory; its files: git ls-files -z | xargs -0 bot-bottle "
+			"scan --",
+			s.file);
 	return r < 0 ? cli_error(CLI_FAILED, "%s: %s", s.file, strerror(-r)) : CLI_OK;
 }
 

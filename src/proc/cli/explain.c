@@ -4,6 +4,7 @@
 #include "proc/cli/explain.h"
 #include "policy/authority.h"
 #include "policy/credential.h"
+#include "policy/flow.h"
 #include "policy/judge_content.h"
 #include <jansson.h>
 
@@ -89,13 +90,32 @@ static void say_dlp(const struct content_dlp *d, struct explained *e)
 				     content_on_match_str[d->on_match]));
 }
 
+static void say_name(const struct policy *policy, const struct authority *a, enum policy_reason r,
+		     struct explained *e)
+{
+	uint32_t rule;
+
+	if (r == REASON_IP_LITERAL)
+		step(e, json_string("name: an address is never asked of the guard; egress.tcp lets "
+				    "raw TCP "
+				    "out to addresses"));
+	else if (!a->name[0])
+		step(e, json_string("name: the URL has no host name"));
+	else
+		step(e, json_sprintf("name: no route lists %s port %u", a->name, a->port));
+	if (a->name[0] && policy_tcp_by_name(policy, a->name, a->port, &rule) == REASON_TCP_RULE)
+		step(e,
+		     json_string("tcp: a rule of egress.tcp lists it, for raw TCP past the guard"));
+}
+
 static enum policy_reason judge(const struct bottle *b, const struct policy *policy,
 				const char *url, const char *method, struct explained *e)
 {
 	bool tls = strncmp(url, "https://", 8) == 0;
 	const char *host = url + (tls ? 8 : 7), *path = host + strcspn(host, "/?#");
+	struct bb_span target = { (const uint8_t *)path, strcspn(path, "#") };
 	struct content_request rq = { .method = BB_SPAN_STR(method),
-				      .path = *path == '/' ? BB_SPAN_STR(path) : BB_SPAN_STR("/"),
+				      .path = *path == '/' ? target : BB_SPAN_STR("/"),
 				      .field = field_at,
 				      .arg = e };
 	struct authority a = { 0 };
@@ -109,8 +129,7 @@ static enum policy_reason judge(const struct bottle *b, const struct policy *pol
 	if (r == REASON_OK)
 		r = authority_route(policy, a.name, a.port, &index);
 	if (r != REASON_ROUTE) {
-		step(e, json_sprintf("name: no route lists %s port %u", a.name[0] ? a.name : "this",
-				     a.port));
+		say_name(policy, &a, r, e);
 		return r;
 	}
 	step(e, json_sprintf("name: %s port %u is listed at %s", a.name, a.port,
