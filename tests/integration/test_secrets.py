@@ -148,6 +148,28 @@ def test_what_counts_as_a_secret(product):
     assert b"env.C has fewer than 12" in r.err and b"p4ss!" not in r.err
 
 
+def test_env_option(product):
+    """--env: the host's value, over the manifest's, looked for like any other; its name alone is kept, for resume."""
+    product.write("bottles/under.md", "---\nenv: {BB_A: of the manifest, BB_B: stays}\n---\n")
+    env = {"BB_A": "a8Kz0Qm3Vx7Lp2Wn", "BB_C": "x y"}
+    r = product.run("run", "--bottle", "under", "--env", "BB_A", "--env=BB_C", "--keep", "--", "sh", "-c",
+                    'echo "$BB_A/$BB_B/$BB_C"', env=env)
+    assert r.out == b"a8Kz0Qm3Vx7Lp2Wn/stays/x y\n" and b"looked for in what leaves: BB_A\n" in r.err, r
+    kept = [b["identity"] for b in product.list() if b["status"] == "kept"][0]
+    try:
+        meta = open("%s/.local/state/bot-bottle/%s/metadata.json" % (product.home, kept)).read()
+        assert "BB_C" in meta and env["BB_A"] not in meta and env["BB_C"] not in meta, meta
+        r = product.run("resume", kept, "--", "sh", "-c", 'echo "$BB_C"', env=dict(env, BB_C="anew"))
+        assert r.out == b"anew\n", r
+    finally:
+        product.run("cleanup", "--older-than", "0", "--yes")
+    r = product.run("run", "--env", "BB_UNSET", "--", "true")
+    assert r.code == 1 and b"the host variable BB_UNSET is not set" in r.err, r
+    for wrong in ("BB_A=secretvalue", "1X", "", "A B"):
+        r = product.run("run", "--env", wrong, "--", "true", env=env)
+        assert r.code == 2 and b"--env takes the name of a variable of this host" in r.err and b"secretvalue" not in r.err, r
+
+
 @both
 def test_unset_token_is_a_named_503(either):
     product = either

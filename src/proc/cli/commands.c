@@ -16,6 +16,8 @@ const struct cli_opt cli_opts[] = {
 	[OPT_CWD] = { "cwd", NULL, "copy the working directory to /workspace and start there",
 		      false },
 	[OPT_DETACH] = { "detach", NULL, "leave it running; `attach` comes back to it", false },
+	[OPT_ENV] = { "env", "NAME", "give it this variable of this host, as ${NAME} in a manifest",
+		      true },
 	[OPT_FOLLOW] = { "follow", NULL, "go on as records are written", false },
 	[OPT_FORCE] = { "force", NULL, "also an image that a kept bottle or a commit needs",
 			false },
@@ -62,7 +64,7 @@ const struct cli_cmd cli_cmds[] = {
 	  "Starts a bottle, runs CMD in it and ends it. The allow options add rules to the bottle\n"
 	  "named, for this run; without a bottle they are the whole policy, and without either\n"
 	  "nothing may leave. The exit code is the command's.",
-	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
+	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_ENV, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
 	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_FROM, OPT_KEEP, OPT_LABEL, OPT_COLOR,
 	       OPT_USER, OPT_WORKDIR, OPT_NO_TTY, OPT_YES),
 	  1, -1, 0, cmd_run },
@@ -167,7 +169,7 @@ const struct cli_cmd cli_cmds[] = {
 	  "While nobody is there, what a program must know of its terminal (what it is, where the "
 	  "cursor\n"
 	  "is) is answered as by a plain one.",
-	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
+	  OPTS(OPT_BOTTLE, OPT_ALLOW_HOST, OPT_ALLOW_CIDR, OPT_ENV, OPT_BACKEND, OPT_IMAGE, OPT_CWD,
 	       OPT_GITIGNORE, OPT_INCLUDE_SECRETS, OPT_FROM, OPT_KEEP, OPT_LABEL, OPT_COLOR,
 	       OPT_HEADLESS, OPT_PROMPT, OPT_DETACH, OPT_NO_TTY, OPT_YES),
 	  0, -1, -1, cmd_start },

@@ -160,25 +160,57 @@ static bool is_secret(const struct bottle_env *e, const char *value)
 	return e->secret || (e->kind != BOTTLE_ENV_LITERAL && plan_looks_secret(value));
 }
 
+static int resolve_one(const struct bottle_env *e, struct plan *p, struct bb_err *err)
+{
+	char *value = NULL;
+	int r = env_value(p, e, &value, err);
+
+	if (r < 0)
+		return r;
+	if (!p->running && is_secret(e, value))
+		r = plan_know(p, e->name, value, e->to, false, err);
+	if (r == 0 && json_object_set_new(p->env, e->name, json_string(value)) < 0)
+		r = bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8", e->name);
+	explicit_bzero(value, strlen(value));
+	free(value);
+	return r;
+}
+
 static int resolve_env(const struct bottle *b, struct plan *p, struct bb_err *err)
 {
-	for (size_t i = 0; i < b->n_env; i++) {
-		char *value = NULL;
-		int r = env_value(p, &b->env[i], &value, err);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-		if (!p->running && is_secret(&b->env[i], value))
-			r = plan_know(p, b->env[i].name, value, b->env[i].to, false, err);
-		if (r == 0 && json_object_set_new(p->env, b->env[i].name, json_string(value)) < 0)
-			r = bb_err_set(err, -EINVAL, "env.%.60s: the value is not UTF-8",
-				       b->env[i].name);
-		explicit_bzero(value, strlen(value));
-		free(value);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; i < b->n_env && r == 0; i++)
+		r = resolve_one(&b->env[i], p, err);
+	return r;
+}
+
+/* --env NAME, over what the manifests give. A value would stand in an argument list and in the
+ * bottle's metadata: it comes from the environment only */
+static int take_env(const struct cli_args *args, struct plan *p, struct bb_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < args->n_opts && r == 0; i++) {
+		char *name = (char *)(uintptr_t)args->opts[i].value;
+		struct bottle_env e = { .name = name,
+					.value = name,
+					.kind = BOTTLE_ENV_HOST,
+					.source = (char *)(uintptr_t) "--env" };
+
+		if (args->opts[i].id != OPT_ENV)
+			continue;
+		if (schema_is_variable(name))
+			r = resolve_one(&e, p, err);
+		else
+			r = bb_err_set(
+				err, -EINVAL,
+				"--env takes the name of a variable of this host; with another "
+				"value: %.*s=… bot-bottle %s --env %.*s …",
+				(int)strcspn(name, "= "), name, args->cmd->name,
+				(int)strcspn(name, "= "), name);
 	}
-	return 0;
+	return r;
 }
 
 /* A bottle that asks for what this build has not got does not start without it */
@@ -280,6 +312,8 @@ int plan_from_manifests(const struct cli_args *args, const char *agent, struct p
 		r = take_config(args, &config, p, err);
 	if (r == 0)
 		r = take_bottles(args, &bottles, agent, p, &diag, err);
+	if (r == 0)
+		r = take_env(args, p, err);
 	if (manifest_has_repo_bottles(&dirs))
 		plan_warn(p,
 			  ".bot-bottle/bottles in this directory counts for nothing: bottles "

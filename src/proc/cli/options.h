@@ -23,6 +23,7 @@ enum cli_opt_id {
 	OPT_CONSOLE,
 	OPT_CWD,
 	OPT_DETACH,
+	OPT_ENV,
 	OPT_FOLLOW,
 	OPT_FORCE,
 	OPT_FROM,

@@ -107,7 +107,7 @@ static int keep_options(const struct cli_args *args, const char *agent, struct p
 		enum cli_opt_id id = args->opts[i].id;
 
 		if (id == OPT_BOTTLE || id == OPT_ALLOW_HOST || id == OPT_ALLOW_CIDR ||
-		    id == OPT_LABEL || id == OPT_COLOR)
+		    id == OPT_ENV || id == OPT_LABEL || id == OPT_COLOR)
 			r = json_array_append_new(p->options, json_pack("[s, s]", cli_opts[id].name,
 									args->opts[i].value));
 	}
