@@ -144,7 +144,8 @@ static void parse_env_value(const struct tree *n, struct bottle_env *e, json_t *
 		return;
 	}
 	len = strlen(n->text);
-	if (n->plain && n->text[0] == '?') {
+	/* YAML has another use for a ? that stands alone: that one is in quotes */
+	if ((n->plain && n->text[0] == '?') || strcmp(n->text, "?") == 0) {
 		e->kind = BOTTLE_ENV_ASK;
 		e->secret = true;
 		if (n->text[1])

@@ -66,6 +66,10 @@ static const struct {
 	{ "did not find expected '-' indicator", "the keys of one list entry begin in one column" },
 	{ "did not find expected key",
 	  "the keys of one map begin in one column; a quote inside of quotes is doubled" },
+	{ "mapping keys are not allowed in this context",
+	  "a question is `NAME: ?Question` without a space, or \"?\" in quotes" },
+	{ "did not find expected node content",
+	  "a value is missing, or begins with a character that has to be in quotes (? in { })" },
 	{ "could not find expected ':'", "a key ends with a colon and a space" },
 	{ "did not find expected ',' or '}'",
 	  "`{` has to be closed; a text with { or } in it has to "

@@ -158,6 +158,10 @@ static void refusals(void **state)
 		{ "resources: {cpus: 0}", "2:19: cpus has to be a number from 1 to 64" },
 		{ "env: {1X: a}", "2:7: env has to be the name of a variable" },
 		{ "env: {X: }", "2:10: env.X: a text" },
+		{ "env:\n  X: ?",
+		  "3:6: mapping keys are not allowed in this context; a question is" },
+		{ "env: {X: ?Q}",
+		  "2:10: did not find expected node content; a value is missing, or" },
 		{ "git-gate: {repos: {a: {}}}", "2:23: repos: url is missing" },
 		{ "git-gate: {repos: {a: {url: \"file:///x\"}}}", "2:29: url: ssh:// or https://" },
 		{ "supervise: 1", "2:12: supervise has to be true or false" },
@@ -323,6 +327,21 @@ static void not_built_is_noted(void **state)
 	assert_int_equal(json_array_size(b.not_built), 1);
 	assert_non_null(strstr(json_string_value(json_array_get(b.not_built, 0)),
 			       "supervise is not built yet"));
+	bottle_release(&b);
+}
+
+static void questions(void **state)
+{
+	struct bottle b;
+
+	(void)state;
+	put("bottles/ask.md", "---\nenv:\n  A: ?Which one\n  B: \"?\"\n  C: \"?text\"\n---\n");
+	assert_int_equal(load("ask", &b), 0);
+	assert_int_equal(b.env[0].kind, BOTTLE_ENV_ASK);
+	assert_string_equal(b.env[0].value, "Which one");
+	assert_int_equal(b.env[1].kind, BOTTLE_ENV_ASK);
+	assert_string_equal(b.env[1].value, "Value of B");
+	assert_int_equal(b.env[2].kind, BOTTLE_ENV_LITERAL);
 	bottle_release(&b);
 }
 
@@ -574,6 +593,7 @@ int main(void)
 		cmocka_unit_test(cycles_and_missing_parents_die),
 		cmocka_unit_test(names_that_are_none),
 		cmocka_unit_test(not_built_is_noted),
+		cmocka_unit_test(questions),
 		cmocka_unit_test(texts_with_dollars_are_noted),
 		cmocka_unit_test(scalars_and_their_places),
 		cmocka_unit_test(forward_is_compiled),
