@@ -4,10 +4,13 @@ import json
 import os
 import pty
 import select
+import signal
+import termios
 import time
 
 import pytest
 
+from test_attach import Terminal
 from test_resume import ident
 
 
@@ -171,6 +174,34 @@ def test_which_agent(product):
     assert code == 1 and b"no agent was chosen" in out, out
     r = product.run("start", "frist", "--yes")
     assert r.code == 1 and b"did you mean 'first'" in r.err, r
+
+
+def test_a_question(product):
+    """What is asked for is not shown; Ctrl-C ends the command there as anywhere, and echo is on again."""
+    product.write("bottles/asks.md", "---\nenv:\n  PW: ?Which password\n  N: \"?\"\n---\n")
+    t = Terminal(product, "run", "--bottle", "asks", "--", "sh", "-c", 'echo "$PW/$N"')
+    try:
+        t.expect(b"Which password: ")
+        assert not termios.tcgetattr(t.master)[3] & termios.ECHO
+        t.type(b"hush-hush-hush\n")
+        while b"Value of N: " not in t.out:
+            assert t.read(1) and b"hush" not in t.out, t.out
+        t.type(b"two\n")
+        t.expect(b"Start? [y/N] ")
+        t.type(b"y\n")
+        t.expect(b"hush-hush-hush/two")
+        assert t.ended() == 0
+    finally:
+        t.end()
+    for typed, code in ((b"\x03", -signal.SIGINT), (b"\n", 1), (b"\x04", 1)):
+        t = Terminal(product, "run", "--bottle", "asks", "--", "true")
+        try:
+            t.expect(b"Which password: ")
+            t.type(b"\x1a" + typed)  # Ctrl-Z would come back with what is typed in sight
+            assert t.ended() == code, (typed, t.out)
+            assert termios.tcgetattr(t.master)[3] & termios.ECHO, typed
+        finally:
+            t.end()
 
 
 def test_slips(product, labelled):

@@ -3,11 +3,13 @@
 #include "base/io.h"
 #include "manifest/manifest.h"
 #include "proc/cli/preflight.h"
+#include "proc/cli/terminal.h"
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#define CA_MAX (2u << 20)
+#define CA_MAX     (2u << 20)
+#define ANSWER_MAX 4096 /* a line of a terminal is not longer */
 
 static int diag_result(const struct diag *d, struct bb_err *err)
 {
@@ -117,16 +119,19 @@ static int take_config(const struct cli_args *args, const struct config *c, stru
 /* Ask on the terminal, without echo where it is a secret */
 static int ask(const struct bottle_env *e, char **ret, struct bb_err *err)
 {
-	char *answer;
+	char answer[ANSWER_MAX];
+	ssize_t n;
 
 	if (!isatty(STDIN_FILENO))
 		return bb_err_set(err, -ENOENT, "env.%.60s is asked for, and there is no terminal",
 				  e->name);
-	answer = getpass(""); /* the question is printed by us: getpass() truncates none */
-	if (!answer || !*answer)
-		return bb_err_set(err, -ENOENT, "env.%.60s: no answer", e->name);
-	*ret = strdup(answer);
-	explicit_bzero(answer, strlen(answer));
+	n = terminal_ask_hidden(e->value, answer, sizeof(answer));
+	*ret = n > 0 ? strdup(answer) : NULL;
+	explicit_bzero(answer, sizeof(answer));
+	if (n <= 0)
+		return bb_err_set(err, -ENOENT, "env.%.60s: no answer%s%s", e->name,
+				  n < 0 && n != -ENODATA ? ": " : "",
+				  n < 0 && n != -ENODATA ? strerror((int)-n) : "");
 	return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
 }
 
@@ -139,10 +144,8 @@ static int env_value(const struct plan *p, const struct bottle_env *e, char **re
 		*ret = strdup(p->running ? "" : e->value);
 		return *ret ? 0 : bb_err_set(err, -ENOMEM, "no memory");
 	}
-	if (e->kind == BOTTLE_ENV_ASK) {
-		(void)fprintf(stderr, "%s: ", e->value);
+	if (e->kind == BOTTLE_ENV_ASK)
 		return ask(e, ret, err);
-	}
 	host = getenv(e->value);
 	if (!host)
 		return bb_err_set(err, -ENOENT, "%s: env.%.60s: the host variable %.60s is not set",
