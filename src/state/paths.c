@@ -57,6 +57,11 @@ int paths_get(struct paths *ret, struct bb_err *err)
 			return bb_err_set(err, -ENOENT, "no home directory: set HOME");
 		home = pw->pw_dir;
 	}
+	/* others' manifests in the place of those that were meant would be a policy of nobody */
+	if (!config && getenv("BOT_BOTTLE_HOME") && *getenv("BOT_BOTTLE_HOME"))
+		return bb_err_set(err, -EINVAL,
+				  "BOT_BOTTLE_HOME: '%.100s' is no absolute path (/…)",
+				  getenv("BOT_BOTTLE_HOME"));
 	if (config && strlen(config) >= sizeof(p.config))
 		return too_long("BOT_BOTTLE_HOME", err);
 	if (config)

@@ -16,7 +16,7 @@
 
 /**
  * struct paths - Base directories, absolute, none of them created yet
- * @config:	$BOT_BOTTLE_HOME, else ~/.bot-bottle
+ * @config:	$BOT_BOTTLE_HOME (a relative one is an error), else ~/.bot-bottle
  * @state:	$XDG_STATE_HOME/bot-bottle, else ~/.local/state/bot-bottle
  * @runtime:	$XDG_RUNTIME_DIR/bot-bottle, else @state/run
  * @cache:	$XDG_CACHE_HOME/bot-bottle, else ~/.cache/bot-bottle

@@ -37,6 +37,7 @@ def test_list_shows(product, labelled):
     assert b"\033" not in r.out
     out = on_terminal(product, "list")
     assert "\033[32mfix für #12\033[0m" in out.decode(), out
+    assert b"\033" not in on_terminal(product, "list", env={"NO_COLOR": "1"})
 
 
 def test_bad_labels(product):

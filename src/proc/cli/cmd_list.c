@@ -84,7 +84,9 @@ static void print_label(const json_t *e)
 {
 	const char *label = json_string_value(json_object_get(e, "label"));
 	const char *color = json_string_value(json_object_get(e, "color"));
-	unsigned int number = color && isatty(STDOUT_FILENO) ? plan_color(color) : 0;
+	const char *no_color = getenv("NO_COLOR"); /* no-color.org */
+	bool colored = color && isatty(STDOUT_FILENO) && !(no_color && *no_color);
+	unsigned int number = colored ? plan_color(color) : 0;
 	char text[256];
 
 	if (label && number)

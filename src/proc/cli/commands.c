@@ -11,7 +11,9 @@ const struct cli_opt cli_opts[] = {
 	[OPT_BACKEND] = { "backend", "NAME", "smolmachines (default) or docker (legacy)", false },
 	[OPT_BOTTLE] = { "bottle", "NAME", "bottle from ~/.bot-bottle/bottles", true },
 	[OPT_COLOR] = { "color", "NAME",
-			"of the label in list: red, green, yellow, blue, magenta, cyan", false },
+			"of the label in list (not with NO_COLOR): red, green, yellow, blue, "
+			"magenta, cyan",
+			false },
 	[OPT_CONSOLE] = { "console", NULL, "what the guest's kernel and init printed", false },
 	[OPT_CWD] = { "cwd", NULL, "copy the working directory to /workspace and start there",
 		      false },

@@ -56,6 +56,16 @@ static void environment(void **state)
 		assert_string_equal(p.runtime, cases[i].runtime);
 		assert_string_equal(p.cache, cases[i].cache);
 	}
+	/* not passed over, as an XDG directory is: the manifests would be others than those meant
+	 */
+	assert_int_equal(setenv("BOT_BOTTLE_HOME", "relative", 1), 0);
+	assert_int_equal(paths_get(&p, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "BOT_BOTTLE_HOME: 'relative' is no absolute path"));
+	err = (struct bb_err){ 0 };
+	assert_int_equal(setenv("BOT_BOTTLE_HOME", "", 1), 0);
+	assert_int_equal(paths_get(&p, &err), 0);
+	assert_string_equal(p.config, "/h/.bot-bottle");
+	assert_int_equal(unsetenv("BOT_BOTTLE_HOME"), 0);
 }
 
 static void private_directories(void **state)
