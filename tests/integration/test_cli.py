@@ -266,6 +266,21 @@ def test_first_steps(newcomer):
     assert r.code == 0 and newcomer.list() == [], r
 
 
+def test_output_that_is_not_written(newcomer):
+    """A full disk is said and no success; a reader that went is neither."""
+    for command in ("list --json", "check", "--help", "--version", "help --man", "completion bash"):
+        newcomer.write("bottles/docs.md", "---\negress: {routes: [{host: a.test}]}\n---\n")
+        with open("/dev/full", "wb") as full:
+            r = newcomer.run(*command.split(), stdout=full)
+        why = b"not all of it was written" if command == "help --man" else b"No space left on device"  # more than stdio keeps
+        assert r.code == 1 and r.err.endswith(b"standard output: " + why + b"\n"), (command, r)
+        read, write = os.pipe()
+        os.close(read)
+        r = newcomer.run(*command.split(), stdout=write)
+        os.close(write)
+        assert r.code == 0 and b"standard output" not in r.err, (command, r)
+
+
 def test_json_is_json(newcomer):
     """With --json stdout is JSON or empty, whatever else is wrong; its shapes are those of docs/json.md."""
     def got(*args, code=0):

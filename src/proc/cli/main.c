@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 #include "proc/cli/options.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -26,16 +28,30 @@ static void keep_secrets(void)
 	json_set_alloc_funcs(malloc, bb_free_wiped); /* they go through JSON to the guards */
 }
 
-int main(int argc, char **argv)
+/*
+ * What was printed is written, or that it was not is said: a script must not take half a list for
+ * one. A reader that went (| head) has what it wanted.
+ */
+static int finish(int code)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	bool failed = fflush(stdout) == EOF;
+	const char *why = failed ? strerror(errno) : "not all of it was written";
+
+	if (!failed && !ferror(stdout))
+		return code;
+	if (poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP))
+		return code;
+	return cli_error(code == CLI_OK ? CLI_FAILED : code, "standard output: %s", why);
+}
+
+static int act(int argc, char **argv)
 {
 	const struct cli_cmd *cmd;
 	struct bb_err err = { 0 };
 	static struct cli_args args;
 	const char *near;
 
-	open_standard_fds();
-	keep_secrets();
-	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		cli_print_help(stderr);
 		return CLI_USAGE;
@@ -58,4 +74,12 @@ int main(int argc, char **argv)
 		return CLI_OK;
 	}
 	return cmd->run(&args);
+}
+
+int main(int argc, char **argv)
+{
+	open_standard_fds();
+	keep_secrets();
+	(void)signal(SIGPIPE, SIG_IGN);
+	return finish(act(argc, argv));
 }
