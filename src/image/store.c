@@ -130,9 +130,12 @@ int image_open(const char *name, struct image *ret, struct bb_err *err)
 	int r;
 
 	if (!image_name_is_ok(name))
-		return bb_err_set(
-			err, -EINVAL,
-			"image '%.80s': names are lower-case letters, digits, '-', '_', '.'", name);
+		return bb_err_set(err, -EINVAL,
+				  "image '%.80s': names are lower-case letters, digits, '-', '_', "
+				  "'.'; a file is "
+				  "written /… or ./Dockerfile, an image of a registry is FROM in a "
+				  "Dockerfile",
+				  name);
 	(void)snprintf(image.name, sizeof(image.name), "%s", name);
 	r = image_store_dir(store, err);
 	if (r == 0)

@@ -220,6 +220,7 @@ NEW = (  # what a new user tries first, its exit code, and the way out that is n
     ("check", 0, "bot-bottle init"), ("cleanup", 0, "nothing to remove: of 0 ended"), ("attach", 1, "bot-bottle start"),
     ("audit", 1, "bot-bottle run -- CMD"), ("stop", 1, "bot-bottle run -- CMD"), ("exec x -- ls", 1, "bot-bottle list"),
     ("run -- true", 1, "bot-bottle image build base"), ("run --image mine -- true", 1, "image import ARCHIVE --name mine"),
+    ("run --image ubuntu:22.04 -- true", 1, "FROM in a Dockerfile"),
     ("image rm base", 1, "bot-bottle image ls"), ("image build nothing", 1, "base, claude, codex, dev"),
     ("run --bottle nothing -- true", 1, "bot-bottle init"), ("start nothing", 1, "bot-bottle start --bottle NAME"),
     ("start", 1, "ANTHROPIC_API_KEY"), ("edit", 2, "bot-bottle init"), ("run --alow-host x -- true", 2, "did you mean --allow-host?"),

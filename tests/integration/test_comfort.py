@@ -177,6 +177,14 @@ def test_which_agent(product):
     assert r.code == 1 and b"did you mean 'first'" in r.err, r
 
 
+def test_more_than_this_host_has(product):
+    product.write("bottles/big.md", "---\nresources: {memory: 1000GiB, cpus: 64}\n---\n")
+    out = on_terminal(product, "run", "--bottle", "big", "--", "true", answers=[(b"Start? [y/N] ", b"n\n")]).decode()
+    assert "warning: 1024000 MiB of memory: this host has " in out and "warning: 64 cpus: this host has " in out, out
+    out = on_terminal(product, "run", "--", "true", answers=[(b"Start? [y/N] ", b"n\n")]).decode()
+    assert "this host has" not in out, out
+
+
 def test_a_question(product):
     """What is asked for is not shown; Ctrl-C ends the command there as anywhere, and echo is on again."""
     product.write("bottles/asks.md", "---\nenv:\n  PW: ?Which password\n  N: \"?\"\n---\n")

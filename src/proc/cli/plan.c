@@ -206,6 +206,15 @@ static int take_flags(const struct cli_args *args, struct plan *p, struct bb_err
 
 static void standing_warnings(struct plan *p)
 {
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (p->memory_bytes > memory)
+		plan_warn(p, "%llu MiB of memory: this host has %llu",
+			  (unsigned long long)(p->memory_bytes >> 20),
+			  (unsigned long long)(memory >> 20));
+	if (cpus > 0 && p->cpus > (unsigned long)cpus && p->cpus > 2) /* 2: nobody asked for it */
+		plan_warn(p, "%u cpus: this host has %ld", p->cpus, cpus);
 	for (size_t i = 0; i < p->policy.n_tcp; i++) {
 		const struct policy_tcp *t = &p->policy.tcp[i];
 		char addr[IP_ADDR_TEXT_MAX];
