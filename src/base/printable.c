@@ -78,6 +78,20 @@ int bb_printable_add(struct bb_buf *b, const char *text)
 	return r;
 }
 
+int bb_printable_lines(struct bb_buf *b, const char *text)
+{
+	const uint8_t *p = (const uint8_t *)text;
+	int r = 0;
+
+	while (r == 0 && *p) {
+		size_t n = *p == '\n' || *p == '\\' ? 1 : shown(p);
+
+		r = n ? bb_buf_add(b, p, n) : bb_buf_addf(b, "\\x%02x", *p);
+		p += n ? n : 1;
+	}
+	return r;
+}
+
 const char *bb_printable(const char *text, char *ret, size_t size)
 {
 	bb_auto_buf struct bb_buf b;

@@ -19,6 +19,13 @@ bool bb_printable_is(const char *text);
 /** bb_printable_add() - Append @text, escaped. Returns as bb_buf_add() */
 BB_MUST_USE int bb_printable_add(struct bb_buf *b, const char *text);
 
+/**
+ * bb_printable_lines() - For what is a message already: ends of lines and backslashes stay
+ *
+ * Names in it that hold some write at most lines of their own. Returns as bb_buf_add()
+ */
+BB_MUST_USE int bb_printable_lines(struct bb_buf *b, const char *text);
+
 /** bb_printable() - Into @ret; what is too long is cut. Return: @ret */
 const char *bb_printable(const char *text, char *ret, size_t size);
 

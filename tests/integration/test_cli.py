@@ -343,3 +343,24 @@ def test_json_is_json(newcomer):
     assert r.out.count(b"\n") >= 1, r
     for line in r.out.splitlines():
         assert set(json.loads(line)) == {"file", "line", "column", "offset", "length", "rule", "view"}, line
+
+
+def test_a_repository_does_not_write_to_the_terminal(product, workdir):
+    """What stands in a working directory's agents, or in their names, is said with its control characters escaped."""
+    repo = workdir + "/says"
+    os.makedirs(repo + "/.bot-bottle/agents")
+    for name, front in (("bottle", 'bottle: "x\\e]52;c;ZXZpbA==\\a\\u009b2J"'), ("key", '"\\u009b2J\\e[1m": 1'),
+                        ("skill", 'skills: ["\\u202ecod"]'), ("n\x1b]0;pwn\x07\u009b2J", "foo: 1")):
+        with open(repo + "/.bot-bottle/agents/" + name + ".md", "w") as f:
+            f.write("---\n%s\n---\nhello\n" % front)
+        for words in (("check", name), ("start", name, "--yes")):
+            r = product.run(*words, cwd=repo)
+            said = (r.out + r.err).decode()
+            assert r.code != 0 and said, r
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said), (words, said)
+    with open(repo + "/\x1b[2Jkeys", "w") as f:
+        f.write("key = AKIA" + "QYLPMN5HFIQR7XYA\n")
+    r = product.run("scan", repo + "/\x1b[2Jkeys", cwd=repo)
+    assert r.out and b"\x1b" not in r.out + r.err, r
+    r = product.run("check", "bottle", cwd=repo)
+    assert b"x\\x1b]52;c;ZXZpbA==\\x07\\xc2\\x9b2J.md" in r.out + r.err, r

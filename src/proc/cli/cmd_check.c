@@ -58,7 +58,7 @@ static bool show_errors(struct check *c)
 	if (c->errors)
 		keep_lines(c->errors, bb_buf_span(&c->diag.text));
 	else
-		(void)fwrite(c->diag.text.p, 1, c->diag.text.len, stdout);
+		cli_print(stdout, c->diag.text.len ? bb_buf_str(&c->diag.text) : "");
 	diag_release(&c->diag);
 	diag_init(&c->diag);
 	return any;
@@ -212,9 +212,9 @@ static int check_one(struct check *c, const char *name, struct bottle *ret)
 
 	if (r == -ENOENT && manifest_agent(&c->dirs, name, &agent, &c->diag, &err2) == 0) {
 		if (!c->errors)
-			(void)printf("agent %s (%s)%s\n", name, agent.file,
-				     agent.shadowed ? "; the one in this directory is passed over"
-						    : "");
+			cli_printf(stdout, "agent %s (%s)%s\n", name, agent.file,
+				   agent.shadowed ? "; the one in this directory is passed over"
+						  : "");
 		err = (struct bb_err){ 0 };
 		template = "claude"; /* start's, where the bottle names none */
 		r = agent.bottle ? manifest_bottle(&c->dirs, agent.bottle, ret, &c->diag, &err) : 1;
@@ -242,7 +242,7 @@ static int check_names(struct check *c, const json_t *names, json_t *results)
 		if (c->errors) {
 			add_result(results, text, r == 0 ? &b : NULL, c->errors);
 		} else if (r == 0) {
-			(void)printf("%s: ok\n", text);
+			cli_printf(stdout, "%s: ok\n", text);
 			print_policy(&b);
 			print_notes(&b);
 		}

@@ -63,7 +63,7 @@ static bool is_valid(const struct manifest_dirs *dirs, bool agent, const char *n
 	else if (r == 0)
 		bottle_release(&b);
 	if (diag.text.len)
-		(void)fwrite(diag.text.p, 1, diag.text.len, stderr);
+		cli_print(stderr, bb_buf_str(&diag.text));
 	else if (r < 0)
 		(void)cli_error(0, "%s", err.msg);
 	r = r == 0 && diag.n == 0;

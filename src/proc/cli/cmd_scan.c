@@ -50,11 +50,12 @@ static void print_finding(const struct scanning *s, const struct scan_finding *f
 
 	place_of(s, at, &line, &col);
 	if (!s->json) {
-		(void)printf("%s:%llu:%llu: %s (%s)%s%s%s\n", s->file, (unsigned long long)line,
-			     (unsigned long long)col, vendor_rule_title(f->index),
-			     vendor_rule_name(f->index), f->view == SCAN_RAW ? "" : ", ",
-			     f->view == SCAN_RAW ? "" : scan_view_str[f->view],
-			     f->view == SCAN_RAW ? "" : " view");
+		cli_printf(stdout, "%s:%llu:%llu: %s (%s)%s%s%s\n", s->file,
+			   (unsigned long long)line, (unsigned long long)col,
+			   vendor_rule_title(f->index), vendor_rule_name(f->index),
+			   f->view == SCAN_RAW ? "" : ", ",
+			   f->view == SCAN_RAW ? "" : scan_view_str[f->view],
+			   f->view == SCAN_RAW ? "" : " view");
 		return;
 	}
 	bb_buf_init(&name, 1u << 16);

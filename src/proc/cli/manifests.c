@@ -11,10 +11,10 @@
 #define CA_MAX     (2u << 20)
 #define ANSWER_MAX 4096 /* a line of a terminal is not longer */
 
-static int diag_result(const struct diag *d, struct bb_err *err)
+static int diag_result(struct diag *d, struct bb_err *err)
 {
 	if (d->text.len)
-		(void)!write(STDERR_FILENO, d->text.p, d->text.len);
+		cli_print(stderr, bb_buf_str(&d->text));
 	return bb_err_set(err, -EBADMSG, "%u error%s in the manifests", d->n, d->n == 1 ? "" : "s");
 }
 

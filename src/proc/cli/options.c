@@ -1,8 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/cli/options.h"
 #include "base/near.h"
+#include "base/printable.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
+
+#define PRINT_MAX (1u << 20)
+
+void cli_print(FILE *out, const char *text)
+{
+	bb_auto_buf struct bb_buf b;
+
+	bb_buf_init(&b, PRINT_MAX);
+	(void)!bb_printable_lines(&b, text); /* as far as there is room */
+	if (b.len)
+		(void)fwrite(b.p, 1, b.len, out);
+}
+
+BB_PRINTF(2, 0) static void print_args(FILE *out, const char *fmt, va_list ap)
+{
+	bb_auto_free char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	cli_print(out, text ? text : "out of memory");
+}
+
+void cli_printf(FILE *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	print_args(out, fmt, ap);
+	va_end(ap);
+}
 
 int cli_error(int code, const char *fmt, ...)
 {
@@ -10,7 +42,7 @@ int cli_error(int code, const char *fmt, ...)
 
 	(void)fputs("bot-bottle: ", stderr);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	print_args(stderr, fmt, ap);
 	va_end(ap);
 	(void)fputc('\n', stderr);
 	return code;

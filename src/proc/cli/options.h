@@ -130,7 +130,17 @@ void cli_print_man(FILE *to);
 /** cli_no_command() - Say that @name is none, and which was meant. Return: CLI_USAGE */
 int cli_no_command(const char *name, const char *near);
 
-/** cli_error() - "bot-bottle: …" on stderr. Return: @code */
+/**
+ * cli_print() - A message, to a terminal or a file: what would write there as more than text is
+ * escaped
+ *
+ * The names in it may be of a repository, an archive or a bottle.
+ */
+void cli_print(FILE *out, const char *text);
+/** cli_printf() - The same, formatted */
+BB_PRINTF(2, 3) void cli_printf(FILE *out, const char *fmt, ...);
+
+/** cli_error() - "bot-bottle: …" on stderr, by cli_print(). Return: @code */
 BB_PRINTF(2, 3) int cli_error(int code, const char *fmt, ...);
 
 /** cli_can_ask() - Is there a terminal to ask on, and to be answered from? */

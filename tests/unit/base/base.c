@@ -122,6 +122,7 @@ static void hostile_text_is_escaped(void **state)
 		{ "\\x1b", "\\x5cx1b" }, /* what looks escaped was not */
 		{ "\x7f", "\\x7f" },
 	};
+	bb_auto_buf struct bb_buf lines;
 	char text[64], small[6];
 
 	(void)state;
@@ -135,6 +136,11 @@ static void hostile_text_is_escaped(void **state)
 				  sizeof(text)),
 		"a\\x1b\\xe2");
 	assert_string_equal(bb_printable_span((struct bb_span){ 0 }, text, sizeof(text)), "");
+	bb_buf_init(&lines, 64);
+	assert_int_equal(bb_printable_lines(&lines, "a\\b\n\033[1mc\r\xc2\x9b"
+						    "2J\xc3\xa9"),
+			 0);
+	assert_string_equal(bb_buf_str(&lines), "a\\b\n\\x1b[1mc\\x0d\\xc2\\x9b2J\xc3\xa9");
 }
 
 int main(void)
