@@ -349,6 +349,16 @@ static bool is_asked_for(struct copy *c, const struct tar_entry *e)
 	return !c->err;
 }
 
+/* As in a copy into the guest, and for who has to remove it again (state/bottle.c) */
+static bool is_too_deep(const char *path)
+{
+	unsigned int depth = 0;
+
+	for (; *path; path++)
+		depth += *path == '/';
+	return depth > DEPTH_MAX;
+}
+
 static int make_entry(struct copy *c, const struct tar_entry *e)
 {
 	const char *name;
@@ -359,6 +369,8 @@ static int make_entry(struct copy *c, const struct tar_entry *e)
 		return 0;
 	if (++c->entries > ENTRIES_MAX)
 		return -E2BIG;
+	if (is_too_deep(e->path))
+		return -ENAMETOOLONG;
 	if (e->size > c->limit - c->bytes)
 		return -EFBIG;
 	if (strcmp(e->path, ".") == 0)

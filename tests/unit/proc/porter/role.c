@@ -77,6 +77,11 @@ static void raw_header(uint8_t out[static TAR_BLOCK], const char *name, char typ
 	char number[16];
 
 	memset(out, 0, TAR_BLOCK);
+	if (strlen(name) > 100) { /* an even place of "d/d/d/…" */
+		memcpy(out + 345, name, strlen(name) - 100);
+		out[345 + strlen(name) - 101] = '\0';
+		name += strlen(name) - 100;
+	}
 	memcpy(out, name, strnlen(name, 100));
 	memcpy(out + 100, "0004777", 7); /* set-user-ID as well */
 	memcpy(out + 108, "0000000", 7);
@@ -315,6 +320,34 @@ static void what_is_too_much_is_refused(void **state)
 	(void)close(stream);
 	(void)role_end(&r);
 	assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* What is deeper than any copy into a bottle could not be removed here again */
+static void what_is_too_deep_is_refused(void **state)
+{
+	char name[256], path[128];
+	const struct member members[] = { { name, '0', "" }, { 0 } };
+	struct stat st;
+
+	(void)state;
+	for (size_t depth = 64; depth <= 65; depth++) {
+		struct role r;
+		int stream;
+
+		make_world();
+		for (size_t i = 0; i < depth; i++)
+			memcpy(name + 2 * i, "d/", 2);
+		memcpy(name + 2 * depth, "xy", 3);
+		copy_out(&r, &stream);
+		send_archive(stream, members);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+		assert_int_equal(r.msg.u.copy_done.err, depth == 64 ? 0 : ENAMETOOLONG);
+		(void)snprintf(path, sizeof(path), "%s/in/d", top);
+		assert_int_equal(lstat(path, &st), depth == 64 ? 0 : -1);
+		(void)close(stream);
+		(void)role_end(&r);
+		assert_int_equal(nftw(top, remove_one, 80, FTW_DEPTH | FTW_PHYS), 0);
+	}
 }
 
 /* The names of an archive that the guest is sent */
@@ -782,6 +815,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hostile_archive_stays_inside),
 		cmocka_unit_test(nothing_comes_but_what_was_asked_for),
 		cmocka_unit_test(what_is_too_much_is_refused),
+		cmocka_unit_test(what_is_too_deep_is_refused),
 		cmocka_unit_test(some_stay_behind),
 		cmocka_unit_test(plain_archive_arrives),
 		cmocka_unit_test(bad_frames_end_only_this_use),
