@@ -33,7 +33,7 @@ struct desc {
 #define F_CERT     FIELDS(SPAN(cert.cert, 16384))
 #define F_COPY                                                                                     \
 	FIELDS(SPAN(copy.name, 4096), SPAN(copy.path, 4096), SPAN(copy.user, 64),                  \
-	       AT(F_U8, copy.raw), AT(F_U64, copy.limit))
+	       AT(F_U8, copy.raw), AT(F_U64, copy.limit), AT(F_U32, copy.entries))
 
 static const struct desc descs[IPC_NUM_TYPES] = {
 	[IPC_PEER] = { "PEER", true, FIELDS(AT(F_U8, peer.role)) },

@@ -311,6 +311,7 @@ struct ipc_copy {            /* COPY_IN, COPY_OUT */
 	struct bb_span user; /* owner in the guest */
 	uint8_t raw;         /* COPY_OUT: links as they are, whatever they point to */
 	uint64_t limit;      /* COPY_OUT: octets of file data at most */
+	uint32_t entries;    /* COPY_OUT: names at most, those of directories on the way too */
 };
 struct ipc_copy_done {
 	uint16_t err; /* errno or 0 */

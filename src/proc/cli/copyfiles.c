@@ -3,6 +3,7 @@
 #include "base/printable.h"
 #include "ipc/sock.h"
 #include "proc/cli/session.h"
+#include "workspace/tree.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +110,19 @@ static uint64_t room_at(int fd)
 	return fstatvfs(fd, &vfs) < 0 ? 0 : (uint64_t)vfs.f_bavail * vfs.f_frsize / 10 * 9;
 }
 
+/* The same of names, with what a workspace can have at most */
+static uint32_t names_at(int fd)
+{
+	struct statvfs vfs;
+
+	if (fstatvfs(fd, &vfs) < 0)
+		return 0;
+	/* none at all: a file system that does not count them */
+	return vfs.f_files && vfs.f_favail / 10 * 9 < TREE_ENTRIES_MAX
+		       ? (uint32_t)(vfs.f_favail / 10 * 9)
+		       : TREE_ENTRIES_MAX;
+}
+
 int copy_out_raw(int control, const char *from, int to, struct bb_err *err)
 {
 	struct ipc_msg msg = { .type = IPC_COPY_OUT, .fd = to };
@@ -116,6 +130,7 @@ int copy_out_raw(int control, const char *from, int to, struct bb_err *err)
 	msg.u.copy.path = BB_SPAN_STR(from);
 	msg.u.copy.raw = true;
 	msg.u.copy.limit = room_at(to);
+	msg.u.copy.entries = names_at(to);
 	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
 }
 
@@ -157,5 +172,6 @@ int copy_out(int control, const char *from, const char *to, struct bb_err *err)
 	msg.u.copy.path = BB_SPAN_STR(from);
 	msg.u.copy.name = BB_SPAN_STR(is_empty(fd) ? "" : only_name(from));
 	msg.u.copy.limit = room_at(fd);
+	msg.u.copy.entries = names_at(fd);
 	return copy_run(control, &msg, (struct bb_span){ 0 }, err);
 }

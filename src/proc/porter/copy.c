@@ -21,8 +21,6 @@
 #define DEPTH_MAX 64
 #define CHUNK     32768
 #define SKIP_MAX  (8u << 20) /* octets of names */
-/* Entries out of a guest: names cost the host more than their octets */
-#define ENTRIES_MAX 500000u
 
 struct level {
 	DIR *dir;
@@ -47,7 +45,7 @@ struct copy {
 	uint64_t skipped;
 	bool raw;                     /* OUT: links as they are */
 	uint64_t limit;               /* OUT: of bytes */
-	uint32_t entries;             /* OUT: so far */
+	uint32_t entries;             /* OUT: how many more names; they cost more than octets */
 	char host_name[TAR_PATH_MAX]; /* IN: name below base, "" = base itself;
 				       * OUT: the one name that may come, "" = any */
 	char path[TAR_PATH_MAX];      /* IN: archive path being walked */
@@ -296,6 +294,14 @@ void copy_pump(struct porter *p)
 
 /* ---- out of the guest ---- */
 
+static int take_name(struct copy *c)
+{
+	if (c->entries == 0)
+		return -E2BIG;
+	c->entries--;
+	return 0;
+}
+
 /* Make the directories above @path, then give the last one and the last component */
 static int open_parent(struct copy *c, const char *path, const char **ret_name)
 {
@@ -309,12 +315,16 @@ static int open_parent(struct copy *c, const char *path, const char **ret_name)
 
 		if (parent == -ENOENT) {
 			const char *name;
-			int above = open_parent(c, dir, &name);
+			int made, above = open_parent(c, dir, &name);
 
 			if (above < 0)
 				return above;
-			(void)mkdirat(above, name, 0755);
+			made = take_name(c);
+			if (made == 0)
+				(void)mkdirat(above, name, 0755);
 			(void)close(above);
+			if (made < 0)
+				return made;
 		} else if (parent < 0) {
 			return parent;
 		} else {
@@ -367,10 +377,11 @@ static int make_entry(struct copy *c, const struct tar_entry *e)
 
 	if (!is_asked_for(c, e))
 		return 0;
-	if (++c->entries > ENTRIES_MAX)
-		return -E2BIG;
-	if (is_too_deep(e->path))
-		return -ENAMETOOLONG;
+	r = take_name(c);
+	if (r == 0 && is_too_deep(e->path))
+		r = -ENAMETOOLONG;
+	if (r < 0)
+		return r;
 	if (e->size > c->limit - c->bytes)
 		return -EFBIG;
 	if (strcmp(e->path, ".") == 0)
@@ -563,6 +574,7 @@ int copy_start(struct porter *p, struct ipc_msg *msg, struct bb_err *err)
 	c->out = msg->type == IPC_COPY_OUT;
 	c->raw = msg->u.copy.raw;
 	c->limit = msg->u.copy.limit;
+	c->entries = msg->u.copy.entries;
 	c->base = BB_TAKE_FD(msg->fd);
 	bb_buf_init(&c->said, 200);
 	tar_reader_init(&c->reader);

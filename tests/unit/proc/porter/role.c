@@ -190,6 +190,7 @@ static void assert_outside_untouched(void)
 }
 
 static uint64_t copy_limit = 1u << 20;
+static uint32_t copy_entries = 1000;
 static const char *only = ""; /* the one name that may come */
 
 static void copy_out(struct role *r, int *ret_stream)
@@ -203,6 +204,7 @@ static void copy_out(struct role *r, int *ret_stream)
 	m.u.copy.path = BB_SPAN_STR("/workspace/x");
 	m.u.copy.name = BB_SPAN_STR(only);
 	m.u.copy.limit = copy_limit;
+	m.u.copy.entries = copy_entries;
 	role_send(r->peers[IPC_ROLE_CLI], &m);
 	(void)close(m.fd);
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
@@ -320,6 +322,38 @@ static void what_is_too_much_is_refused(void **state)
 	(void)close(stream);
 	(void)role_end(&r);
 	assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* Names cost the host an inode each, also those of directories that no entry of their own makes */
+static void every_name_counts(void **state)
+{
+	static const struct {
+		struct member members[4];
+		bool refused;
+	} cases[] = {
+		{ { { "a/b/x", '0', "" } }, false },
+		{ { { "a", '5', "" }, { "a/b", '5', "" }, { "a/b/x", '0', "" } }, false },
+		{ { { "a/b/c/x", '0', "" } }, true },
+		{ { { "a/x", '0', "" }, { "b/x", '0', "" } }, true },
+	};
+
+	(void)state;
+	copy_entries = 3;
+	for (size_t i = 0; i < BB_ARRAY_LEN(cases); i++) {
+		struct role r;
+		int stream;
+
+		make_world();
+		copy_out(&r, &stream);
+		send_archive(stream, cases[i].members);
+		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+		if (r.msg.u.copy_done.err != (cases[i].refused ? E2BIG : 0))
+			fail_msg("case %zu: error %u", i, r.msg.u.copy_done.err);
+		(void)close(stream);
+		(void)role_end(&r);
+		assert_int_equal(nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	}
+	copy_entries = 1000;
 }
 
 /* What is deeper than any copy into a bottle could not be removed here again */
@@ -816,6 +850,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nothing_comes_but_what_was_asked_for),
 		cmocka_unit_test(what_is_too_much_is_refused),
 		cmocka_unit_test(what_is_too_deep_is_refused),
+		cmocka_unit_test(every_name_counts),
 		cmocka_unit_test(some_stay_behind),
 		cmocka_unit_test(plain_archive_arrives),
 		cmocka_unit_test(bad_frames_end_only_this_use),
