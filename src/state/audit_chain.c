@@ -143,21 +143,36 @@ int audit_head_text(const struct audit_chain *c, struct bb_buf *ret)
 			   (unsigned long long)c->records, hex);
 }
 
+/* Under its name it is there as a whole, or not: one that was cut short would be none for ever */
+static int write_key(int dir, const uint8_t key[static KEY_LEN])
+{
+	bb_auto_close int fd = -1;
+	char tmp[64];
+	int r;
+
+	(void)snprintf(tmp, sizeof(tmp), "." AUDIT_KEY_NAME ".%d", (int)getpid());
+	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	r = bb_write_full(fd, key, KEY_LEN);
+	if (r == 0 && (fsync(fd) < 0 || linkat(dir, tmp, dir, AUDIT_KEY_NAME, 0) < 0))
+		r = -errno;
+	(void)unlinkat(dir, tmp, 0);
+	return r;
+}
+
 static int make_key(int dir, uint8_t key[static KEY_LEN], struct bb_err *err)
 {
 	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	bb_auto_close int fd = -1;
 	size_t len = KEY_LEN;
+	int r;
 	bool ok = pkey && EVP_PKEY_get_raw_private_key(pkey, key, &len) == 1 && len == KEY_LEN;
 
 	EVP_PKEY_free(pkey);
 	if (!ok)
 		return bb_err_set(err, -EIO, AUDIT_KEY_NAME ": no key can be made");
-	fd = openat(dir, AUDIT_KEY_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		    0600);
-	if (fd < 0 || bb_write_full(fd, key, KEY_LEN) < 0 || fsync(fd) < 0)
-		return bb_err_set(err, -errno, AUDIT_KEY_NAME ": %s", strerror(errno));
-	return 0;
+	r = write_key(dir, key);
+	return r < 0 ? bb_err_set(err, r, AUDIT_KEY_NAME ": %s", strerror(-r)) : 0;
 }
 
 static int read_key(int dir, uint8_t key[static KEY_LEN], struct bb_err *err)

@@ -4,7 +4,9 @@
 #include "tests/unit/unit.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define ID "demo-a1b2c"
@@ -186,11 +188,52 @@ static void the_head_is_signed(void **state)
 	assert_int_equal(system(cmd), 0);
 }
 
+/* A disk without room, or a crash, leaves no part of a key that nothing could be signed with again
+ */
+static void a_key_is_whole_or_none(void **state)
+{
+	char tmp[] = "/tmp/bb-chain-XXXXXX", cmd[128];
+	struct rlimit was, few = { .rlim_cur = 16 };
+	struct bb_err err = { 0 };
+	struct audit_chain c;
+	struct bb_buf text;
+	struct stat st;
+	int up, dir;
+
+	(void)state;
+	assert_non_null(mkdtemp(tmp));
+	up = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(mkdirat(up, ID, 0700), 0);
+	dir = openat(up, ID, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bb_buf_init(&text, 4096);
+	assert_int_equal(audit_chain_begin(&c, ID), 0);
+	assert_int_equal(audit_head_text(&c, &text), 0);
+	write_at(dir, AUDIT_HEAD_NAME, &text);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	few.rlim_max = was.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+	assert_true(audit_head_sign(dir, ID, 1, &err) < 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	(void)signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(fstatat(up, AUDIT_KEY_NAME, &st, 0), -1);
+	err = (struct bb_err){ 0 };
+	assert_int_equal(audit_head_sign(dir, ID, 1, &err), 0);
+	assert_int_equal(fstatat(up, AUDIT_KEY_NAME, &st, 0), 0);
+	assert_int_equal(st.st_size, 32);
+	(void)close(dir);
+	(void)close(up);
+	bb_buf_release(&text);
+	(void)snprintf(cmd, sizeof(cmd), "test $(ls -A %s | wc -l) = 2 && rm -rf %s", tmp, tmp);
+	assert_int_equal(system(cmd), 0); /* the directory and the key */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(what_was_changed_shows),
 					    cmocka_unit_test(lines_that_are_no_records),
-					    cmocka_unit_test(the_head_is_signed) };
+					    cmocka_unit_test(the_head_is_signed),
+					    cmocka_unit_test(a_key_is_whole_or_none) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
