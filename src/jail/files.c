@@ -76,8 +76,9 @@ int jail_files(int dir, enum jail_access access, struct bb_err *err)
 	set = make_set(abi, err);
 	if (set < 0)
 		return set;
-	if (dir >= 0 &&
-	    add_rule(set, dir, access == JAIL_CHANGE ? ACCESS_READ | ACCESS_CHANGE : ACCESS_READ))
+	if (dir >= 0 && add_rule(set, dir,
+				 access == JAIL_CHANGE ? LANDLOCK_ACCESS_FS_READ_DIR | ACCESS_CHANGE
+						       : ACCESS_READ))
 		return fail(err, "rule");
 	return restrict_self(set, err);
 }

@@ -138,7 +138,9 @@ long jail_landlock(void);
 /** enum jail_access - What jail_files() leaves */
 enum jail_access {
 	JAIL_READ = 0, /* read files, list directories */
-	JAIL_CHANGE,   /* also make and remove files, make directories and symbolic links */
+	/* list directories and make them, make, write and remove files and symbolic links; what is
+	 * in a file of the user's is not read */
+	JAIL_CHANGE,
 };
 
 /**

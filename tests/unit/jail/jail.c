@@ -518,7 +518,8 @@ static int confined(enum jail_access access)
 	r = jail_files(dir, access, &err);
 	if (r != 1)
 		return r < 0 ? 97 : 98;
-	if (try_open("in/file", O_RDONLY) != 0 || try_open("in/link", O_RDONLY) != -EACCES)
+	if (try_open("in/file", O_RDONLY) != (change ? -EACCES : 0) ||
+	    try_open("in/link", O_RDONLY) != -EACCES || try_open("in", O_RDONLY) != 0)
 		return 1;
 	if (try_open("out/file", O_RDONLY) != -EACCES || try_open("out", O_RDONLY) != -EACCES)
 		return 2;
