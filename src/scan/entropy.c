@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/entropy.h"
 #include "scan/vendor_int.h"
+#include "scan/view.h"
 #include <assert.h>
 
 /* In thousandths of a bit for each character */
@@ -35,7 +36,7 @@ size_t entropy_feed(struct entropy *e, struct bb_span runs, bool end)
 	size_t found = 0;
 
 	for (size_t i = 0; i < runs.len; i++) {
-		bool over = runs.p[i] == ' ';
+		bool parted = runs.p[i] == ' ' || runs.p[i] == VIEW_JOINED, over = parted;
 
 		if (!over && e->n < ENTROPY_SAMPLE) {
 			e->run[e->n++] = runs.p[i];
@@ -45,7 +46,7 @@ size_t entropy_feed(struct entropy *e, struct bb_span runs, bool end)
 			e->told = true;
 			found++;
 		}
-		if (runs.p[i] == ' ')
+		if (parted)
 			*e = (struct entropy){ 0 };
 	}
 	return end && !e->told && is_random(e) ? found + 1 : found;

@@ -141,6 +141,12 @@ static bool is_text(uint8_t c)
 	return (c >= ' ' && c < 0x7f) || (c >= '\t' && c <= '\r');
 }
 
+/* ... in UTF-16 as well */
+static bool is_wide(uint8_t c)
+{
+	return c == '\0' || is_text(c);
+}
+
 static bool is_word(uint8_t c)
 {
 	return is_base64(c) && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z');
@@ -173,7 +179,8 @@ static void fill(struct set *s, bool (*is)(uint8_t))
 
 __attribute__((constructor)) static void fill_sets(void)
 {
-	static bool (*const is[])(uint8_t) = { is_base64, is_hex, is_base32, is_text, is_word };
+	static bool (*const is[])(uint8_t) = { is_base64, is_hex,  is_base32,
+					       is_text,   is_wide, is_word };
 	static bool (*const is_behind[])(uint8_t) = { is_percent, is_quoted, is_entity,
 						      is_escaped };
 	static const uint8_t what[] = { '%', '=', '&', '\\' };
@@ -692,10 +699,13 @@ AVX512 static inline uint64_t members_avx512(__m512i low, __m512i high, __m512i 
 	return _mm512_test_epi8_mask(has, has) & ~_mm512_movepi8_mask(c);
 }
 
-/* Those behind the last 64 at @in: fewer, and the others are in no set */
-AVX512 static inline __m512i rest_of(const uint8_t *in, size_t len)
+/* Of those behind the last 64: fewer */
+AVX512 static inline uint64_t members_of_rest(__m512i low, __m512i high, const uint8_t *in,
+					      size_t len)
 {
-	return _mm512_maskz_loadu_epi8(~(~0ull << len), in);
+	uint64_t all = ~(~0ull << len);
+
+	return members_avx512(low, high, _mm512_maskz_loadu_epi8(all, in)) & all;
 }
 
 AVX512 static size_t span_avx512(const struct set *s, const uint8_t *in, size_t len)
@@ -711,7 +721,7 @@ AVX512 static size_t span_avx512(const struct set *s, const uint8_t *in, size_t 
 	}
 	if (i == len)
 		return i;
-	in_set = members_avx512(low, high, rest_of(in + i, len - i));
+	in_set = members_of_rest(low, high, in + i, len - i);
 	return i + (size_t)__builtin_ctzll(~in_set);
 }
 
@@ -754,7 +764,7 @@ static inline AVX512 size_t seek_run(const struct set *s, const size_t run, cons
 	}
 	rest = len - i;
 	if (rest) {
-		uint64_t last = members_avx512(low, high, rest_of(in + i, rest));
+		uint64_t last = members_of_rest(low, high, in + i, rest);
 
 		ends = ends_in(&e, last, run);
 		if (ends)

@@ -44,6 +44,7 @@ enum fast_class {
 	FAST_HEX,
 	FAST_BASE32,
 	FAST_TEXT, /* what patterns of tokens are made of: printable ASCII and white space */
+	FAST_WIDE, /* ... and NUL, which UTF-16 has between them */
 	FAST_WORD, /* FAST_BASE64 without digits and capitals */
 
 	FAST_NUM_CLASSES,

@@ -588,7 +588,7 @@ static void read_block(struct scan_stream *s, const uint8_t *p, size_t len)
 
 static void read_end(struct scan_stream *s)
 {
-	uint8_t plain[VIEW_PENDING_MAX];
+	uint8_t plain[VIEW_PENDING_MAX + 1];
 	size_t n = view_plain_end(&s->plain, plain);
 
 	s->raw_len = 0;
@@ -596,6 +596,7 @@ static void read_end(struct scan_stream *s)
 		if (!s->steps[by].in_step) /* (nothing is pending while they are) */
 			read_view(s, by, SCAN_PLAIN, (struct bb_span){ plain, n });
 	}
+	plain[n++] = '\n'; /* there all lines end */
 	read_plain(s, (struct bb_span){ plain, n });
 	for (size_t i = 0; i < SCAN_NUM_VIEWS && !s->stop; i++)
 		settle(&s->readings[i], AHEAD_NONE);

@@ -108,35 +108,78 @@ static inline bool view_may_fold(uint8_t lead, uint8_t second)
 }
 
 #define VIEW_RUN_MIN 16
+/* Of lines between which something is passed over: characters, and such octets */
+#define VIEW_LINE_MIN 60
+/* Of one that the shell joins to the next: as base64 makes them */
+#define VIEW_LINE_WORDS 76
+#define VIEW_GAP_MAX    40
+/* Signs before a line: a diff of a merge has two */
+#define VIEW_SIGNS_MAX 2
+/* Stands between two such lines */
+#define VIEW_JOINED '.'
 /**
  * struct view_runs - Start with zeroes
  * @on:		Inside a run that is passed on
+ * @sign:	'+' or '-' that stood before the run, as before each line of a diff; @signs: how
+ * many
+ * @phase:	Characters of the run so far, modulo four; @line: of its last line, capped,
+ *		@mixed: not all of them hexadecimal
+ * @gap:	Octets that have followed them, @broken: and a line break; @blank: they are blanks
+ * @held:	At the start of a line: @n_held of '+', '-' or '/', which may belong to it or to the
+ * run
+ * @piece:	Characters in @start of a line that may go on with the run
  */
 struct view_runs {
-	uint8_t start[VIEW_WORDS_MAX];
 	size_t n;
 	bool telling;
 	bool on;
+	uint8_t sign;
+	uint8_t signs;
+	uint8_t phase;
+	uint8_t line;
+	bool mixed;
+	uint8_t gap;
+	bool broken;
+	bool blank;
+	uint8_t held;
+	uint8_t n_held;
+	uint8_t piece;
+	uint8_t start[VIEW_WORDS_MAX];
 };
 
 /**
  * view_runs_feed() - Leave only runs of VIEW_RUN_MIN or more characters that a coding may use, a
  * space behind each; line breaks inside a run are left out, and so are runs of small letters alone
- * of fewer than VIEW_WORDS_MAX
+ * of fewer than VIEW_WORDS_MAX, and '+', '-' and '/' at the start of one
  * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
+ *
+ * Lines of a coding in a diff, a quoted mail, a comment, a block that is indented or a list of
+ * strings are one run as well: behind VIEW_LINE_MIN characters or more, in whole groups of four,
+ * which are the same decoded alone and behind others, what stands at the end of one line and the
+ * start of the next is passed over, and behind VIEW_LINE_WORDS blanks alone, as the shell joins
+ * lines. The next has VIEW_RUN_MIN characters as well, or it is the last: then nothing else stands
+ * in it; and behind one in hexadecimal it is so, too.
  */
 size_t view_runs_feed(struct view_runs *v, const uint8_t *in, size_t len, uint8_t *out);
 
 #define VIEW_TEXT_MIN 8
-/** struct view_text - Start with zeroes; @n: octets of text that a run has so far, capped */
+/**
+ * struct view_text - Start with zeroes
+ * @n:		Octets of text that a run has so far, capped
+ * @wide:	It is of UTF-16, @nul: and its last octet was a NUL; @last: the last that was none
+ */
 struct view_text {
 	uint8_t start[VIEW_TEXT_MIN];
 	size_t n;
+	bool wide;
+	bool nul;
+	uint8_t last;
 };
 
 /**
  * view_text_feed() - Leave only runs of VIEW_TEXT_MIN or more octets of printable ASCII and white
- * space, a line feed behind each: no pattern of a token is shorter, or has anything else in it
+ * space, a line feed behind each: no pattern of a token is shorter, or has anything else in it; the
+ * NULs of UTF-16 are left out
  * @out:	VIEW_OUT_MAX(len) octets. Return: octets written
  */
 size_t view_text_feed(struct view_text *v, const uint8_t *in, size_t len, uint8_t *out);

@@ -2,6 +2,7 @@
 """Spellings of a secret, and places in a request to put them."""
 import base64
 import codecs
+import gzip
 import html
 import json
 import quopri
@@ -26,6 +27,15 @@ def _math(s):
             return chr(0x1d5d4 + b - 65)
         return chr(0x1d5ee + b - 97) if c.islower() else chr(0x1d7ec + b - 48) if c.isdigit() else c
     return "".join(map(one, s)).encode()
+
+
+def _lines(before, value, behind=b"\n", width=76):
+    return b"".join(before + value[i:i + width] + behind for i in range(0, len(value), width))
+
+
+def _file(s):
+    """Something of several lines, in which the secret is at the end of one of base64 and the start of the next."""
+    return b"# settings\n[default]\nregion = somewhere\nsecret = " + s + b"\nand = words\n"
 
 
 # Shapes that are found whatever the secret
@@ -53,6 +63,13 @@ EVERY = {
     "base64": base64.b64encode,
     "base64-url": base64.urlsafe_b64encode,
     "base64-lines": base64.encodebytes,
+    "base64-diff": lambda s: _lines(b"+", base64.b64encode(_file(s))),
+    "base64-diff-json": lambda s: _lines(b"+", base64.b64encode(_file(s)), b"\\n"),
+    "base64-indented": lambda s: b"|\n" + _lines(b"    ", base64.b64encode(_file(s)), width=64),
+    "base64-mail": lambda s: _lines(b"> ", base64.b64encode(_file(s))),
+    "base64-strings": lambda s: _lines(b'  "', base64.b64encode(_file(s)), b'",\n'),
+    "base64-comment": lambda s: _lines(b"// ", base64.b64encode(_file(s))),
+    "base64-words": lambda s: _lines(b"", base64.b64encode(_file(s)), b" "),
     "base32": base64.b32encode,
     "hex": lambda s: s.hex().encode(),
     "hex-upper": lambda s: s.hex().upper().encode(),
@@ -67,6 +84,13 @@ EVERY = {
     "math-bold-c-hex": lambda s: _each(b"\\x%02x")(_math(s)[:1900]),
     "zero-width-percent": lambda s: _each(b"%c%%E2%%80%%8B")(s[:800]),
     "zero-width": _each(b"%c\xe2\x80\x8b"),
+}
+# ... where its first character begins a run of base64 or hexadecimal: not behind a segment of a path
+BEGINNING = {
+    "base64-gzip-diff": lambda s: _lines(b"+", base64.b64encode(gzip.compress(_file(s)))),
+    "base64-utf16": lambda s: base64.b64encode(s.decode().encode("utf-16-le")),
+    "base64-utf16-powershell": lambda s: base64.b64encode(("$env:KEY = '%s'" % s.decode()).encode("utf-16-le")),
+    "hex-utf16": lambda s: s.decode().encode("utf-16-be").hex().encode(),
 }
 # Shapes that are found for secrets whose value is known
 KNOWN = {
