@@ -159,7 +159,7 @@ static void commands(void **state)
 		{ "{\"argv\":[\"/etc/passwd\"]}", "",
 		  "bot-bottle: /etc/passwd: exec: Permission denied\n", 126, 0 },
 		{ "{\"argv\":[\"true\"],\"cwd\":\"/no/such\"}", "",
-		  "bot-bottle: true: cwd: No such file or directory\n", 125, 0 },
+		  "bot-bottle: true: working directory: No such file or directory\n", 125, 0 },
 		{ "{\"argv\":[\"true\"],\"user\":\"no-such-user\"}", "",
 		  "bot-bottle: no user no-such-user in the image\n", 125, 0 },
 		{ "{\"argv\":[\"stat\",\"-c%F\",\"/dev/fd/0\"]}", "symbolic link\n", "", 0, 0 },
