@@ -473,7 +473,8 @@ def test_secret_values_stay_inside(either):
         found = subprocess.run(["grep", "-rlF", secret, either.home], stdout=subprocess.PIPE).stdout.decode()
         assert found == "", found
         assert either.run("stop", up[0]["identity"]).code == 0
-        p.communicate(timeout=20)
+        _, err = p.communicate(timeout=20)
+        assert p.returncode == 125 and err.splitlines()[-1] == b"bot-bottle: the bottle was stopped", (p.returncode, err)
     finally:
         p.kill()
         p.stdout.close()

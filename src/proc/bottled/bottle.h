@@ -151,8 +151,9 @@ struct bottle {
 	struct reload reload;
 	uint64_t started_ms;
 	uint64_t next_use;
-	uint8_t exit_code; /* for the CLI, when it did not end in order */
-	struct bb_err why; /* code 0: it ended in order */
+	uint8_t exit_code;   /* for the CLI, when it did not end in order */
+	struct bb_err why;   /* code 0: it ended in order */
+	const char *stopped; /* before its command had; NULL: it was not */
 };
 
 /* network.c: the host's hosts file and resolv.conf, for dialer */
@@ -246,8 +247,8 @@ BB_MUST_USE int control_adopt(struct bottle *b, int fd, struct bb_err *err);
 BB_PRINTF(2, 3) void control_progress(struct bottle *b, const char *fmt, ...);
 /** control_up() - Tell the CLI that the bottle is up */
 void control_up(struct bottle *b);
-/** control_failed() - Tell every client why it ended */
-void control_failed(struct bottle *b);
+/** control_ended() - Tell every client that still waits for something why it ended */
+void control_ended(struct bottle *b, uint8_t code, const char *text);
 /** control_unlisten() - Nobody new comes; who is connected is told by control_release() */
 void control_unlisten(struct bottle *b);
 void control_release(struct bottle *b);

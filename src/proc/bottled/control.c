@@ -112,6 +112,7 @@ static void on_client_msg(struct ipc_peer *peer, struct ipc_msg *msg, void *arg)
 		on_status(c);
 		break;
 	case IPC_STOP:
+		c->bottle->stopped = "the bottle was stopped";
 		bottle_end(c->bottle, "stop");
 		break;
 	case IPC_POLICY_ASK:
@@ -227,11 +228,11 @@ void control_up(struct bottle *b)
 		(void)ipc_peer_send(b->clients[0].peer, &msg);
 }
 
-void control_failed(struct bottle *b)
+void control_ended(struct bottle *b, uint8_t code, const char *text)
 {
 	for (size_t i = 0; i < BOTTLE_CLIENTS_MAX; i++) {
 		if (b->clients[i].peer)
-			reply_failed(&b->clients[i], 0, b->exit_code, b->why.msg);
+			reply_failed(&b->clients[i], 0, code, text);
 	}
 }
 

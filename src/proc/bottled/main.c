@@ -93,9 +93,12 @@ static void raise_nofile(void)
 
 static void on_signal(evutil_socket_t signo, short what, void *arg)
 {
+	struct bottle *b = arg;
+
 	(void)signo;
 	(void)what;
-	bottle_end(arg, "signal");
+	b->stopped = "the bottle was stopped: a signal to its bottled";
+	bottle_end(b, "signal");
 }
 
 static int watch_signals(struct bottle *b, struct bb_err *err)
@@ -188,7 +191,9 @@ static void finish(struct bottle *b, const struct bb_err *err)
 	bb_closep(&b->state_dir);
 	b->state_dir = -1;
 	if (b->why.code)
-		control_failed(b);
+		control_ended(b, b->exit_code, b->why.msg);
+	else if (b->stopped)
+		control_ended(b, 125, b->stopped);
 	if (b->base) {
 		(void)event_base_loopexit(b->base, &now); /* flush what is queued for the CLI */
 		(void)event_base_loop(b->base, EVLOOP_NONBLOCK);
