@@ -210,6 +210,20 @@ static void copy_out(struct role *r, int *ret_stream)
 	assert_int_equal(host_said(*ret_stream), EXEC_TYPE_EXEC);
 }
 
+static void copy_case(struct role *r, int *stream, const struct member *members)
+{
+	make_world();
+	copy_out(r, stream);
+	send_archive(*stream, members);
+	assert_int_equal(role_recv(r, r->peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+}
+
+static void fail_case(const struct role *r, size_t i)
+{
+	fail_msg("case %zu: error %u, %.*s", i, r->msg.u.copy_done.err,
+		 (int)r->msg.u.copy_done.text.len, (const char *)r->msg.u.copy_done.text.p);
+}
+
 static void hostile_archive_stays_inside(void **state)
 {
 	static const struct {
@@ -238,14 +252,9 @@ static void hostile_archive_stays_inside(void **state)
 		struct role r;
 		int stream;
 
-		make_world();
-		copy_out(&r, &stream);
-		send_archive(stream, cases[i].members);
-		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+		copy_case(&r, &stream, cases[i].members);
 		if ((r.msg.u.copy_done.err != 0) != cases[i].refused)
-			fail_msg("case %zu: error %u, %.*s", i, r.msg.u.copy_done.err,
-				 (int)r.msg.u.copy_done.text.len,
-				 (const char *)r.msg.u.copy_done.text.p);
+			fail_case(&r, i);
 		assert_outside_untouched();
 		(void)close(stream);
 		(void)role_end(&r);
@@ -280,14 +289,9 @@ static void nothing_comes_but_what_was_asked_for(void **state)
 		struct role r;
 		int stream;
 
-		make_world();
-		copy_out(&r, &stream);
-		send_archive(stream, cases[i].members);
-		assert_int_equal(role_recv(&r, r.peers[IPC_ROLE_CLI]), IPC_COPY_DONE);
+		copy_case(&r, &stream, cases[i].members);
 		if ((r.msg.u.copy_done.err != 0) != cases[i].refused)
-			fail_msg("case %zu: error %u, %.*s", i, r.msg.u.copy_done.err,
-				 (int)r.msg.u.copy_done.text.len,
-				 (const char *)r.msg.u.copy_done.text.p);
+			fail_case(&r, i);
 		assert_true(entries_of("in") <=
 			    (cases[i].members[0].name[0] == 'x' || !cases[i].refused));
 		(void)snprintf(path, sizeof(path), "%s/in/window", top);
