@@ -52,9 +52,10 @@ bool credential_is_signature(struct bb_span authorization);
 bool credential_next_pair(struct bb_span *rest, char separator, struct bb_span *ret_name,
 			  struct bb_span *ret_value);
 
-/** credential_next_parameter() - Of a query the next "name=value", as it is written; behind it
- * stands
- * '&', or ';' as HTML 4 had it and some servers still do */
+/**
+ * credential_next_parameter() - Of a query the next "name=value", as it is written; behind it
+ * stands '&', or ';' as HTML 4 had it and some servers still do
+ */
 bool credential_next_parameter(struct bb_span *rest, struct bb_span *ret_name,
 			       struct bb_span *ret_value);
 

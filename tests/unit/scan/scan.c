@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/scan.h"
 #include "scan/fast.h"
+#include "tests/unit/scan/text.h"
 #include "tests/unit/scan/vendor_expand.h"
 #include "tests/unit/unit.h"
 #include "vendor_examples.h"
@@ -12,23 +13,6 @@
  * One secret in every spelling that is promised, in the middle of text, cut at every octet. The
  * spellings here are made by code of their own.
  */
-#define SECRET "kX9-vQ2_mB7/rT4+pL8.wZ5=hN3~jC6"
-
-static uint8_t buf[1u << 16];
-static size_t n;
-
-static void put(const void *p, size_t len)
-{
-	assert_true(n + len <= sizeof(buf));
-	memcpy(buf + n, p, len);
-	n += len;
-}
-
-static void put_str(const char *s)
-{
-	put(s, strlen(s));
-}
-
 BB_PRINTF(1, 2) static void putf(const char *fmt, ...)
 {
 	char text[64];

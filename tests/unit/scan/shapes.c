@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scan/fast.h"
 #include "scan/scan.h"
-#include "tests/unit/unit.h"
+#include "tests/unit/scan/text.h"
 #include <stdio.h>
 
 /*
  * What tools make of a text: a secret and a vendor's token in it, at any place of a line, cut
  * anywhere. The spellings here are made by code of their own.
  */
-#define SECRET "kX9-vQ2_mB7/rT4+pL8.wZ5=hN3~jC6"
 #define TOKEN                                                                                      \
 	"glpat"                                                                                    \
 	"-Zx81kQmW0pTr7vLs2NbY"
-
-static uint8_t buf[1u << 14];
-static size_t n;
-
-static void put(const void *p, size_t len)
-{
-	assert_true(n + len <= sizeof(buf));
-	memcpy(buf + n, p, len);
-	n += len;
-}
-
-static void put_str(const char *s)
-{
-	put(s, strlen(s));
-}
 
 struct spelling {
 	char text[4096];
