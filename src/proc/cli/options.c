@@ -298,10 +298,13 @@ void cli_print_man(FILE *to)
 		}
 	}
 	(void)fputs(
-		".SH EXIT STATUS\nThe command's own status for start, run and exec (127 not found, "
-		"128+n killed by signal n); 1 failed before the machine started, bad manifest, "
+		".SH EXIT STATUS\nThe command's own status for start, run and exec (126 no "
+		"program, 127 not "
+		"found, 128+n killed by signal n); 1 failed before the machine started, bad "
+		"manifest, "
 		"or no at the preflight; 2 usage; 3 check \\-\\-url refused; 125 the machine or "
-		"a guard failed; 130 interrupted.\n.SH ENVIRONMENT\nBOT_BOTTLE_BACKEND: "
+		"a guard failed, or the bottle was stopped; 130 interrupted.\n.SH "
+		"ENVIRONMENT\nBOT_BOTTLE_BACKEND: "
 		"smolmachines or "
 		"docker, where no \\-\\-backend is given. BOT_BOTTLE_ENGINE: the program that the "
 		"docker backend drives, by name or path, in place of docker, else podman. "
